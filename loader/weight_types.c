@@ -247,11 +247,11 @@ static const struct hk_weight_type_info TYPES[HK_WEIGHT_TYPE_COUNT] = {
     [HK_F16] = {"f16", 1, "F16", 1, 2, 8, 16, {{0, 16}}, decode_f16, encode_f16},
     [HK_BF16] = {"bf16", 30, "BF16", 1, 2, 8, 16, {{0, 16}}, decode_bf16, encode_bf16},
     [HK_Q8_0] =
-        {"q8_0", 8, NULL, QK, Q8_0_BYTES, QK, Q8_0_BYTES, {{0, 2}, {2, 32}}, decode_q8_0, encode_q8_0},
+        {"q8_0", 8, NULL, QK, Q8_0_BYTES, QK, Q8_0_BYTES, {{2, 32}, {0, 2}}, decode_q8_0, encode_q8_0},
     [HK_Q4_0] =
-        {"q4_0", 2, NULL, QK, Q4_0_BYTES, QK, Q4_0_BYTES, {{0, 2}, {2, 16}}, decode_q4_0, encode_q4_0},
+        {"q4_0", 2, NULL, QK, Q4_0_BYTES, QK, Q4_0_BYTES, {{2, 16}, {0, 2}}, decode_q4_0, encode_q4_0},
     [HK_Q4_K] =
-        {"q4_k", 12, NULL, QK_K, Q4_K_BYTES, QK_K, Q4_K_BYTES, {{0, 16}, {16, 128}}, decode_q4_k, NULL},
+        {"q4_k", 12, NULL, QK_K, Q4_K_BYTES, QK_K, Q4_K_BYTES, {{16, 128}, {0, 16}}, decode_q4_k, NULL},
     [HK_Q6_K] = {"q6_k",
                  14,
                  NULL,
