@@ -1,7 +1,9 @@
-/* A checkpoint: what a file on disk says, whatever its format. Nothing above loader/ knows which format it was.
+/* A checkpoint: what a file on disk says, whatever its format. Nothing above loader/ knows which format it
+ * was.
  *
- * Names of tensors and of architectures are GGUF's ("blk.0.attn_q.weight", "token_embd.weight", "llama", "gpt2");
- * the other formats translate theirs. All memory belongs to the checkpoint; tensor data points into mapped files. */
+ * Names of tensors and of architectures are GGUF's ("blk.0.attn_q.weight", "token_embd.weight", "llama",
+ * "gpt2"); the other formats translate theirs. All memory belongs to the checkpoint; tensor data points into
+ * mapped files. */
 #ifndef HEKLA_LOADER_CHECKPOINT_H
 #define HEKLA_LOADER_CHECKPOINT_H
 
@@ -9,13 +11,15 @@
 #include "weight_types.h"
 
 enum hk_rope_pairing {
-    HK_ROPE_INTERLEAVED, /* rotates (x[2i], x[2i+1]): llama2.c, and GGUF files of Llama (whose q and k rows are permuted) */
+    HK_ROPE_INTERLEAVED, /* rotates (x[2i], x[2i+1]): llama2.c, and GGUF files of Llama (whose q and k rows
+                            are permuted) */
     HK_ROPE_HALVES,      /* rotates (x[i], x[i + d/2]): Hugging Face, GPT-NeoX */
 };
 enum hk_rope_scaling { HK_ROPE_SCALING_NONE, HK_ROPE_SCALING_LINEAR, HK_ROPE_SCALING_LLAMA3 };
 enum hk_activation { HK_ACT_SILU, HK_ACT_GELU_TANH, HK_ACT_GELU_ERF, HK_ACT_RELU };
 
-/* Hyperparameters. Every number has been checked to be in a sane range (counts > 0, products fit in 32 bits). */
+/* Hyperparameters. Every number has been checked to be in a sane range (counts > 0, products fit in 32 bits).
+ */
 struct hk_hparams {
     char arch[32]; /* "llama", "gpt2", ... as the file names it; a runtime may not know it */
     uint32_t n_vocab, n_ctx_train, n_embd, n_layer, n_head, n_head_kv, head_dim, n_ff;
@@ -33,24 +37,45 @@ struct hk_hparams {
 struct hk_ckpt_tensor {
     const char *name;
     enum hk_weight_type type;
-    uint32_t n_dims;    /* 1..4 */
-    uint64_t shape[4];  /* outermost first: a matrix is (rows = outputs, cols = inputs); [n_dims..] are 1 */
-    bool transposed;    /* stored the other way round, (inputs, outputs), though shape says (outputs, inputs):
-                           GPT-2's Conv1D. Only F32, F16, BF16. */
-    const void *data;   /* in a mapped file; may be unaligned */
-    uint64_t size;      /* bytes, checked to equal what shape and type need */
+    uint32_t n_dims;   /* 1..4 */
+    uint64_t shape[4]; /* outermost first: a matrix is (rows = outputs, cols = inputs); [n_dims..] are 1 */
+    bool transposed;   /* stored the other way round, (inputs, outputs), though shape says (outputs, inputs):
+                          GPT-2's Conv1D. Only F32, F16, BF16. */
+    const void *data;  /* in a mapped file; may be unaligned */
+    uint64_t size;     /* bytes, checked to equal what shape and type need */
 };
 
 enum hk_vocab_kind { HK_VOCAB_NONE, HK_VOCAB_BPE, HK_VOCAB_SPM };
 enum hk_token_type { /* numbers as in GGUF's tokenizer.ggml.token_type */
-    HK_TOKEN_NORMAL = 1, HK_TOKEN_UNKNOWN = 2, HK_TOKEN_CONTROL = 3, HK_TOKEN_USER_DEFINED = 4,
-    HK_TOKEN_UNUSED = 5, HK_TOKEN_BYTE = 6,
+                     HK_TOKEN_NORMAL = 1,
+                     HK_TOKEN_UNKNOWN = 2,
+                     HK_TOKEN_CONTROL = 3,
+                     HK_TOKEN_USER_DEFINED = 4,
+                     HK_TOKEN_UNUSED = 5,
+                     HK_TOKEN_BYTE = 6,
 };
 struct hk_vocab_token {
-    const char *text; /* as the vocabulary spells it: byte-level BPE in its printable alphabet, SPM with U+2581 */
-    uint32_t len;     /* bytes */
+    const char
+        *text;    /* as the vocabulary spells it: byte-level BPE in its printable alphabet, SPM with U+2581 */
+    uint32_t len; /* bytes */
     float score;
-    uint8_t type; /* enum hk_token_type */
+    uint8_t type;  /* enum hk_token_type */
+    uint8_t flags; /* HK_TOKEN_MATCH_...: how an added token is looked for in a text; 0 is right for GGUF */
+};
+/* As the added tokens of a Hugging Face tokenizer.json have them. */
+enum hk_token_match {
+    HK_TOKEN_MATCH_LSTRIP = 1,     /* swallows the white space on its left, */
+    HK_TOKEN_MATCH_RSTRIP = 2,     /* on its right */
+    HK_TOKEN_MATCH_WORD = 4,       /* only where no letter or digit stands beside it */
+    HK_TOKEN_MATCH_NORMALIZED = 8, /* looked for after the text was normalised, in normalised spelling */
+};
+enum hk_space_prefix {                 /* where add_space_prefix puts the virtual space */
+                       HK_PREFIX_EACH, /* before every stretch of text between added tokens (SPM, the Prepend
+                                          normalizer) */
+                       HK_PREFIX_UNLESS_SPACE, /* the same, but not before a stretch that starts with a space
+                                                */
+                       HK_PREFIX_FIRST, /* only at the beginning of the text, and not if it starts with a
+                                           space */
 };
 
 #define HK_NO_TOKEN UINT32_MAX
@@ -59,21 +84,27 @@ enum { HK_MAX_STOP_TOKENS = 8 };
 /* Tokenizer data, ready for loader/tokenizer.h. */
 struct hk_vocab {
     enum hk_vocab_kind kind;
-    char kind_name[32]; /* as the file says it ("gpt2", "llama", "bert"); kind is NONE where it is not supported */
+    char kind_name[32]; /* as the file says it ("gpt2", "llama", "bert"); kind is NONE where it is not
+                           supported */
     char pre[64];       /* pre-tokenizer: "gpt-2", "llama-bpe", ...; "regex" when pre_regex holds it */
     const char *const *pre_regex; /* Split patterns, applied one after the other */
     uint32_t n_pre_regex;
     uint32_t n_tokens;
     const struct hk_vocab_token *tokens;
     uint32_t n_merges;
-    const char *const *merges;       /* "left right", in rank order; left_len bytes before the separating space */
+    const char *const *merges; /* "left right", in rank order; left_len bytes before the separating space */
     const uint32_t *merge_left_len;
-    uint32_t bos, eos, unk, pad; /* HK_NO_TOKEN where there is none */
+    uint32_t bos, eos, unk, pad;               /* HK_NO_TOKEN where there is none */
     uint32_t stop[HK_MAX_STOP_TOKENS], n_stop; /* tokens that end an answer: eos, end of turn, ... */
     bool add_bos, add_eos;
-    bool add_space_prefix;     /* SPM: a text starts with a virtual space */
-    bool byte_fallback;        /* bytes without a token become <0xXX> tokens */
-    bool ignore_merges;        /* BPE: a word that is a token is that token, whatever the merges say */
+    bool add_space_prefix; /* a text starts with a virtual space: SPM, ByteLevel's add_prefix_space */
+    enum hk_space_prefix space_prefix;
+    bool byte_fallback; /* bytes without a token become <0xXX> tokens */
+    bool metaspace;     /* BPE over characters, the space spelt U+2581 ("llama 2 style" tokenizer.json);
+                           else BPE is over bytes in GPT-2's printable alphabet */
+    bool fuse_unk;      /* BPE: a run of unknown characters is one unk */
+    bool nfc;           /* text is brought to Unicode normalization form C first */
+    bool ignore_merges; /* BPE: a word that is a token is that token, whatever the merges say */
 };
 
 struct hk_checkpoint {
@@ -86,8 +117,8 @@ struct hk_checkpoint {
     uint32_t n_tensors;
     struct hk_ckpt_tensor *tensors; /* sorted by name */
     struct hk_vocab vocab;
-    const char *chat_template; /* or NULL */
-    struct hk_mapping **mappings;   /* files that stay open as long as the checkpoint */
+    const char *chat_template;    /* or NULL */
+    struct hk_mapping **mappings; /* files that stay open as long as the checkpoint */
     uint32_t n_mappings;
 };
 
@@ -95,10 +126,11 @@ struct hk_checkpoint_options {
     const char *tokenizer_path; /* --tokenizer: tokenizer.bin, tokenizer.json; NULL: look beside the model */
 };
 
-/* Opens a GGUF file, a Hugging Face folder, or a llama2.c .bin file. Maps, parses and checks everything that can be
- * checked without reading the weights. NULL and *err when anything is wrong. opt may be NULL.
- * Close with hk_checkpoint_close (NULL is accepted). */
-struct hk_checkpoint *hk_checkpoint_open(const char *path, const struct hk_checkpoint_options *opt, struct hk_error *err);
+/* Opens a GGUF file, a Hugging Face folder, or a llama2.c .bin file. Maps, parses and checks everything that
+ * can be checked without reading the weights. NULL and *err when anything is wrong. opt may be NULL. Close
+ * with hk_checkpoint_close (NULL is accepted). */
+struct hk_checkpoint *hk_checkpoint_open(const char *path, const struct hk_checkpoint_options *opt,
+                                         struct hk_error *err);
 void hk_checkpoint_close(struct hk_checkpoint *c);
 
 /* NULL when there is none of that name. */
