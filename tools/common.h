@@ -1,0 +1,107 @@
+/* What the commands share: options, opening things in order, progress, errors as one line. */
+#ifndef HEKLA_TOOLS_COMMON_H
+#define HEKLA_TOOLS_COMMON_H
+
+#include "commands.h"
+#include "options.h"
+
+enum { TOOL_DONE = 0, TOOL_FAILED = 1, TOOL_USAGE = 2 };
+
+/* Prints "hekla: <text>" on stderr and returns the exit status. */
+int tool_fail(const struct hk_error *err);
+int tool_usage(const struct hk_error *err);
+int tool_usage_text(const char *text);
+
+/* Parses the command's options. True: go on. False: leave with *status (help and version were printed, or an error). */
+bool tool_options(const struct opt_command *c, int argc, char **argv, void *into, int *n_args, int *status);
+
+/* Flushes stdout; a failed write (a full disk) is an error. Returns status, or TOOL_FAILED. */
+int tool_finish(int status);
+
+/* The whole of a file, or of stdin for "-", appended to *out. */
+bool tool_read(const char *path, struct hk_bytes *out, struct hk_error *err);
+
+/* ---- options ---- */
+
+/* -q, -v */
+struct verbosity {
+    bool quiet, verbose;
+};
+extern const struct opt verbosity_opts[];
+
+/* --device, --threads; the group contains -q and -v too */
+struct device_options {
+    struct verbosity v;
+    const char *device;
+    uint32_t threads;
+};
+extern const struct opt device_opts[];
+
+/* -m, --tokenizer, --quant, --ctx, --kv */
+struct model_options {
+    const char *model, *tokenizer;
+    enum hk_weight_type quant;
+    uint32_t ctx; /* 0: default */
+    enum hk_kv_type kv;
+};
+extern const struct opt model_opts[];
+void model_options_init(struct model_options *o);
+
+struct sampling_options {
+    struct hk_sampler_options o; /* seed and bias are filled by sampling_open */
+    bool seed_given;
+    uint64_t seed;
+    struct hk_logit_bias *bias;
+    uint32_t n_bias;
+};
+extern const struct opt sampling_opts[];
+void sampling_options_init(struct sampling_options *o);
+void sampling_options_free(struct sampling_options *o);
+/* Makes the sampler; *out stays NULL where plain greedy search, which the device does itself, gives the same tokens and
+ * `need_logits` is false. Without --seed one is drawn; o->seed says which. */
+bool sampling_open(struct sampling_options *o, uint32_t n_vocab, bool need_logits, struct hk_sampler **out,
+                   struct hk_error *err);
+
+/* ---- opening ---- */
+
+/* A bar on stderr while something long runs; nothing where that is no terminal. */
+struct progress {
+    bool enabled, shown;
+    double last; /* seconds, when it was drawn */
+};
+bool progress_step(void *user, const char *what, uint64_t done, uint64_t total); /* an hk_progress_fn */
+void progress_clear(struct progress *p);
+
+/* What a command works with; zero-initialise. The functions open the parts in this order; each leaves what it could
+ * not open NULL. engine_close closes whatever is open. */
+struct engine {
+    struct hk_checkpoint *checkpoint;
+    struct hk_tokenizer *tokenizer;
+    struct hk_device *device;
+    struct hk_model *model;
+    struct hk_session *session;
+    struct progress progress;
+};
+bool engine_open_checkpoint(struct engine *e, const struct model_options *m, struct hk_error *err);
+bool engine_open_tokenizer(struct engine *e, struct hk_error *err);
+/* Says on stderr when a CPU-type device was taken because there is no other. */
+bool engine_open_device(struct engine *e, const struct device_options *d, bool profile, struct hk_error *err);
+bool engine_open_model(struct engine *e, const struct model_options *m, const struct device_options *d,
+                       struct hk_error *err);
+bool engine_open_session(struct engine *e, const struct model_options *m, bool all_logits, struct hk_error *err);
+/* All of them. */
+bool engine_open(struct engine *e, const struct model_options *m, const struct device_options *d, bool profile,
+                 struct hk_error *err);
+void engine_close(struct engine *e);
+
+/* ---- words ---- */
+
+/* "1.2 GiB" and "254.1 M"; buf is returned. */
+const char *format_bytes(uint64_t n, char buf[32]);
+const char *format_count(uint64_t n, char buf[32]);
+const char *device_type_name(enum gpu_type t); /* "discrete", "cpu", ... */
+const char *kv_type_name(enum hk_kv_type t);
+/* The time by kernel since the device was opened, as a table on stderr. */
+bool print_profile(struct hk_device *d, struct hk_error *err);
+
+#endif
