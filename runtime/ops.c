@@ -1,0 +1,134 @@
+/* Each op: assert that the shapes fit, then hand one struct op to the recorder's backend. */
+#include "ops.h"
+#include "backend.h"
+
+#include <assert.h>
+
+static const char *const names[OP_KIND_COUNT] = {
+    [OP_EMBED] = "embed",       [OP_RMSNORM] = "rmsnorm",         [OP_LAYERNORM] = "layernorm",
+    [OP_MATMUL] = "matmul",     [OP_ROPE] = "rope",               [OP_KV_WRITE] = "kv_write",
+    [OP_ATTENTION] = "attention", [OP_ACTIVATE] = "activate",     [OP_SELECT_ROWS] = "select_rows",
+    [OP_ARGMAX] = "argmax",
+};
+
+const char *op_name(enum op_kind kind)
+{
+    assert((unsigned)kind < OP_KIND_COUNT);
+    return names[kind];
+}
+
+static bool same_shape(struct hk_tensor a, struct hk_tensor b)
+{
+    return a.rows == b.rows && a.cols == b.cols;
+}
+
+/* Whether `v` is a vector (1, n), or absent where that is allowed. */
+static bool is_vector(struct hk_tensor v, uint32_t n)
+{
+    return v.rows == 1 && v.cols == n;
+}
+
+static void record(struct recorder *r, const struct op *op)
+{
+    r->table->record(r, op);
+}
+
+static void record_embed(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor ids,
+                         bool accumulate)
+{
+    assert(dst.cols == w->cols && is_vector(ids, dst.rows));
+    record(r, &(struct op){.kind = OP_EMBED, .dst = dst, .w = w, .ids = ids, .accumulate = accumulate});
+}
+
+void embed(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor ids)
+{
+    record_embed(r, dst, w, ids, false);
+}
+
+void embed_add(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor ids)
+{
+    record_embed(r, dst, w, ids, true);
+}
+
+void rmsnorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor gain, float eps)
+{
+    assert(same_shape(dst, x) && is_vector(gain, x.cols));
+    record(r, &(struct op){.kind = OP_RMSNORM, .dst = dst, .x = x, .gain = gain, .eps = eps});
+}
+
+void layernorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor gain,
+               struct hk_tensor bias, float eps)
+{
+    assert(same_shape(dst, x) && is_vector(gain, x.cols));
+    assert(!hk_tensor_given(&bias) || is_vector(bias, x.cols));
+    record(r, &(struct op){.kind = OP_LAYERNORM, .dst = dst, .x = x, .gain = gain, .bias = bias, .eps = eps});
+}
+
+static void record_matmul(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor bias,
+                          struct hk_tensor x, bool accumulate)
+{
+    assert(dst.rows == x.rows && dst.cols == w->rows && x.cols == w->cols);
+    assert(x.ld % HK_ROW_ALIGN == 0 && x.addr % 16 == 0);
+    assert(!hk_tensor_given(&bias) || is_vector(bias, w->rows));
+    record(r, &(struct op){.kind = OP_MATMUL, .dst = dst, .x = x, .w = w, .bias = bias, .accumulate = accumulate});
+}
+
+void matmul(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor bias,
+            struct hk_tensor x)
+{
+    record_matmul(r, dst, w, bias, x, false);
+}
+
+void matmul_add(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor bias,
+                struct hk_tensor x)
+{
+    record_matmul(r, dst, w, bias, x, true);
+}
+
+void rope(struct recorder *r, struct hk_tensor x, struct hk_tensor table, struct hk_tensor pos, uint32_t head_dim,
+          enum hk_rope_pairing pairing)
+{
+    assert(x.cols % head_dim == 0 && table.cols <= head_dim && table.cols % 2 == 0 && is_vector(pos, x.rows));
+    record(r, &(struct op){.kind = OP_ROPE, .dst = x, .x = x, .y = table, .ids = pos, .head_dim = head_dim,
+                           .pairing = pairing});
+}
+
+void kv_write(struct recorder *r, const struct hk_kv *kv, struct hk_tensor k, struct hk_tensor v, struct hk_tensor pos)
+{
+    assert(same_shape(k, v) && k.cols == kv->n_head_kv * kv->head_dim && is_vector(pos, k.rows));
+    record(r, &(struct op){.kind = OP_KV_WRITE, .kv = *kv, .x = k, .y = v, .ids = pos});
+}
+
+void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor q, const struct hk_kv *kv,
+               struct hk_tensor pos, uint32_t n_head, float scale)
+{
+    assert(same_shape(dst, q) && q.cols == n_head * kv->head_dim && n_head % kv->n_head_kv == 0);
+    assert(is_vector(pos, q.rows));
+    record(r, &(struct op){.kind = OP_ATTENTION, .dst = dst, .x = q, .kv = *kv, .ids = pos, .n_head = n_head,
+                           .head_dim = kv->head_dim, .scale = scale});
+}
+
+void activate(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, enum hk_activation f)
+{
+    assert(same_shape(dst, x));
+    record(r, &(struct op){.kind = OP_ACTIVATE, .dst = dst, .x = x, .activation = f});
+}
+
+void activate_mul(struct recorder *r, struct hk_tensor dst, struct hk_tensor gate, struct hk_tensor up,
+                  enum hk_activation f)
+{
+    assert(same_shape(dst, gate) && same_shape(dst, up));
+    record(r, &(struct op){.kind = OP_ACTIVATE, .dst = dst, .x = gate, .y = up, .activation = f});
+}
+
+void select_rows(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor idx)
+{
+    assert(dst.cols == x.cols && is_vector(idx, dst.rows));
+    record(r, &(struct op){.kind = OP_SELECT_ROWS, .dst = dst, .x = x, .ids = idx});
+}
+
+void argmax(struct recorder *r, struct hk_tensor dst, struct hk_tensor x)
+{
+    assert(is_vector(dst, x.rows));
+    record(r, &(struct op){.kind = OP_ARGMAX, .dst = dst, .x = x});
+}

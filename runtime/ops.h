@@ -1,0 +1,59 @@
+/* The vocabulary in which models are written: one function per line of a paper, destination first.
+ *
+ * T is the number of tokens of the step. Shapes travel with the tensors; every function asserts that they fit (a
+ * misfit is our own mistake: model.c has checked the checkpoint). Nothing here fails: failures stick to the recorder
+ * and come out when it ends. Barriers are derived from what each op reads and writes.
+ *
+ * Two backends carry the ops out: ops_vulkan.c and ops_reference.c (plain C, accumulating in double). */
+#ifndef HEKLA_RUNTIME_OPS_H
+#define HEKLA_RUNTIME_OPS_H
+
+#include "../loader/checkpoint.h" /* enum hk_activation, hk_rope_pairing */
+#include "tensor.h"
+
+struct recorder;
+
+/* dst[t] = W[ids[t]]          dst (T, n_embd), w (n_vocab, n_embd), ids (1, T). Ids >= rows give zeros. */
+void embed(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor ids);
+/* dst[t] += W[ids[t]]         learned positions: ids are positions */
+void embed_add(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor ids);
+
+/* dst = x / sqrt(mean(x^2) + eps) * gain                      x, dst (T, n); gain (1, n)         Zhang & Sennrich 2019 */
+void rmsnorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor gain, float eps);
+/* dst = (x - mean(x)) / sqrt(var(x) + eps) * gain + bias      bias may be absent (rows 0)        Ba et al. 2016 */
+void layernorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor gain,
+               struct hk_tensor bias, float eps);
+
+/* dst[t] = W x[t] + bias      dst (T, rows), w (rows, cols), x (T, cols), bias (1, rows) or absent */
+void matmul(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor bias,
+            struct hk_tensor x);
+/* dst[t] += W x[t] + bias     the residual stream */
+void matmul_add(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor bias,
+                struct hk_tensor x);
+
+/* Rotates the first rope_dim values of each head of x in place:
+ * (a, b) -> (a cos - b sin, a sin + b cos), a and b paired as `pairing` says.
+ * x (T, n_heads * head_dim); table (n_ctx, rope_dim): row p holds cos(p f_i), sin(p f_i) for i < rope_dim / 2, in
+ * turn; pos (1, T)                                                                              Su et al. 2021 */
+void rope(struct recorder *r, struct hk_tensor x, struct hk_tensor table, struct hk_tensor pos, uint32_t head_dim,
+          enum hk_rope_pairing pairing);
+
+/* kv[pos[t]] = (k[t], v[t])   k, v (T, n_head_kv * head_dim), pos (1, T) */
+void kv_write(struct recorder *r, const struct hk_kv *kv, struct hk_tensor k, struct hk_tensor v, struct hk_tensor pos);
+/* dst[t, h] = sum_p softmax_p(scale * q[t, h] . K[h', p]) V[h', p],  p <= pos[t], h' = h / (n_head / n_head_kv)
+ * q, dst (T, n_head * head_dim)                                            Vaswani et al. 2017; GQA: Ainslie et al. 2023 */
+void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor q, const struct hk_kv *kv,
+               struct hk_tensor pos, uint32_t n_head, float scale);
+
+/* dst = f(x)                  x, dst (T, n); dst may be x */
+void activate(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, enum hk_activation f);
+/* dst = f(gate) * up          all (T, n); dst may be gate                                       Shazeer 2020 */
+void activate_mul(struct recorder *r, struct hk_tensor dst, struct hk_tensor gate, struct hk_tensor up,
+                  enum hk_activation f);
+
+/* dst[i] = x[idx[i]]          dst (N, n), idx (1, N) */
+void select_rows(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor idx);
+/* dst[i] = the index of the largest of x[i], the lowest of equals    x (N, n), dst (1, N) of uint32 */
+void argmax(struct recorder *r, struct hk_tensor dst, struct hk_tensor x);
+
+#endif

@@ -1,0 +1,457 @@
+/* One timeline on a model: a KV cache, and the tokens that are in it. The caller gives the whole prefix it wants; what
+ * the cache already holds of it is kept, the rest is computed in chunks. Steps are recorded once for each number of
+ * tokens and replayed: what changes (ids, positions) lives in a small buffer that the host writes. */
+#include "backend.h"
+#include "model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    DEFAULT_CTX = 4096,
+    DEFAULT_BATCH = 64,
+    MAX_BATCH = 4096,
+    N_SLOTS = 3,      /* step inputs in flight: the device runs one while the host reads the last and fills the next */
+    N_RECORDINGS = 8, /* kept, least recently used dropped */
+};
+
+/* Where a step finds its inputs: host-visible memory, written between submissions. */
+struct slot {
+    uint32_t *host; /* tokens[n_batch], pos[n_batch], out_idx[n_batch] */
+    uint64_t addr;
+};
+
+struct recording {
+    struct recorder *recorder;
+    uint32_t n_tokens, n_out, slot;
+    bool greedy; /* the chosen token goes into the next slot's inputs instead of the logits to the host */
+    uint64_t used; /* a clock of uses */
+};
+
+struct hk_session {
+    struct hk_model *model;
+    struct backend *backend;
+    struct hk_session_options opt; /* defaults filled in */
+    struct arena *state, *host;
+    struct step full; /* buffers for n_batch tokens; a smaller step takes their first rows */
+    struct hk_kv *kv; /* [n_layer] */
+    struct slot slots[N_SLOTS];
+    const float *logits_host; /* (n_out_max, n_vocab), of the newest step */
+    uint64_t logits_host_addr;
+    struct recording recordings[N_RECORDINGS];
+    uint64_t clock;
+
+    uint32_t *tokens; /* [n_ctx] the timeline */
+    uint32_t n_tokens;
+    bool logits_valid;        /* the logits after the last token are on the host */
+    uint32_t logits_row;      /* ... in this row of logits_host */
+    float *all;               /* with all_logits: (all_n, n_vocab) of positions all_first.. */
+    uint32_t all_first, all_n;
+    size_t all_capacity; /* rows */
+};
+
+/* ---- memory ------------------------------------------------------------------------------------------------- */
+
+static uint32_t out_max(const struct hk_session_options *opt)
+{
+    return opt->all_logits ? opt->n_batch : 1;
+}
+
+static void fill_defaults(const struct hk_hparams *hp, struct hk_session_options *opt)
+{
+    if (!opt->n_ctx) opt->n_ctx = hp->n_ctx_train < DEFAULT_CTX ? hp->n_ctx_train : DEFAULT_CTX;
+    if (!opt->n_batch) opt->n_batch = DEFAULT_BATCH;
+    if (opt->n_batch > MAX_BATCH) opt->n_batch = MAX_BATCH;
+    if (opt->n_batch > opt->n_ctx) opt->n_batch = opt->n_ctx;
+}
+
+static struct hk_tensor shaped(uint32_t rows, uint64_t cols)
+{
+    return (struct hk_tensor){.rows = rows, .cols = (uint32_t)cols, .ld = (uint32_t)hk_align_up(cols, HK_ROW_ALIGN)};
+}
+
+/* The shapes of a step's buffers, without memory. */
+static void shape_step(const struct hk_hparams *hp, const struct hk_session_options *opt, struct step *s)
+{
+    uint32_t t = opt->n_batch, n_out = out_max(opt);
+    *s = (struct step){.n_tokens = t, .n_out = n_out};
+    s->x = s->h = shaped(t, hp->n_embd);
+    s->qkv = shaped(t, hk_dim(hp, DIM_QKV));
+    s->a = shaped(t, hk_dim(hp, DIM_HEADS));
+    s->gate = s->up = shaped(t, hp->n_ff);
+    s->last = s->last_h = shaped(n_out, hp->n_embd);
+    s->logits = shaped(n_out, hp->n_vocab);
+    s->rope = (struct hk_tensor){.rows = opt->n_ctx, .cols = hp->rope_dim, .ld = hp->rope_dim};
+}
+
+enum { N_STEP_BUFFERS = 10 };
+static void step_buffers(struct step *s, struct hk_tensor *out[N_STEP_BUFFERS])
+{
+    struct hk_tensor *all[N_STEP_BUFFERS] = {&s->x,  &s->h,    &s->qkv,    &s->a,      &s->gate,
+                                             &s->up, &s->last, &s->last_h, &s->logits, &s->rope};
+    memcpy(out, all, sizeof all);
+}
+
+static struct hk_kv kv_shape(const struct hk_hparams *hp, const struct hk_session_options *opt)
+{
+    bool f16 = opt->kv == HK_KV_F16;
+    return (struct hk_kv){.n_head_kv = hp->n_head_kv,
+                          .head_dim = hp->head_dim,
+                          .head_words = hk_kv_head_words(hp->head_dim, f16),
+                          .n_ctx = (uint32_t)hk_align_up(opt->n_ctx, HK_TILE_ROWS),
+                          .f16 = f16};
+}
+
+bool hk_session_plan(const struct hk_hparams *hp, struct hk_session_options *opt, uint64_t *bytes)
+{
+    fill_defaults(hp, opt);
+    if (opt->n_ctx > UINT32_MAX - HK_TILE_ROWS) return false;
+    struct step s;
+    shape_step(hp, opt, &s);
+    struct hk_tensor *buffers[N_STEP_BUFFERS];
+    step_buffers(&s, buffers);
+    struct hk_kv kv = kv_shape(hp, opt);
+
+    uint64_t plane = 0, total = 0; /* 16 * heads * words * n_ctx, checked */
+    if (!hk_mul_u64(16ull * kv.n_head_kv, kv.head_words, &plane) || !hk_mul_u64(plane, kv.n_ctx, &plane) ||
+        !hk_mul_u64(hk_align_up(plane, 256), 2ull * hp->n_layer, &total))
+        return false;
+    for (int i = 0; i < N_STEP_BUFFERS; i++) {
+        uint64_t size = 0;
+        if (!hk_mul_u64(4ull * buffers[i]->rows, buffers[i]->ld, &size) || !hk_add_u64(total, size + 512, &total))
+            return false;
+    }
+    *bytes = total;
+    return true;
+}
+
+static bool alloc_tensor(struct arena *a, const struct backend_table *be, struct hk_tensor *t, struct hk_error *err)
+{
+    struct gpu_span span;
+    uint64_t bytes = 4ull * t->rows * t->ld;
+    if (!be->arena_alloc(a, bytes ? bytes : 4, &span, err)) return false;
+    t->addr = span.addr;
+    return true;
+}
+
+static bool alloc_state(struct hk_session *s, uint64_t bytes, struct hk_error *err)
+{
+    const struct backend_table *be = s->backend->table;
+    const struct hk_hparams *hp = &s->model->hp;
+    s->state = be->arena_new(s->backend, GPU_MEMORY_STATE, bytes, err);
+    if (!s->state) return false;
+    shape_step(hp, &s->opt, &s->full);
+    struct hk_tensor *buffers[N_STEP_BUFFERS];
+    step_buffers(&s->full, buffers);
+    for (int i = 0; i < N_STEP_BUFFERS; i++)
+        if (!alloc_tensor(s->state, be, buffers[i], err)) return false;
+    uint32_t heads = hk_dim(hp, DIM_HEADS), kv = hk_dim(hp, DIM_KV);
+    s->full.q = hk_tensor_cols(s->full.qkv, 0, heads);
+    s->full.k = hk_tensor_cols(s->full.qkv, heads, kv);
+    s->full.v = hk_tensor_cols(s->full.qkv, heads + kv, kv);
+
+    s->kv = hk_calloc(hp->n_layer, sizeof *s->kv, err);
+    if (!s->kv) return false;
+    for (uint32_t i = 0; i < hp->n_layer; i++) {
+        s->kv[i] = kv_shape(hp, &s->opt);
+        uint64_t plane = hk_kv_plane_bytes(s->kv[i].n_head_kv, s->kv[i].head_words, s->kv[i].n_ctx);
+        struct gpu_span k, v;
+        if (!be->arena_alloc(s->state, plane, &k, err) || !be->arena_alloc(s->state, plane, &v, err)) return false;
+        s->kv[i].k = k.addr;
+        s->kv[i].v = v.addr;
+    }
+    s->full.kv = s->kv;
+    return true;
+}
+
+static bool alloc_host(struct hk_session *s, struct hk_error *err)
+{
+    const struct backend_table *be = s->backend->table;
+    uint64_t slot_bytes = 12ull * s->opt.n_batch, logits_bytes = 4ull * s->full.logits.rows * s->full.logits.ld;
+    s->host = be->arena_new(s->backend, GPU_MEMORY_HOST, N_SLOTS * (slot_bytes + 256) + logits_bytes + 256, err);
+    if (!s->host) return false;
+    struct gpu_span span;
+    for (int i = 0; i < N_SLOTS; i++) {
+        if (!be->arena_alloc(s->host, slot_bytes, &span, err)) return false;
+        s->slots[i] = (struct slot){.host = span.host, .addr = span.addr};
+    }
+    if (!be->arena_alloc(s->host, logits_bytes, &span, err)) return false;
+    s->logits_host = span.host;
+    s->logits_host_addr = span.addr;
+    return true;
+}
+
+static bool write_rope_table(struct hk_session *s, struct hk_error *err)
+{
+    const struct hk_tensor *t = &s->full.rope;
+    if (!s->model->inv_freq || !t->cols) return true;
+    float *table = hk_calloc((size_t)t->rows * t->cols, sizeof *table, err);
+    if (!table) return false;
+    hk_rope_table(s->model, t->rows, table);
+    bool ok = s->backend->table->write(s->backend, t->addr, table, 4ull * t->rows * t->cols, err);
+    free(table);
+    return ok;
+}
+
+static bool check_options(const struct hk_session *s, uint64_t *bytes, struct hk_error *err)
+{
+    const struct hk_hparams *hp = &s->model->hp;
+    struct hk_session_options opt = s->opt;
+    if (!hk_session_plan(hp, &opt, bytes))
+        return hk_fail(err, HK_ERR_MEMORY, "a context of %u does not fit in memory: choose a smaller one (--ctx)", opt.n_ctx);
+    if (!s->model->arch->rope && opt.n_ctx > hp->n_ctx_train)
+        return hk_fail(err, HK_ERR_INPUT,
+                       "context of %u: this model has learned positions for %u only: choose --ctx %u or less", opt.n_ctx,
+                       hp->n_ctx_train, hp->n_ctx_train);
+    uint64_t budget = s->backend->table->budget(s->backend);
+    if (*bytes > budget)
+        return hk_fail(err, HK_ERR_MEMORY,
+                       "a context of %u needs %.1f MiB, but the device has %.1f MiB left: choose a smaller --ctx", opt.n_ctx,
+                       (double)*bytes / 0x1p20, (double)budget / 0x1p20);
+    return true;
+}
+
+struct hk_session *hk_session_open(struct hk_model *m, const struct hk_session_options *opt, struct hk_error *err)
+{
+    struct hk_session *s = hk_calloc(1, sizeof *s, err);
+    if (!s) return NULL;
+    s->model = m;
+    s->backend = m->backend;
+    if (opt) s->opt = *opt;
+    fill_defaults(&m->hp, &s->opt);
+    uint64_t bytes = 0;
+    bool ok = check_options(s, &bytes, err) && alloc_state(s, bytes, err) && alloc_host(s, err) &&
+              write_rope_table(s, err);
+    if (ok) ok = (s->tokens = hk_calloc(s->opt.n_ctx, sizeof *s->tokens, err)) != NULL;
+    if (!ok) {
+        hk_session_close(s);
+        return NULL;
+    }
+    return s;
+}
+
+void hk_session_close(struct hk_session *s)
+{
+    if (!s) return;
+    const struct backend_table *be = s->backend->table;
+    for (int i = 0; i < N_RECORDINGS; i++)
+        if (s->recordings[i].recorder) be->recorder_free(s->recordings[i].recorder);
+    if (s->state) be->arena_free(s->state);
+    if (s->host) be->arena_free(s->host);
+    free(s->kv);
+    free(s->tokens);
+    free(s->all);
+    free(s);
+}
+
+/* ---- steps -------------------------------------------------------------------------------------------------- */
+
+static struct hk_tensor slot_row(const struct hk_session *s, uint32_t slot, uint32_t which, uint32_t n)
+{
+    return (struct hk_tensor){.addr = s->slots[slot].addr + 4ull * which * s->opt.n_batch, .rows = 1, .cols = n, .ld = n};
+}
+
+/* The buffers of a step of n tokens: the first rows of the full ones. */
+static struct step make_step(const struct hk_session *s, uint32_t slot, uint32_t n, uint32_t n_out)
+{
+    struct step step = s->full;
+    step.n_tokens = n;
+    step.n_out = n_out;
+    step.tokens = slot_row(s, slot, 0, n);
+    step.pos = slot_row(s, slot, 1, n);
+    step.out_idx = slot_row(s, slot, 2, n_out);
+    struct hk_tensor *per_token[] = {&step.x, &step.h, &step.qkv, &step.q,   &step.k,
+                                     &step.v, &step.a, &step.gate, &step.up};
+    for (size_t i = 0; i < sizeof per_token / sizeof *per_token; i++) per_token[i]->rows = n;
+    step.last.rows = step.last_h.rows = step.logits.rows = n_out;
+    return step;
+}
+
+static struct recorder *record(struct hk_session *s, const struct recording *key, struct hk_error *err)
+{
+    const struct backend_table *be = s->backend->table;
+    struct recorder *r = be->record_begin(s->backend, err);
+    if (!r) return NULL;
+    struct step step = make_step(s, key->slot, key->n_tokens, key->n_out);
+    s->model->arch->forward(r, s->model, &step);
+    if (key->greedy)
+        argmax(r, slot_row(s, (key->slot + 1) % N_SLOTS, 0, 1), step.logits);
+    else if (key->n_out)
+        be->record_copy(r, s->logits_host_addr, step.logits.addr, 4ull * key->n_out * step.logits.ld);
+    if (be->record_end(r, err)) return r;
+    be->recorder_free(r);
+    return NULL;
+}
+
+/* The recording of such a step: kept from before, or made now in the place of the least recently used. */
+static struct recorder *find_recording(struct hk_session *s, struct recording key, struct hk_error *err)
+{
+    struct recording *oldest = &s->recordings[0];
+    for (int i = 0; i < N_RECORDINGS; i++) {
+        struct recording *r = &s->recordings[i];
+        if (r->recorder && r->n_tokens == key.n_tokens && r->n_out == key.n_out && r->slot == key.slot &&
+            r->greedy == key.greedy) {
+            r->used = ++s->clock;
+            return r->recorder;
+        }
+        if (r->used < oldest->used) oldest = r;
+    }
+    if (oldest->recorder) s->backend->table->recorder_free(oldest->recorder);
+    *oldest = key;
+    oldest->recorder = record(s, &key, err);
+    oldest->used = oldest->recorder ? ++s->clock : 0;
+    return oldest->recorder;
+}
+
+static bool submit_step(struct hk_session *s, struct recording key, uint64_t *ticket, struct hk_error *err)
+{
+    struct recorder *r = find_recording(s, key, err);
+    return r && s->backend->table->submit(s->backend, r, ticket, err);
+}
+
+/* Computes tokens[first..first + n) (n <= n_batch) behind a timeline of `first` tokens. n_out 0, 1 (the last) or n. */
+static bool run_chunk(struct hk_session *s, const uint32_t *tokens, uint32_t first, uint32_t n, uint32_t n_out,
+                      struct hk_error *err)
+{
+    uint32_t *in = s->slots[0].host, batch = s->opt.n_batch;
+    for (uint32_t i = 0; i < n; i++) {
+        in[i] = tokens[first + i];
+        in[batch + i] = first + i;
+    }
+    for (uint32_t i = 0; i < n_out; i++) in[2 * batch + i] = n - n_out + i;
+    uint64_t ticket = 0;
+    return submit_step(s, (struct recording){.n_tokens = n, .n_out = n_out}, &ticket, err) &&
+           s->backend->table->wait(s->backend, ticket, err);
+}
+
+static bool keep_all_logits(struct hk_session *s, uint32_t n, struct hk_error *err)
+{
+    uint32_t n_vocab = s->model->hp.n_vocab;
+    if (s->all_n + n > s->all_capacity) {
+        size_t capacity = s->all_n + n > 2 * s->all_capacity ? s->all_n + n : 2 * s->all_capacity;
+        uint64_t bytes = 0;
+        float *all = hk_mul_u64(capacity, 4ull * n_vocab, &bytes) && bytes <= SIZE_MAX ? realloc(s->all, (size_t)bytes) : NULL;
+        if (!all)
+            return hk_fail(err, HK_ERR_MEMORY, "logits of %zu positions of %u: host memory is out", capacity, n_vocab);
+        s->all = all;
+        s->all_capacity = capacity;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        memcpy(s->all + (size_t)(s->all_n + i) * n_vocab, s->logits_host + (size_t)i * s->full.logits.ld,
+               sizeof(float) * n_vocab);
+    s->all_n += n;
+    return true;
+}
+
+static bool check_tokens(const struct hk_session *s, const uint32_t *tokens, uint32_t n, struct hk_error *err)
+{
+    if (n == 0) return hk_fail(err, HK_ERR_INPUT, "an empty prompt: at least one token is needed");
+    if (n > s->opt.n_ctx)
+        return hk_fail(err, HK_ERR_INPUT, "the prompt has %u tokens, but the context has room for %u: shorten it or raise --ctx",
+                       n, s->opt.n_ctx);
+    for (uint32_t i = 0; i < n; i++)
+        if (tokens[i] >= s->model->hp.n_vocab)
+            return hk_fail(err, HK_ERR_INPUT, "token %u of the prompt is %u: the vocabulary has %u", i, tokens[i],
+                           s->model->hp.n_vocab);
+    return true;
+}
+
+bool hk_session_sync(struct hk_session *s, const uint32_t *tokens, uint32_t n, struct hk_error *err)
+{
+    if (!check_tokens(s, tokens, n, err)) return false;
+    uint32_t common = 0;
+    while (common < n && common < s->n_tokens && tokens[common] == s->tokens[common]) common++;
+    if (common == n && s->n_tokens == n && s->logits_valid) return true;
+    if (common == n) common--; /* the last token again: for its logits */
+
+    s->logits_valid = false;
+    s->all_first = common;
+    s->all_n = 0;
+    s->n_tokens = common;
+    for (uint32_t first = common; first < n;) {
+        if (n - common > s->opt.n_batch && s->opt.progress &&
+            !s->opt.progress(s->opt.user, "reading the prompt", first - common, n - common))
+            return hk_fail(err, HK_ERR_CANCELLED, "reading the prompt was cancelled");
+        uint32_t chunk = n - first < s->opt.n_batch ? n - first : s->opt.n_batch;
+        uint32_t n_out = s->opt.all_logits ? chunk : first + chunk == n ? 1 : 0;
+        if (!run_chunk(s, tokens, first, chunk, n_out, err)) return false;
+        if (s->opt.all_logits && !keep_all_logits(s, chunk, err)) return false;
+        memcpy(s->tokens + first, tokens + first, sizeof *tokens * chunk);
+        first += chunk;
+        s->n_tokens = first;
+        s->logits_row = n_out - (n_out > 0);
+    }
+    if (n - common > s->opt.n_batch && s->opt.progress)
+        s->opt.progress(s->opt.user, "reading the prompt", n - common, n - common);
+    s->logits_valid = true;
+    return true;
+}
+
+uint32_t hk_session_ctx(const struct hk_session *s)
+{
+    return s->opt.n_ctx;
+}
+
+const uint32_t *hk_session_tokens(const struct hk_session *s, uint32_t *n)
+{
+    *n = s->n_tokens;
+    return s->tokens;
+}
+
+const float *hk_session_logits(struct hk_session *s)
+{
+    return s->logits_valid ? s->logits_host + (size_t)s->logits_row * s->full.logits.ld : NULL;
+}
+
+const float *hk_session_logits_at(struct hk_session *s, uint32_t pos)
+{
+    if (pos < s->all_first || pos - s->all_first >= s->all_n) return NULL;
+    return s->all + (size_t)(pos - s->all_first) * s->model->hp.n_vocab;
+}
+
+/* ---- greedy decoding ---------------------------------------------------------------------------------------- */
+
+/* Submits the step that feeds position pos; its token is already in the slot's inputs, or will be put there by the
+ * step before it. */
+static bool submit_greedy(struct hk_session *s, uint32_t slot, uint32_t pos, uint64_t *ticket, struct hk_error *err)
+{
+    s->slots[slot].host[s->opt.n_batch] = pos;
+    s->slots[slot].host[2 * s->opt.n_batch] = 0;
+    return submit_step(s, (struct recording){.n_tokens = 1, .n_out = 1, .slot = slot, .greedy = true}, ticket, err);
+}
+
+/* Positions below the context's end whose steps are under way at once: one runs while the host handles another. */
+enum { GREEDY_AHEAD = N_SLOTS - 1 };
+
+bool hk_session_greedy(struct hk_session *s, uint32_t n, hk_token_fn emit, void *user, uint32_t *n_out,
+                       struct hk_error *err)
+{
+    *n_out = 0;
+    if (!s->logits_valid) return hk_fail(err, HK_ERR_INPUT, "greedy decoding needs a synced prompt");
+    struct hk_token_logprob best;
+    hk_top_logprobs(hk_session_logits(s), s->model->hp.n_vocab, 1, &best);
+    if (n == 0 || s->n_tokens >= s->opt.n_ctx) return true;
+
+    /* The first token comes from the prompt's logits; step i feeds token i and finds token i + 1. */
+    uint64_t tickets[N_SLOTS] = {0};
+    uint32_t begin = s->n_tokens, left = s->opt.n_ctx - begin, token = best.token, submitted = 0;
+    uint32_t n_steps = n < left ? n : left;
+    s->slots[0].host[0] = token;
+    s->logits_valid = false;
+    for (uint32_t i = 0; i < n_steps; i++) {
+        while (submitted + 1 < n_steps && submitted < i + GREEDY_AHEAD) {
+            if (!submit_greedy(s, submitted % N_SLOTS, begin + submitted, &tickets[submitted % N_SLOTS], err))
+                return false;
+            submitted++;
+        }
+        if (i > 0) {
+            if (!s->backend->table->wait(s->backend, tickets[(i - 1) % N_SLOTS], err)) return false;
+            token = s->slots[i % N_SLOTS].host[0];
+        }
+        s->tokens[begin + i] = token;
+        (*n_out)++;
+        s->n_tokens = begin + (i < submitted ? i + 1 : i); /* the last token is emitted, but not fed */
+        if (!emit(user, token)) break;
+    }
+    return submitted == 0 || s->backend->table->wait(s->backend, tickets[(submitted - 1) % N_SLOTS], err);
+}

@@ -1,0 +1,71 @@
+/* What ops work on: matrices of activations, weights, and a layer's KV cache. Plain values; memory belongs to arenas. */
+#ifndef HEKLA_RUNTIME_TENSOR_H
+#define HEKLA_RUNTIME_TENSOR_H
+
+#include "weight_layout.h"
+
+/* A matrix (rows, cols) of 32-bit values: float activations, or uint32 ids and positions. Row r begins at
+ * addr + 4 * r * ld. Activations that a matmul reads have rows padded with zeros to a multiple of 32 (HK_ROW_ALIGN)
+ * columns, 16-byte aligned: kernels read whole words past `cols` and rely on finite values there. */
+struct hk_tensor {
+    uint64_t addr; /* device address; on the reference backend a host pointer */
+    uint32_t rows, cols;
+    uint32_t ld; /* leading dimension: elements from row to row */
+};
+enum { HK_ROW_ALIGN = 32 };
+
+static inline bool hk_tensor_given(const struct hk_tensor *t)
+{
+    return t->rows != 0;
+}
+
+/* Columns first..first+cols of t: a view. */
+static inline struct hk_tensor hk_tensor_cols(struct hk_tensor t, uint32_t first, uint32_t cols)
+{
+    t.addr += 4ull * first;
+    t.cols = cols;
+    return t;
+}
+
+/* The first `rows` rows of t: a view. */
+static inline struct hk_tensor hk_tensor_rows(struct hk_tensor t, uint32_t rows)
+{
+    t.rows = rows;
+    return t;
+}
+
+/* Bytes from the first to the last element. */
+static inline uint64_t hk_tensor_bytes(const struct hk_tensor *t)
+{
+    return t->rows ? 4ull * ((uint64_t)(t->rows - 1) * t->ld + t->cols) : 0;
+}
+
+/* A weight matrix (rows = outputs, cols = inputs), packed for the backend (weight_layout.h; the reference backend keeps
+ * the file's blocks). rows == 0: the checkpoint has none. */
+struct hk_weight {
+    const char *name; /* the checkpoint's tensor */
+    struct hk_weight_layout layout;
+    uint32_t rows, cols;
+    uint64_t addr;
+};
+
+/* One layer's keys and values for n_ctx positions (a multiple of 32).
+ * A head's vector is head_words 16-byte words: 8 f16 or 4 f32 each, zero-padded.
+ *   k: uvec4 [n_head_kv][n_ctx / 32][head_words][32]   interleaved by position, as weights are by row
+ *   v: uvec4 [n_head_kv][n_ctx][head_words] */
+struct hk_kv {
+    uint64_t k, v;
+    uint32_t n_head_kv, head_dim, head_words, n_ctx;
+    bool f16;
+};
+static inline uint32_t hk_kv_head_words(uint32_t head_dim, bool f16)
+{
+    uint32_t per_word = f16 ? 8 : 4;
+    return (head_dim + per_word - 1) / per_word;
+}
+static inline uint64_t hk_kv_plane_bytes(uint32_t n_head_kv, uint32_t head_words, uint32_t n_ctx)
+{
+    return 16ull * n_head_kv * head_words * n_ctx;
+}
+
+#endif
