@@ -9,5 +9,10 @@ case $("$tool" --version) in
 esac
 files=$(find loader runtime tools tests shaders -name '*.[ch]' | sort)
 [ -n "$files" ] || exit 1
-# shellcheck disable=SC2086 # file names of ours have no spaces
-"$tool" --dry-run --Werror $files
+bad=
+for file in $files; do
+    "$tool" "$file" | cmp -s - "$file" || bad="$bad $file"
+done
+[ -z "$bad" ] && exit 0
+echo "not as .clang-format says; run: ${tool##*/} -i$bad"
+exit 1

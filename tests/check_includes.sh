@@ -38,7 +38,8 @@ arrows()
                 case $base in
                 gpu.h | gpu_*)
                     case $where/$name in
-                    outside/* | loader/base.h | runtime/gpu.h | runtime/gpu_*.h | runtime/shader_table.h | shaders/args.h) ;;
+                    outside/* | loader/base.h | runtime/os.h | runtime/gpu.h | runtime/gpu_*.h | runtime/shader_table.h | \
+                        shaders/args.h) ;;
                     *) forbidden="gpu_* sees no tensors, models or loader (base.h excepted)" ;;
                     esac
                     ;;
