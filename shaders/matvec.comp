@@ -1,0 +1,111 @@
+// y[t][row] = (accumulate ? y[t][row] : 0) + bias[row] + sum_k W[row][k] x[t][k], in f32.
+//
+// TILE_LANES lanes share a tile of 32 rows (32 / TILE_LANES rows each), and a lane has the same rows of TILES tiles.
+// The workgroup's gl_WorkGroupSize.x / TILE_LANES slices take the columns in turn and add up through shared memory.
+// A weight is decoded once for TOKENS tokens. Reads of x are the same for all lanes of a slice.
+// Groups: x = ceil(n_tiles / TILES), y = ceil(n_tokens / TOKENS).
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+
+HK_PUSH(matvec_args);
+
+layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const uint TILE_LANES = 32u; // 8, 16 or 32, dividing the workgroup size
+layout(constant_id = 2) const uint TILES = 1u;
+layout(constant_id = 3) const uint TOKENS = 1u;
+
+#include "weight.glsl"
+
+const uint TILE_ROWS = HK_LANES / TILE_LANES; // rows of a lane in a tile
+const uint ROWS = TILE_ROWS * TILES;          // rows of a lane
+const uint SLICES = gl_WorkGroupSize.x / TILE_LANES;
+
+uvec2 x_row[TOKENS];
+float group_scale, group_sum[TOKENS];
+uint slot; // the row of the lane that is being added to
+float sum[ROWS * TOKENS];
+
+void hk_begin(float scale)
+{
+    group_scale = scale;
+    [[unroll]] for (uint t = 0u; t < TOKENS; t++)
+        group_sum[t] = 0.0;
+}
+
+void hk_use(uint k4, vec4 w)
+{
+    [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
+        vec4 x = in_vec4(x_row[t]).v[k4];
+        group_sum[t] = fma(w.w, x.w, fma(w.z, x.z, fma(w.y, x.y, fma(w.x, x.x, group_sum[t]))));
+    }
+}
+
+void hk_end()
+{
+    [[unroll]] for (uint t = 0u; t < TOKENS; t++)
+        sum[slot * TOKENS + t] = fma(group_scale, group_sum[t], sum[slot * TOKENS + t]);
+}
+
+shared float partial[SLICES == 1u ? 1u : gl_WorkGroupSize.x];
+
+void store(uint row, uint token, float value)
+{
+    if (row < args.rows && token < args.n_tokens) {
+        io_float y = io_float(hk_at(args.y, token, args.y_ld * 4u));
+        if (hk_given(args.bias)) value += in_float(args.bias).v[row];
+        if (args.accumulate != 0u) value += y.v[row];
+        y.v[row] = value;
+    }
+}
+
+void main()
+{
+    // Without slices `slice` is a constant, so that a compiler sees that addresses of x are uniform.
+    uint slice = SLICES == 1u ? 0u : gl_LocalInvocationID.x / TILE_LANES;
+    uint lane = SLICES == 1u ? gl_LocalInvocationID.x : gl_LocalInvocationID.x % TILE_LANES;
+    uint first_tile = gl_WorkGroupID.x * TILES;
+    uint first_token = gl_WorkGroupID.y * TOKENS;
+    uint n_tiles = (args.rows + HK_LANES - 1u) / HK_LANES;
+
+    hk_row row[TILES];
+    [[unroll]] for (uint i = 0u; i < TILES; i++)
+        row[i] = weight_row(min(first_tile + i, n_tiles - 1u), lane);
+    [[unroll]] for (uint t = 0u; t < TOKENS; t++)
+        x_row[t] = hk_at(args.x, min(first_token + t, args.n_tokens - 1u), args.x_ld * 4u);
+    [[unroll]] for (uint i = 0u; i < ROWS * TOKENS; i++)
+        sum[i] = 0.0;
+
+    uint n_steps = args.n_blocks / W_STEP;
+    for (uint s = slice; s < n_steps; s += SLICES) {
+        [[unroll]] for (uint i = 0u; i < ROWS; i++) {
+            slot = i;
+            weight_step(row[i / TILE_ROWS], (i % TILE_ROWS) * TILE_LANES, s);
+        }
+    }
+    if (W_STEP > 1u) {
+        for (uint b = n_steps * W_STEP + slice; b < args.n_blocks; b += SLICES) {
+            [[unroll]] for (uint i = 0u; i < ROWS; i++) {
+                slot = i;
+                weight_block(row[i / TILE_ROWS], (i % TILE_ROWS) * TILE_LANES, b);
+            }
+        }
+    }
+
+    [[unroll]] for (uint i = 0u; i < ROWS * TOKENS; i++) {
+        float value = sum[i];
+        if (SLICES > 1u) {
+            barrier();
+            partial[gl_LocalInvocationID.x] = value;
+            barrier();
+            if (slice == 0u) {
+                for (uint j = 1u; j < SLICES; j++)
+                    value += partial[j * TILE_LANES + lane];
+            }
+        }
+        uint r = i / TOKENS;
+        if (slice == 0u)
+            store((first_tile + r / TILE_ROWS) * HK_LANES + (r % TILE_ROWS) * TILE_LANES + lane,
+                  first_token + i % TOKENS, value);
+    }
+}
