@@ -43,4 +43,54 @@ HK_U32 rows; HK_U32 cols; HK_U32 n_blocks;
 HK_U32 dst_ld; HK_U32 n_tokens; HK_U32 accumulate;
 HK_ARGS_END
 
+/* norm.comp: dst[t] = normalise(x[t]) * gain (+ bias) */
+HK_ARGS_BEGIN(norm_args)
+HK_ADDR dst; HK_ADDR x; HK_ADDR gain; HK_ADDR bias; /* bias: or address 0 */
+HK_U32 cols; HK_U32 dst_ld; HK_U32 x_ld; HK_F32T eps;
+HK_ARGS_END
+
+/* rope.comp: rotates pairs of x in place */
+HK_ARGS_BEGIN(rope_args)
+HK_ADDR x; HK_ADDR table; HK_ADDR pos;     /* float (n_tokens, x_ld), float (table_rows, 2 * half), uint (n_tokens) */
+HK_U32 x_ld; HK_U32 n_pairs; HK_U32 half_dim; /* n_pairs = heads * half_dim */
+HK_U32 head_dim; HK_U32 table_rows; HK_U32 interleaved;
+HK_ARGS_END
+
+/* kv_write.comp: kv[pos[t]] = (k[t], v[t]), struct hk_kv's layout */
+HK_ARGS_BEGIN(kv_write_args)
+HK_ADDR k_cache; HK_ADDR v_cache; HK_ADDR k; HK_ADDR v; HK_ADDR pos;
+HK_U32 ld; HK_U32 n_head_kv; HK_U32 head_dim; HK_U32 head_words; HK_U32 n_ctx;
+HK_ARGS_END
+
+/* attention.comp: one workgroup a head and token */
+HK_ARGS_BEGIN(attention_args)
+HK_ADDR k_cache; HK_ADDR v_cache; HK_ADDR q; HK_ADDR dst; HK_ADDR pos;
+HK_U32 q_ld; HK_U32 dst_ld; HK_U32 group; /* query heads that share a key head */
+HK_U32 head_dim; HK_U32 head_words; HK_U32 n_ctx; HK_F32T scale;
+HK_ARGS_END
+
+/* activate.comp: dst = f(x) (* y, where given) */
+HK_ARGS_BEGIN(activate_args)
+HK_ADDR dst; HK_ADDR x; HK_ADDR y;
+HK_U32 cols; HK_U32 dst_ld; HK_U32 x_ld; HK_U32 y_ld;
+HK_ARGS_END
+
+/* select_rows.comp: dst[i] = x[idx[i]] */
+HK_ARGS_BEGIN(select_rows_args)
+HK_ADDR dst; HK_ADDR x; HK_ADDR idx;
+HK_U32 cols; HK_U32 dst_ld; HK_U32 x_ld; HK_U32 x_rows;
+HK_ARGS_END
+
+/* argmax.comp: dst[i] = the first index of the largest of x[i] */
+HK_ARGS_BEGIN(argmax_args)
+HK_ADDR dst; HK_ADDR x;
+HK_U32 cols; HK_U32 x_ld;
+HK_ARGS_END
+
+/* scale_add.comp: dst[i] = src[i] * factor + term, repeats times over; factor is params[0] where given */
+HK_ARGS_BEGIN(scale_add_args)
+HK_ADDR dst; HK_ADDR src; HK_ADDR params;  /* uint (n), uint (n), uint (1) or address 0 */
+HK_U32 n; HK_U32 factor; HK_U32 term; HK_U32 repeats;
+HK_ARGS_END
+
 #endif

@@ -1,0 +1,167 @@
+/* The device backend: memory and recordings of gpu.h behind the backend's table; weights packed into device layout on
+ * their way up. The ops themselves are in ops_vulkan.c. */
+#include "ops_vulkan.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static struct gpu *gpu_of(struct backend *b)
+{
+    return ((struct vulkan_backend *)b)->gpu;
+}
+
+static uint64_t vk_budget(struct backend *b)
+{
+    return gpu_memory_budget(gpu_of(b));
+}
+
+/* An arena of the backend is the gpu's. */
+static struct arena *vk_arena_new(struct backend *b, enum gpu_memory kind, uint64_t expected, struct hk_error *err)
+{
+    return (struct arena *)gpu_arena_new(gpu_of(b), kind, expected, err);
+}
+
+static bool vk_arena_alloc(struct arena *a, uint64_t size, struct gpu_span *out, struct hk_error *err)
+{
+    return gpu_arena_alloc((struct gpu_arena *)a, size, out, err);
+}
+
+static void vk_arena_free(struct arena *a)
+{
+    gpu_arena_free((struct gpu_arena *)a);
+}
+
+static bool vk_write(struct backend *b, uint64_t addr, const void *src, uint64_t size, struct hk_error *err)
+{
+    return gpu_write(gpu_of(b), addr, src, size, err);
+}
+
+static bool vk_read(struct backend *b, uint64_t addr, void *dst, uint64_t size, struct hk_error *err)
+{
+    return gpu_read(gpu_of(b), addr, dst, size, err);
+}
+
+static uint64_t vk_weight_bytes(const struct hk_weight_layout *l)
+{
+    return l->bytes;
+}
+
+/* Tiles first..first+n of one plane, packed straight into the upload's memory, in pieces that fit. */
+static bool upload_plane(struct gpu *g, const struct hk_weight *w, uint32_t plane, uint32_t first, uint32_t n,
+                         const char *src, uint64_t row_stride, uint32_t n_rows, struct hk_error *err)
+{
+    uint64_t tile_bytes = w->layout.plane_tile_bytes[plane];
+    uint32_t fit = (uint32_t)(GPU_UPLOAD_MAX / tile_bytes);
+    if (fit == 0)
+        return hk_fail(err, HK_ERR_UNSUPPORTED, "rows of %u weights are too long: 32 of them must fit in %u bytes", w->cols,
+                       (unsigned)GPU_UPLOAD_MAX);
+    for (uint32_t done = 0; done < n;) {
+        uint32_t count = n - done < fit ? n - done : fit;
+        uint64_t addr = w->addr + w->layout.plane_offset[plane] + tile_bytes * (first + done);
+        char *dst = gpu_upload_begin(g, addr, tile_bytes * count, err);
+        if (!dst) return false;
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t row = (done + i) * HK_TILE_ROWS;
+            uint32_t rows = n_rows - row < HK_TILE_ROWS ? n_rows - row : HK_TILE_ROWS;
+            hk_weight_pack_tile(&w->layout, plane, src + row_stride * row, row_stride, rows, dst + tile_bytes * i);
+        }
+        if (!gpu_upload_end(g, err)) return false;
+        done += count;
+    }
+    return true;
+}
+
+static bool vk_weight_upload(struct backend *b, const struct hk_weight *w, uint32_t first_tile, uint32_t n_tiles,
+                             const void *src, uint64_t row_stride, uint32_t n_rows, struct hk_error *err)
+{
+    for (uint32_t p = 0; p < w->layout.n_planes; p++)
+        if (!upload_plane(gpu_of(b), w, p, first_tile, n_tiles, src, row_stride, n_rows, err)) return false;
+    return true;
+}
+
+static bool vk_weight_finish(struct backend *b, struct hk_error *err)
+{
+    return gpu_upload_finish(gpu_of(b), err);
+}
+
+static struct recorder *vk_record_begin(struct backend *b, struct hk_error *err)
+{
+    struct vulkan_recorder *r = hk_calloc(1, sizeof *r, err);
+    if (!r) return NULL;
+    r->base.table = b->table;
+    r->gpu = gpu_of(b);
+    r->rec = gpu_record_begin(r->gpu, err);
+    if (r->rec) return &r->base;
+    free(r);
+    return NULL;
+}
+
+static void vk_record_copy(struct recorder *base, uint64_t dst, uint64_t src, uint64_t size)
+{
+    gpu_record_copy(((struct vulkan_recorder *)base)->rec, dst, src, size);
+}
+
+static bool vk_record_end(struct recorder *base, struct hk_error *err)
+{
+    struct vulkan_recorder *r = (struct vulkan_recorder *)base;
+    if (r->error.code != HK_OK) {
+        if (err) *err = r->error;
+        return false;
+    }
+    return gpu_record_end(r->rec, err);
+}
+
+static void vk_recorder_free(struct recorder *base)
+{
+    struct vulkan_recorder *r = (struct vulkan_recorder *)base;
+    if (r) gpu_recording_free(r->rec);
+    free(r);
+}
+
+static bool vk_submit(struct backend *b, struct recorder *r, uint64_t *ticket, struct hk_error *err)
+{
+    return gpu_submit(gpu_of(b), ((struct vulkan_recorder *)r)->rec, ticket, err);
+}
+
+static bool vk_wait(struct backend *b, uint64_t ticket, struct hk_error *err)
+{
+    return gpu_wait(gpu_of(b), ticket, err);
+}
+
+static void vk_close(struct backend *b)
+{
+    gpu_close(gpu_of(b));
+    free(b);
+}
+
+static const struct backend_table vulkan_table = {
+    .budget = vk_budget,
+    .arena_new = vk_arena_new,
+    .arena_alloc = vk_arena_alloc,
+    .arena_free = vk_arena_free,
+    .write = vk_write,
+    .read = vk_read,
+    .weight_bytes = vk_weight_bytes,
+    .weight_upload = vk_weight_upload,
+    .weight_finish = vk_weight_finish,
+    .record_begin = vk_record_begin,
+    .record = vulkan_record,
+    .record_copy = vk_record_copy,
+    .record_end = vk_record_end,
+    .recorder_free = vk_recorder_free,
+    .submit = vk_submit,
+    .wait = vk_wait,
+    .close = vk_close,
+};
+
+struct backend *backend_vulkan_open(struct gpu *g, struct hk_error *err)
+{
+    struct vulkan_backend *b = hk_calloc(1, sizeof *b, err);
+    if (!b) {
+        gpu_close(g);
+        return NULL;
+    }
+    b->base.table = &vulkan_table;
+    b->gpu = g;
+    return &b->base;
+}

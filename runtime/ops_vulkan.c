@@ -1,0 +1,261 @@
+/* Each op on the device: choose a variant, fill its args struct, dispatch. Nothing else. */
+#include "ops_vulkan.h"
+#include "tune.h"
+
+#include "../shaders/args.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- helpers ------------------------------------------------------------------------------------------------ */
+
+/* A dispatch in the making. */
+struct call {
+    struct vulkan_recorder *r;
+    struct gpu_dispatch d;
+    uint32_t spec[GPU_MAX_SPEC], n_spec;
+};
+
+static struct hk_addr addr(uint64_t a)
+{
+    return (struct hk_addr){.lo = (uint32_t)a, .hi = (uint32_t)(a >> 32)};
+}
+
+static struct hk_addr tensor_addr(const struct hk_tensor *t)
+{
+    return addr(hk_tensor_given(t) ? t->addr : 0);
+}
+
+static void spec(struct call *c, uint32_t value)
+{
+    assert(c->n_spec < GPU_MAX_SPEC);
+    c->spec[c->n_spec++] = value;
+}
+
+static void touch(struct call *c, uint64_t at, uint64_t bytes, bool write)
+{
+    if (!bytes) return;
+    assert(c->d.n_access < GPU_MAX_ACCESS);
+    c->d.access[c->d.n_access++] = (struct gpu_access){.addr = at, .size = bytes, .write = write};
+    c->d.bytes += bytes;
+}
+
+static void reads(struct call *c, const struct hk_tensor *t)
+{
+    touch(c, t->addr, hk_tensor_bytes(t), false);
+}
+
+static void writes(struct call *c, const struct hk_tensor *t)
+{
+    touch(c, t->addr, hk_tensor_bytes(t), true);
+}
+
+/* The kernel's name is its shader's, with the weight type where it reads weights ("matvec_q8_0"). */
+static void dispatch(struct call *c, const char *kernel, const struct hk_weight *w, const void *args, size_t size)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s%s%s", kernel, w ? "_" : "", w ? hk_weight_type_info(w->layout.type)->name : "");
+    c->d.kernel = gpu_kernel_get(c->r->gpu, name, c->spec, c->n_spec, &c->r->error);
+    if (!c->d.kernel) return;
+    c->d.push = args;
+    c->d.push_size = (uint32_t)size;
+    gpu_record_dispatch(c->r->rec, &c->d);
+}
+
+static void groups(struct call *c, uint64_t x, uint64_t y)
+{
+    c->d.groups[0] = (uint32_t)x;
+    c->d.groups[1] = (uint32_t)y;
+    c->d.groups[2] = 1;
+}
+
+static uint32_t row_lanes(const struct call *c, uint32_t cols)
+{
+    return tune_row_lanes(gpu_capabilities(c->r->gpu), cols);
+}
+
+/* Lanes take elements, one each: workgroups over cols, and rows. */
+static void elementwise(struct call *c, uint32_t cols, uint32_t rows)
+{
+    uint32_t lanes = row_lanes(c, cols);
+    spec(c, lanes);
+    groups(c, hk_div_up(cols, lanes), rows);
+}
+
+/* ---- ops ---------------------------------------------------------------------------------------------------- */
+
+static void plane_addrs(const struct hk_weight *w, struct hk_addr out[HK_MAX_PLANES])
+{
+    for (uint32_t i = 0; i < HK_MAX_PLANES; i++)
+        out[i] = addr(i < w->layout.n_planes ? w->addr + w->layout.plane_offset[i] : 0);
+}
+
+static void do_embed(struct call *c, const struct op *op)
+{
+    const struct hk_weight_layout *l = &op->w->layout;
+    struct hk_addr w[HK_MAX_PLANES];
+    plane_addrs(op->w, w);
+    spec(c, row_lanes(c, l->n_blocks));
+    groups(c, op->dst.rows, 1);
+    touch(c, op->w->addr, l->bytes, false);
+    c->d.bytes = l->bytes / l->rows * op->dst.rows; /* a row for each token, not the table */
+    reads(c, &op->ids);
+    writes(c, &op->dst);
+    struct embed_args args = {.w0 = w[0], .w1 = w[1], .w2 = w[2], .w3 = w[3], .dst = tensor_addr(&op->dst),
+                              .ids = tensor_addr(&op->ids), .rows = op->w->rows, .cols = op->w->cols,
+                              .n_blocks = l->n_blocks, .dst_ld = op->dst.ld, .n_tokens = op->dst.rows,
+                              .accumulate = op->accumulate};
+    dispatch(c, "embed", op->w, &args, sizeof args);
+}
+
+static void do_norm(struct call *c, const struct op *op)
+{
+    spec(c, row_lanes(c, op->x.cols));
+    spec(c, op->kind == OP_LAYERNORM);
+    groups(c, op->x.rows, 1);
+    reads(c, &op->x);
+    reads(c, &op->gain);
+    reads(c, &op->bias);
+    writes(c, &op->dst);
+    struct norm_args args = {.dst = tensor_addr(&op->dst), .x = tensor_addr(&op->x), .gain = tensor_addr(&op->gain),
+                             .bias = tensor_addr(&op->bias), .cols = op->x.cols, .dst_ld = op->dst.ld,
+                             .x_ld = op->x.ld, .eps = op->eps};
+    dispatch(c, "norm", NULL, &args, sizeof args);
+}
+
+static void do_matmul(struct call *c, const struct op *op)
+{
+    const struct hk_weight_layout *l = &op->w->layout;
+    struct matvec_variant v = tune_matvec(gpu_capabilities(c->r->gpu), l, op->x.rows);
+    struct hk_addr w[HK_MAX_PLANES];
+    plane_addrs(op->w, w);
+    spec(c, v.lanes);
+    spec(c, v.tile_lanes);
+    spec(c, v.tiles);
+    spec(c, v.tokens);
+    groups(c, hk_div_up(l->n_tiles, v.tiles), hk_div_up(op->x.rows, v.tokens));
+    touch(c, op->w->addr, l->bytes, false);
+    reads(c, &op->x);
+    reads(c, &op->bias);
+    writes(c, &op->dst);
+    c->d.flops = 2ull * l->rows * l->cols * op->x.rows;
+    struct matvec_args args = {.w0 = w[0], .w1 = w[1], .w2 = w[2], .w3 = w[3], .x = tensor_addr(&op->x),
+                               .y = tensor_addr(&op->dst), .bias = tensor_addr(&op->bias), .rows = l->rows,
+                               .n_blocks = l->n_blocks, .x_ld = op->x.ld, .y_ld = op->dst.ld,
+                               .n_tokens = op->x.rows, .accumulate = op->accumulate};
+    dispatch(c, "matvec", op->w, &args, sizeof args);
+}
+
+static void do_rope(struct call *c, const struct op *op)
+{
+    uint32_t half_dim = op->y.cols / 2, n_pairs = op->x.cols / op->head_dim * half_dim;
+    elementwise(c, n_pairs, op->x.rows);
+    reads(c, &op->y);
+    c->d.bytes = 0;
+    reads(c, &op->ids);
+    writes(c, &op->dst);
+    struct rope_args args = {.x = tensor_addr(&op->dst), .table = tensor_addr(&op->y), .pos = tensor_addr(&op->ids),
+                             .x_ld = op->dst.ld, .n_pairs = n_pairs, .half_dim = half_dim, .head_dim = op->head_dim,
+                             .table_rows = op->y.rows, .interleaved = op->pairing == HK_ROPE_INTERLEAVED};
+    dispatch(c, "rope", NULL, &args, sizeof args);
+}
+
+static void touch_kv(struct call *c, const struct hk_kv *kv, bool write)
+{
+    uint64_t plane = hk_kv_plane_bytes(kv->n_head_kv, kv->head_words, kv->n_ctx);
+    uint64_t bytes = c->d.bytes;
+    touch(c, kv->k, plane, write);
+    touch(c, kv->v, plane, write);
+    c->d.bytes = bytes; /* how much of it is used is known on the device only */
+}
+
+static void do_kv_write(struct call *c, const struct op *op)
+{
+    const struct hk_kv *kv = &op->kv;
+    elementwise(c, kv->n_head_kv * kv->head_words, op->x.rows);
+    spec(c, kv->f16);
+    reads(c, &op->x);
+    reads(c, &op->y);
+    reads(c, &op->ids);
+    touch_kv(c, kv, true);
+    struct kv_write_args args = {.k_cache = addr(kv->k), .v_cache = addr(kv->v), .k = tensor_addr(&op->x),
+                                 .v = tensor_addr(&op->y), .pos = tensor_addr(&op->ids), .ld = op->x.ld,
+                                 .n_head_kv = kv->n_head_kv, .head_dim = kv->head_dim,
+                                 .head_words = kv->head_words, .n_ctx = kv->n_ctx};
+    dispatch(c, "kv_write", NULL, &args, sizeof args);
+}
+
+static void do_attention(struct call *c, const struct op *op)
+{
+    const struct hk_kv *kv = &op->kv;
+    spec(c, tune_attention_lanes(gpu_capabilities(c->r->gpu), kv->head_words));
+    spec(c, kv->f16);
+    groups(c, op->n_head, op->x.rows);
+    reads(c, &op->x);
+    reads(c, &op->ids);
+    writes(c, &op->dst);
+    touch_kv(c, kv, false);
+    struct attention_args args = {.k_cache = addr(kv->k), .v_cache = addr(kv->v), .q = tensor_addr(&op->x),
+                                  .dst = tensor_addr(&op->dst), .pos = tensor_addr(&op->ids), .q_ld = op->x.ld,
+                                  .dst_ld = op->dst.ld, .group = op->n_head / kv->n_head_kv,
+                                  .head_dim = kv->head_dim, .head_words = kv->head_words, .n_ctx = kv->n_ctx,
+                                  .scale = op->scale};
+    dispatch(c, "attention", NULL, &args, sizeof args);
+}
+
+static void do_activate(struct call *c, const struct op *op)
+{
+    elementwise(c, op->x.cols, op->x.rows);
+    spec(c, op->activation);
+    reads(c, &op->x);
+    reads(c, &op->y);
+    writes(c, &op->dst);
+    struct activate_args args = {.dst = tensor_addr(&op->dst), .x = tensor_addr(&op->x), .y = tensor_addr(&op->y),
+                                 .cols = op->x.cols, .dst_ld = op->dst.ld, .x_ld = op->x.ld, .y_ld = op->y.ld};
+    dispatch(c, "activate", NULL, &args, sizeof args);
+}
+
+static void do_select_rows(struct call *c, const struct op *op)
+{
+    elementwise(c, op->dst.cols, op->dst.rows);
+    reads(c, &op->x);
+    reads(c, &op->ids);
+    writes(c, &op->dst);
+    struct select_rows_args args = {.dst = tensor_addr(&op->dst), .x = tensor_addr(&op->x),
+                                    .idx = tensor_addr(&op->ids), .cols = op->dst.cols, .dst_ld = op->dst.ld,
+                                    .x_ld = op->x.ld, .x_rows = op->x.rows};
+    dispatch(c, "select_rows", NULL, &args, sizeof args);
+}
+
+static void do_argmax(struct call *c, const struct op *op)
+{
+    spec(c, row_lanes(c, op->x.cols));
+    groups(c, op->x.rows, 1);
+    reads(c, &op->x);
+    writes(c, &op->dst);
+    struct argmax_args args = {.dst = tensor_addr(&op->dst), .x = tensor_addr(&op->x), .cols = op->x.cols,
+                               .x_ld = op->x.ld};
+    dispatch(c, "argmax", NULL, &args, sizeof args);
+}
+
+static void (*const run[OP_KIND_COUNT])(struct call *c, const struct op *op) = {
+    [OP_EMBED] = do_embed,
+    [OP_RMSNORM] = do_norm,
+    [OP_LAYERNORM] = do_norm,
+    [OP_MATMUL] = do_matmul,
+    [OP_ROPE] = do_rope,
+    [OP_KV_WRITE] = do_kv_write,
+    [OP_ATTENTION] = do_attention,
+    [OP_ACTIVATE] = do_activate,
+    [OP_SELECT_ROWS] = do_select_rows,
+    [OP_ARGMAX] = do_argmax,
+};
+
+void vulkan_record(struct recorder *base, const struct op *op)
+{
+    struct vulkan_recorder *r = (struct vulkan_recorder *)base;
+    if (r->error.code != HK_OK) return;
+    struct call c = {.r = r, .d = {.label = op_name(op->kind)}};
+    run[op->kind](&c, op);
+}

@@ -1,0 +1,22 @@
+/* Device capabilities -> which variant of a kernel runs. The only file with knowledge of devices. */
+#ifndef HEKLA_RUNTIME_TUNE_H
+#define HEKLA_RUNTIME_TUNE_H
+
+#include "gpu.h"
+#include "weight_layout.h"
+
+/* How a matmul is carried out: matvec.comp's specialization constants. */
+struct matvec_variant {
+    uint32_t lanes;      /* workgroup size */
+    uint32_t tile_lanes; /* lanes that share a tile of 32 rows */
+    uint32_t tiles;      /* tiles of a lane */
+    uint32_t tokens;     /* tokens for which a weight is decoded once */
+};
+struct matvec_variant tune_matvec(const struct gpu_caps *caps, const struct hk_weight_layout *w, uint32_t n_tokens);
+
+/* Workgroup size for a kernel whose lanes take columns in turn: a power of two, at least 32. */
+uint32_t tune_row_lanes(const struct gpu_caps *caps, uint32_t cols);
+/* Workgroup size of attention.comp: a multiple of 32 that has room for a head's words. */
+uint32_t tune_attention_lanes(const struct gpu_caps *caps, uint32_t head_words);
+
+#endif
