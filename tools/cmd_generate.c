@@ -1,0 +1,297 @@
+/* hekla generate: a prompt's completion on stdout. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "completion.h"
+#include "json.h"
+#include "term.h"
+
+struct generate {
+    struct model_options model;
+    struct device_options device;
+    struct sampling_options sampling;
+    const char *prompt, *file;
+    uint32_t n, logprobs;
+    bool json, profile, ignore_eos;
+};
+
+static const struct opt opts[] = {
+    {.name = "prompt", .letter = 'p', .kind = OPT_TEXT, .field = offsetof(struct generate, prompt),
+     .metavar = "TEXT", .help = "the text to continue; \"\" is the beginning-of-text token alone"},
+    {.name = "file", .letter = 'f', .kind = OPT_TEXT, .field = offsetof(struct generate, file), .metavar = "FILE",
+     .help = "the text to continue, from a file as it is, last newline included; - is standard input"},
+    {.name = "tokens", .letter = 'n', .kind = OPT_U32, .field = offsetof(struct generate, n), .min = 0,
+     .max = 4294967294.0, .metavar = "N",
+     .help = "how many tokens at most; a stop token or a full context ends it earlier. Default 256"},
+    {.name = "ignore-eos", .kind = OPT_FLAG, .field = offsetof(struct generate, ignore_eos),
+     .help = "go on after a stop token"},
+    {.name = "logprobs", .kind = OPT_U32, .field = offsetof(struct generate, logprobs), .min = 0, .max = 1000,
+     .metavar = "K",
+     .help = "the log-probability of each token and of the K most likely in its place, before any sampling option: "
+             "in the JSON, or as a table on stderr"},
+    {.name = "json", .kind = OPT_FLAG, .field = offsetof(struct generate, json),
+     .help = "print one JSON object when done: model, device, prompt, prompt_tokens, tokens, text, stop_reason, "
+             "seed, timings. Bytes that are not UTF-8 become U+FFFD in it, with the bytes beside them"},
+    {.name = "profile", .kind = OPT_FLAG, .field = offsetof(struct generate, profile),
+     .help = "print on stderr where the device's time went: kernel, calls, time, GB/s"},
+    {0},
+};
+
+static const struct opt_command command = {
+    .name = "generate",
+    .usage = "hekla generate -m MODEL -p TEXT|-f FILE [-n N] [options]",
+    .about = "Completes a text. The completion alone goes to stdout, as it comes; all else goes to stderr. Ctrl-C "
+             "ends it with what was printed so far.",
+    .examples = "  hekla generate -m model.gguf -p \"Once upon a time\" -n 100\n"
+                "  hekla generate -m stories260K.bin -p \"\" --temp 0 -n 200\n"
+                "  hekla generate -m folder -f notes.txt --temp 0.7 --top-p 0.9 --seed 42\n"
+                "  hekla generate -m model.gguf -p \"The capital of France is\" -n 1 --logprobs 5 --json\n"
+                "  hekla generate -m folder -p Hello --quant q4_0 --device nvidia --profile\n",
+    .groups = {{"what", opts, 0},
+               {"model", model_opts, offsetof(struct generate, model)},
+               {"sampling", sampling_opts, offsetof(struct generate, sampling)},
+               {"device and messages", device_opts, offsetof(struct generate, device)}},
+};
+
+/* What is kept of a token for the JSON and the table. */
+struct kept {
+    uint32_t token;
+    float logprob;
+    uint32_t n_top;
+    struct hk_token_logprob *top;
+};
+
+struct output {
+    const struct generate *o;
+    struct engine *e;
+    struct kept *kept;
+    size_t n_kept, capacity;
+    struct hk_bytes text;
+    bool failed;
+    struct hk_error *err;
+};
+
+static bool keep(struct output *out, const struct completion_piece *p)
+{
+    if (out->n_kept == out->capacity) {
+        size_t capacity = out->capacity ? out->capacity * 2 : 256;
+        struct kept *grown = realloc(out->kept, capacity * sizeof *grown);
+        if (!grown) return hk_fail(out->err, HK_ERR_MEMORY, "out of memory for the tokens");
+        out->kept = grown;
+        out->capacity = capacity;
+    }
+    struct kept k = {.token = p->token, .logprob = p->logprob, .n_top = p->n_top};
+    if (p->n_top) {
+        k.top = hk_calloc(p->n_top, sizeof *k.top, out->err);
+        if (!k.top) return false;
+        memcpy(k.top, p->top, p->n_top * sizeof *k.top);
+    }
+    out->kept[out->n_kept++] = k;
+    return true;
+}
+
+static bool on_piece(void *user, const struct completion_piece *p)
+{
+    struct output *out = user;
+    bool ok = true;
+    if (p->token != HK_NO_TOKEN && (out->o->json || out->o->logprobs != COMPLETION_NO_LOGPROBS)) ok = keep(out, p);
+    if (ok && out->o->json) {
+        ok = hk_bytes_append(&out->text, p->text, p->len, out->err);
+    } else if (ok && p->len > 0) {
+        ok = fwrite(p->text, 1, p->len, stdout) == p->len && fflush(stdout) == 0;
+        if (!ok) hk_fail(out->err, HK_ERR_IO, "standard output: cannot be written: a file or pipe with room would be accepted");
+    }
+    out->failed = out->failed || !ok;
+    return ok;
+}
+
+static size_t token_bytes(const struct engine *e, uint32_t id, const char **bytes)
+{
+    *bytes = "";
+    return hk_tokenizer_bytes(e->tokenizer, id, true, bytes);
+}
+
+/* {"id", "text"[, "bytes"][, "logprob"]} */
+static cJSON *json_token(const struct engine *e, uint32_t id, bool with_logprob, float logprob)
+{
+    const char *bytes;
+    size_t len = token_bytes(e, id, &bytes);
+    cJSON *t = cJSON_CreateObject();
+    bool ok = t && cJSON_AddNumberToObject(t, "id", id) && json_add_text(t, "text", "bytes", bytes, len) &&
+              (!with_logprob || cJSON_AddNumberToObject(t, "logprob", (double)logprob));
+    if (ok) return t;
+    cJSON_Delete(t);
+    return NULL;
+}
+
+static bool json_tokens(cJSON *root, const struct output *out)
+{
+    bool with = out->o->logprobs != COMPLETION_NO_LOGPROBS;
+    cJSON *list = cJSON_AddArrayToObject(root, "tokens");
+    for (size_t i = 0; list && i < out->n_kept; i++) {
+        const struct kept *k = &out->kept[i];
+        cJSON *t = json_token(out->e, k->token, with, k->logprob);
+        if (!cJSON_AddItemToArray(list, t)) return false;
+        cJSON *top = with ? cJSON_AddArrayToObject(t, "top") : NULL;
+        if (with && !top) return false;
+        for (uint32_t j = 0; j < k->n_top; j++) {
+            if (!cJSON_AddItemToArray(top, json_token(out->e, k->top[j].token, true, k->top[j].logprob))) return false;
+        }
+    }
+    return list != NULL;
+}
+
+static bool json_timings(cJSON *root, const struct output *out, const struct completion_result *r)
+{
+    const struct hk_model_stats *s = hk_model_stats(out->e->model);
+    double rate = completion_decode_rate(r);
+    cJSON *t = cJSON_AddObjectToObject(root, "timings");
+    return t && cJSON_AddNumberToObject(t, "load_seconds", s->load_seconds) &&
+           cJSON_AddNumberToObject(t, "prompt_seconds", r->prompt_seconds) &&
+           cJSON_AddNumberToObject(t, "prompt_tokens_per_second", completion_prompt_rate(r)) &&
+           cJSON_AddNumberToObject(t, "decode_seconds", r->decode_seconds) &&
+           cJSON_AddNumberToObject(t, "decode_tokens_per_second", rate) &&
+           cJSON_AddNumberToObject(t, "decode_gb_per_second", rate * (double)s->step_weight_bytes * 1e-9);
+}
+
+static bool print_json(const struct output *out, const struct hk_bytes *prompt, const struct hk_tokens *ids,
+                       const struct completion_result *r)
+{
+    cJSON *root = cJSON_CreateObject();
+    const char *model = out->o->model.model, *device = hk_device_name(out->e->device);
+    bool stopped = r->end == COMPLETION_STOP;
+    bool ok = root && json_add_text(root, "model", "model_bytes", model, strlen(model)) &&
+              json_add_text(root, "device", "device_bytes", device, strlen(device)) &&
+              json_add_text(root, "prompt", "prompt_bytes", prompt->data ? prompt->data : "", prompt->len) &&
+              json_add_ids(root, "prompt_tokens", ids->ids, ids->n) && json_tokens(root, out) &&
+              json_add_text(root, "text", "text_bytes", out->text.data ? out->text.data : "", out->text.len) &&
+              cJSON_AddStringToObject(root, "stop_reason", completion_end_name(r->end)) &&
+              (!stopped || cJSON_AddNumberToObject(root, "stop_token", r->stop_token)) &&
+              json_timings(root, out, r);
+    if (ok && out->o->sampling.o.temperature > 0) {
+        char seed[24];
+        snprintf(seed, sizeof seed, "%llu", (unsigned long long)out->o->sampling.seed);
+        ok = cJSON_AddRawToObject(root, "seed", seed) != NULL; /* all 64 bits: cJSON's numbers are doubles */
+    }
+    ok = json_print(ok ? root : NULL, stdout, out->err);
+    cJSON_Delete(root);
+    return ok;
+}
+
+/* A token's text for one column of a table: quoted, control characters and broken UTF-8 escaped. */
+static void print_token(const struct engine *e, uint32_t id)
+{
+    const char *bytes;
+    size_t len = token_bytes(e, id, &bytes);
+    struct hk_bytes b = {0};
+    bool clean = false;
+    fputc('"', stderr);
+    if (!json_utf8(bytes, len, &b, &clean, NULL)) len = 0;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+        if (c == '\n') {
+            fputs("\\n", stderr);
+        } else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !clean)) {
+            fprintf(stderr, "\\x%02x", c);
+        } else {
+            fprintf(stderr, c == '"' || c == '\\' ? "\\%c" : "%c", c);
+        }
+    }
+    fputc('"', stderr);
+    hk_bytes_free(&b);
+}
+
+static void print_logprobs(const struct output *out)
+{
+    for (size_t i = 0; i < out->n_kept; i++) {
+        const struct kept *k = &out->kept[i];
+        fprintf(stderr, "%9.4f  ", (double)k->logprob);
+        print_token(out->e, k->token);
+        for (uint32_t j = 0; j < k->n_top; j++) {
+            fprintf(stderr, "%s%.4f ", j ? "  " : "   of:  ", (double)k->top[j].logprob);
+            print_token(out->e, k->top[j].token);
+        }
+        fputc('\n', stderr);
+    }
+}
+
+static bool report(const struct output *out, const struct hk_bytes *prompt, const struct hk_tokens *ids,
+                   const struct completion_result *r)
+{
+    const struct generate *o = out->o;
+    if (o->json && !print_json(out, prompt, ids, r)) return false;
+    if (!o->json && term_is_tty(stdout)) putchar('\n'); /* the shell's prompt on a line of its own */
+    fflush(stdout);
+    if (!o->json && o->logprobs != COMPLETION_NO_LOGPROBS) print_logprobs(out);
+    if (!o->device.v.quiet) {
+        if (r->end == COMPLETION_CONTEXT) {
+            fprintf(stderr, "hekla: the context of %u tokens is full: a longer one may be had by --ctx\n",
+                    (unsigned)hk_session_ctx(out->e->session));
+        }
+        if (o->sampling.o.temperature > 0 && !o->sampling.seed_given && o->device.v.verbose) {
+            fprintf(stderr, "hekla: seed %llu\n", (unsigned long long)o->sampling.seed);
+        }
+        completion_print_timing(out->e, r);
+    }
+    return !o->profile || print_profile(out->e->device, out->err);
+}
+
+static bool generate(struct generate *o, struct engine *e, struct output *out, struct hk_error *err)
+{
+    struct hk_bytes prompt = {0};
+    struct hk_tokens ids = {0};
+    struct hk_sampler *sampler = NULL;
+    bool ok = o->file ? tool_read(o->file, &prompt, err) : hk_bytes_append(&prompt, o->prompt, strlen(o->prompt), err);
+    ok = ok && engine_open(e, &o->model, &o->device, o->profile, err) &&
+         completion_prompt(e, prompt.data ? prompt.data : "", prompt.len, &ids, err) &&
+         sampling_open(&o->sampling, hk_model_hparams(e->model)->n_vocab, o->logprobs != COMPLETION_NO_LOGPROBS,
+                       &sampler, err);
+    if (ok) {
+        const struct hk_vocab *v = &e->checkpoint->vocab;
+        struct completion_options c = {.prompt = ids.ids,
+                                       .n_prompt = (uint32_t)ids.n,
+                                       .n = o->n,
+                                       .sampler = sampler,
+                                       .logprobs = o->logprobs,
+                                       .stop = v->stop,
+                                       .n_stop = o->ignore_eos ? 0 : v->n_stop,
+                                       .at_start = prompt.len == 0,
+                                       .piece = on_piece,
+                                       .user = out};
+        struct completion_result r;
+        ok = completion_run(e, &c, &r, err) && !out->failed && report(out, &prompt, &ids, &r);
+    }
+    hk_sampler_free(sampler);
+    hk_bytes_free(&prompt);
+    free(ids.ids);
+    return ok;
+}
+
+int cmd_generate(int argc, char **argv)
+{
+    struct generate o = {.n = 256, .logprobs = COMPLETION_NO_LOGPROBS};
+    int n_args, status;
+    model_options_init(&o.model);
+    sampling_options_init(&o.sampling);
+    if (tool_options(&command, argc, argv, &o, &n_args, &status)) {
+        if (!o.model.model) {
+            status = tool_usage_text("generate: no model: -m MODEL would be accepted");
+        } else if (!o.prompt == !o.file) {
+            status = tool_usage_text(o.prompt ? "generate: both --prompt and --file: one of them would be accepted"
+                                              : "generate: no prompt: -p TEXT or -f FILE would be accepted");
+        } else {
+            struct hk_error err = {0};
+            struct engine e = {0};
+            struct output out = {.o = &o, .e = &e, .err = &err};
+            term_catch_interrupt();
+            status = generate(&o, &e, &out, &err) ? TOOL_DONE : TOOL_FAILED;
+            for (size_t i = 0; i < out.n_kept; i++) free(out.kept[i].top);
+            free(out.kept);
+            hk_bytes_free(&out.text);
+            engine_close(&e);
+            status = status == TOOL_DONE ? tool_finish(status) : tool_fail(&err);
+        }
+    }
+    sampling_options_free(&o.sampling);
+    return status;
+}

@@ -1,0 +1,254 @@
+/* hekla info: what a checkpoint contains. Needs no device. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common.h"
+#include "json.h"
+
+struct info {
+    struct verbosity v;
+    const char *tokenizer;
+    bool json;
+};
+
+static const struct opt opts[] = {
+    {.name = "json", .kind = OPT_FLAG, .field = offsetof(struct info, json), .help = "print one JSON object"},
+    {.name = "tokenizer", .kind = OPT_TEXT, .field = offsetof(struct info, tokenizer), .metavar = "FILE",
+     .help = "tokenizer.bin or tokenizer.json to use in place of the one beside the model"},
+    {0},
+};
+
+static const struct opt_command command = {
+    .name = "info",
+    .usage = "hekla info MODEL [--json]",
+    .about = "Says what a checkpoint contains: architecture, sizes, tensors by type, tokenizer, chat template. MODEL "
+             "is a GGUF file (also one with a vocabulary alone), a Hugging Face folder, or a llama2.c .bin file.",
+    .examples = "  hekla info model.gguf\n"
+                "  hekla info folder --json\n",
+    .groups = {{"options", opts, 0}, {"messages", verbosity_opts, offsetof(struct info, v)}},
+    .max_args = 1,
+    .arg_name = "MODEL",
+};
+
+struct totals {
+    uint64_t params, bytes;
+    uint64_t count[HK_WEIGHT_TYPE_COUNT], type_params[HK_WEIGHT_TYPE_COUNT], type_bytes[HK_WEIGHT_TYPE_COUNT];
+    double bits_per_weight;
+};
+
+static struct totals add_up(const struct hk_checkpoint *c)
+{
+    struct totals t = {0};
+    for (uint32_t i = 0; i < c->n_tensors; i++) {
+        const struct hk_ckpt_tensor *x = &c->tensors[i];
+        uint64_t n = 1; /* the loader has checked that size, which is no smaller than a fraction of this, fits */
+        for (int d = 0; d < 4; d++) n *= x->shape[d];
+        t.params += n;
+        t.bytes += x->size;
+        t.count[x->type]++;
+        t.type_params[x->type] += n;
+        t.type_bytes[x->type] += x->size;
+    }
+    if (t.params) t.bits_per_weight = 8.0 * (double)t.bytes / (double)t.params;
+    return t;
+}
+
+/* Whether this build runs the architecture: a word of the list. */
+static bool known(const char *arch)
+{
+    size_t len = strlen(arch);
+    for (const char *p = hk_known_architectures(); *p; p += strspn(p, ", ")) {
+        size_t n = strcspn(p, ", ");
+        if (n == len && memcmp(p, arch, n) == 0) return true;
+        p += n;
+    }
+    return false;
+}
+
+static const char *activation_name(enum hk_activation a)
+{
+    const char *names[] = {"silu", "gelu (tanh)", "gelu (erf)", "relu"};
+    return names[a];
+}
+
+static const char *scaling_name(enum hk_rope_scaling s)
+{
+    const char *names[] = {"none", "linear", "llama3"};
+    return names[s];
+}
+
+static struct hk_bytes clean_text(const char *text, size_t len)
+{
+    struct hk_bytes b = {0};
+    if (!json_utf8(text, len, &b, NULL, NULL)) hk_bytes_free(&b);
+    for (size_t i = 0; i < b.len; i++) {
+        if ((unsigned char)b.data[i] < 0x20 || b.data[i] == 0x7f) b.data[i] = '?';
+    }
+    return b;
+}
+
+static void print_token(const struct hk_vocab *v, const char *what, uint32_t id)
+{
+    if (id == HK_NO_TOKEN) return;
+    struct hk_bytes b = id < v->n_tokens ? clean_text(v->tokens[id].text, v->tokens[id].len) : (struct hk_bytes){0};
+    printf("  %-22s%u %s\n", what, (unsigned)id, b.data ? b.data : "");
+    hk_bytes_free(&b);
+}
+
+static void print_line(const char *what, const char *text)
+{
+    struct hk_bytes b = clean_text(text, strlen(text));
+    printf("%-24s%s\n", what, b.data ? b.data : "");
+    hk_bytes_free(&b);
+}
+
+static void print_hparams(const struct hk_hparams *h)
+{
+    print_line("architecture", h->arch);
+    if (!known(h->arch)) printf("%-24s%s\n", "", "not one that this version runs:");
+    if (!known(h->arch)) print_line("", hk_known_architectures());
+    printf("%-24s%u\n", "layers", (unsigned)h->n_layer);
+    printf("%-24s%u\n", "embedding", (unsigned)h->n_embd);
+    printf("%-24s%u of %u\n", "attention heads", (unsigned)h->n_head, (unsigned)h->head_dim);
+    printf("%-24s%u\n", "key-value heads", (unsigned)h->n_head_kv);
+    printf("%-24s%u, %s\n", "feed-forward", (unsigned)h->n_ff, activation_name(h->activation));
+    printf("%-24s%u\n", "vocabulary", (unsigned)h->n_vocab);
+    printf("%-24s%u\n", "context (trained)", (unsigned)h->n_ctx_train);
+    if (h->rope_dim) {
+        printf("%-24stheta %g, %u dimensions, %s, scaling %s\n", "rotary embedding", (double)h->rope_theta,
+               (unsigned)h->rope_dim, h->rope_pairing == HK_ROPE_INTERLEAVED ? "interleaved" : "halves",
+               scaling_name(h->rope_scaling));
+    }
+}
+
+static void print_tensors(const struct hk_checkpoint *c, const struct totals *t)
+{
+    char a[32], b[32];
+    printf("%-24s%s (%llu)\n", "parameters", format_count(t->params, a), (unsigned long long)t->params);
+    printf("%-24s%s, %.2f bits per weight\n", "size", format_bytes(t->bytes, b), t->bits_per_weight);
+    printf("%-24s%u\n", "tensors", (unsigned)c->n_tensors);
+    for (int i = 0; i < HK_WEIGHT_TYPE_COUNT; i++) {
+        if (!t->count[i]) continue;
+        printf("  %-22s%llu tensors, %s parameters, %s\n", hk_weight_type_info((enum hk_weight_type)i)->name,
+               (unsigned long long)t->count[i], format_count(t->type_params[i], a), format_bytes(t->type_bytes[i], b));
+    }
+}
+
+static void print_tokenizer(const struct hk_vocab *v)
+{
+    print_line("tokenizer", v->kind_name[0] ? v->kind_name : "none");
+    if (v->n_tokens == 0) return;
+    if (v->kind == HK_VOCAB_NONE) print_line("", "not one that this version runs");
+    if (v->pre[0]) print_line("  pre-tokenizer", v->pre);
+    printf("  %-22s%u\n", "tokens", (unsigned)v->n_tokens);
+    if (v->n_merges) printf("  %-22s%u\n", "merges", (unsigned)v->n_merges);
+    print_token(v, "beginning of text", v->bos);
+    print_token(v, "end of text", v->eos);
+    print_token(v, "unknown", v->unk);
+    print_token(v, "padding", v->pad);
+    for (uint32_t i = 0; i < v->n_stop; i++) print_token(v, "stops an answer", v->stop[i]);
+    printf("  %-22s%s\n", "begins a text with it", v->add_bos ? "yes" : "no");
+}
+
+static void print_text(const struct hk_checkpoint *c)
+{
+    struct totals t = add_up(c);
+    print_line("file", c->path);
+    print_line("name", c->name ? c->name : "");
+    print_line("format", c->format);
+    if (c->has_hparams) {
+        print_hparams(&c->hparams);
+    } else {
+        print_line("weights", "none: a vocabulary only");
+    }
+    if (c->n_tensors) print_tensors(c, &t);
+    print_tokenizer(&c->vocab);
+    print_line("chat template", c->chat_template ? "yes" : "no");
+}
+
+static bool add_text(cJSON *o, const char *key, const char *text)
+{
+    char bytes_key[48];
+    snprintf(bytes_key, sizeof bytes_key, "%s_bytes", key);
+    return json_add_text(o, key, bytes_key, text, strlen(text));
+}
+
+static bool add_number(cJSON *o, const char *key, double v)
+{
+    return cJSON_AddNumberToObject(o, key, v) != NULL;
+}
+
+static bool json_hparams(cJSON *root, const struct hk_hparams *h)
+{
+    return add_text(root, "architecture", h->arch) &&
+           cJSON_AddBoolToObject(root, "architecture_known", known(h->arch)) && add_number(root, "layers", h->n_layer) &&
+           add_number(root, "embedding", h->n_embd) && add_number(root, "heads", h->n_head) &&
+           add_number(root, "kv_heads", h->n_head_kv) && add_number(root, "head_dim", h->head_dim) &&
+           add_number(root, "feed_forward", h->n_ff) && add_text(root, "activation", activation_name(h->activation)) &&
+           add_number(root, "vocabulary", h->n_vocab) && add_number(root, "context", h->n_ctx_train) &&
+           add_number(root, "rope_theta", (double)h->rope_theta) && add_number(root, "rope_dim", h->rope_dim) &&
+           add_text(root, "rope_scaling", scaling_name(h->rope_scaling));
+}
+
+static bool json_tensors(cJSON *root, const struct hk_checkpoint *c)
+{
+    struct totals t = add_up(c);
+    cJSON *types = NULL;
+    bool ok = add_number(root, "parameters", (double)t.params) && add_number(root, "bytes", (double)t.bytes) &&
+              add_number(root, "bits_per_weight", t.bits_per_weight) && add_number(root, "tensors", c->n_tensors) &&
+              (types = cJSON_AddObjectToObject(root, "types"));
+    for (int i = 0; ok && i < HK_WEIGHT_TYPE_COUNT; i++) {
+        if (!t.count[i]) continue;
+        cJSON *o = cJSON_AddObjectToObject(types, hk_weight_type_info((enum hk_weight_type)i)->name);
+        ok = o && add_number(o, "tensors", (double)t.count[i]) && add_number(o, "parameters", (double)t.type_params[i]) &&
+             add_number(o, "bytes", (double)t.type_bytes[i]);
+    }
+    return ok;
+}
+
+static bool json_special(cJSON *o, const struct hk_vocab *v, const char *key, uint32_t id)
+{
+    if (id == HK_NO_TOKEN) return cJSON_AddNullToObject(o, key) != NULL;
+    cJSON *t = cJSON_AddObjectToObject(o, key);
+    return t && add_number(t, "id", id) &&
+           (id >= v->n_tokens || json_add_text(t, "text", "bytes", v->tokens[id].text, v->tokens[id].len));
+}
+
+static bool json_tokenizer(cJSON *root, const struct hk_vocab *v)
+{
+    cJSON *o = cJSON_AddObjectToObject(root, "tokenizer");
+    return o && add_text(o, "kind", v->kind_name) && cJSON_AddBoolToObject(o, "kind_known", v->kind != HK_VOCAB_NONE) &&
+           add_text(o, "pre", v->pre) && add_number(o, "tokens", v->n_tokens) && add_number(o, "merges", v->n_merges) &&
+           json_special(o, v, "bos", v->bos) && json_special(o, v, "eos", v->eos) && json_special(o, v, "unk", v->unk) &&
+           json_special(o, v, "pad", v->pad) && json_add_ids(o, "stop", v->stop, v->n_stop) &&
+           cJSON_AddBoolToObject(o, "add_bos", v->add_bos) && cJSON_AddBoolToObject(o, "add_eos", v->add_eos);
+}
+
+static bool print_json(const struct hk_checkpoint *c, struct hk_error *err)
+{
+    cJSON *root = cJSON_CreateObject();
+    bool ok = root && add_text(root, "file", c->path) && add_text(root, "name", c->name ? c->name : "") &&
+              add_text(root, "format", c->format) && (!c->has_hparams || json_hparams(root, &c->hparams)) &&
+              json_tensors(root, c) && json_tokenizer(root, &c->vocab) &&
+              (c->chat_template ? add_text(root, "chat_template", c->chat_template)
+                                : cJSON_AddNullToObject(root, "chat_template") != NULL);
+    ok = json_print(ok ? root : NULL, stdout, err);
+    cJSON_Delete(root);
+    return ok;
+}
+
+int cmd_info(int argc, char **argv)
+{
+    struct info o = {0};
+    int n_args, status;
+    if (!tool_options(&command, argc, argv, &o, &n_args, &status)) return status;
+    if (n_args != 1) return tool_usage_text("info: no model: hekla info MODEL would be accepted");
+    struct hk_error err = {0};
+    struct hk_checkpoint_options co = {.tokenizer_path = o.tokenizer};
+    struct hk_checkpoint *c = hk_checkpoint_open(argv[0], &co, &err);
+    bool ok = c != NULL;
+    if (ok && o.json) ok = print_json(c, &err);
+    if (ok && !o.json) print_text(c);
+    hk_checkpoint_close(c);
+    return ok ? tool_finish(TOOL_DONE) : tool_fail(&err);
+}

@@ -1,0 +1,199 @@
+#include "completion.h"
+
+#include <stdlib.h>
+
+#include "term.h"
+
+struct run {
+    struct engine *e;
+    const struct completion_options *o;
+    struct completion_result *r;
+    struct hk_error *err;
+    struct hk_decoder decoder;
+    struct hk_bytes text;
+    struct hk_token_logprob *top;
+    bool failed, ended;
+};
+
+const char *completion_end_name(enum completion_end end)
+{
+    const char *names[] = {"length", "stop", "context", "interrupted"};
+    return names[end];
+}
+
+static bool is_stop(const struct completion_options *o, uint32_t token)
+{
+    for (uint32_t i = 0; i < o->n_stop; i++) {
+        if (o->stop[i] == token) return true;
+    }
+    return false;
+}
+
+static bool end(struct run *x, enum completion_end why)
+{
+    x->r->end = why;
+    x->ended = true;
+    return false;
+}
+
+/* An hk_token_fn: one token is there. False ends the completion. */
+static bool on_token(void *user, uint32_t token)
+{
+    struct run *x = user;
+    if (is_stop(x->o, token)) {
+        x->r->stop_token = token;
+        return end(x, COMPLETION_STOP);
+    }
+    struct completion_piece piece = {.token = token};
+    if (x->o->logprobs != COMPLETION_NO_LOGPROBS) {
+        const float *logits = hk_session_logits(x->e->session);
+        uint32_t n_vocab = hk_model_hparams(x->e->model)->n_vocab;
+        piece.logprob = hk_logprob(logits, n_vocab, token);
+        piece.top = x->top;
+        if (x->o->logprobs) piece.n_top = hk_top_logprobs(logits, n_vocab, x->o->logprobs, x->top);
+    }
+    x->text.len = 0;
+    if (!hk_decoder_push(&x->decoder, token, &x->text, x->err)) {
+        x->failed = true;
+        return false;
+    }
+    piece.text = x->text.data ? x->text.data : "";
+    piece.len = x->text.len;
+    x->r->n++;
+    if (!x->o->piece(x->o->user, &piece)) return end(x, COMPLETION_INTERRUPTED);
+    return term_interrupted() ? end(x, COMPLETION_INTERRUPTED) : true;
+}
+
+/* The device feeds its own tokens from step to step. */
+static bool decode_greedy(struct run *x)
+{
+    uint32_t n = 0;
+    if (!hk_session_greedy(x->e->session, x->o->n, on_token, x, &n, x->err)) return false;
+    x->r->steps = n;
+    if (!x->ended && x->r->n < x->o->n) x->r->end = COMPLETION_CONTEXT;
+    return true;
+}
+
+/* One step, one look at the logits, one choice on the host. */
+static bool decode_sampled(struct run *x, struct hk_tokens *all)
+{
+    uint32_t n_ctx = hk_session_ctx(x->e->session);
+    for (uint32_t i = 0; i < x->o->n; i++) {
+        uint32_t token =
+            hk_sampler_next(x->o->sampler, hk_session_logits(x->e->session), all->ids, (uint32_t)all->n);
+        if (!on_token(x, token)) return true;
+        if (i + 1 == x->o->n) return true;
+        if (all->n >= n_ctx) {
+            x->r->end = COMPLETION_CONTEXT;
+            return true;
+        }
+        all->ids[all->n++] = token;
+        if (!hk_session_sync(x->e->session, all->ids, (uint32_t)all->n, x->err)) {
+            /* Ctrl-C between two tokens: what is printed stands */
+            if (x->err->code == HK_ERR_CANCELLED) return end(x, COMPLETION_INTERRUPTED), true;
+            return false;
+        }
+        x->r->steps++;
+    }
+    return true;
+}
+
+static uint32_t common_prefix(const struct engine *e, const struct completion_options *o)
+{
+    uint32_t n_old = 0, n = 0;
+    const uint32_t *old = hk_session_tokens(e->session, &n_old);
+    while (n < n_old && n < o->n_prompt && old[n] == o->prompt[n]) n++;
+    return n < o->n_prompt ? n : o->n_prompt - 1; /* the last token is computed always */
+}
+
+static bool run(struct run *x, struct hk_tokens *all)
+{
+    const struct completion_options *o = x->o;
+    uint32_t n_ctx = hk_session_ctx(x->e->session);
+    double start = term_seconds();
+    x->r->n_computed = o->n_prompt - common_prefix(x->e, o);
+    bool ok = hk_session_sync(x->e->session, o->prompt, o->n_prompt, x->err);
+    progress_clear(&x->e->progress);
+    x->r->prompt_seconds = term_seconds() - start;
+    if (!ok || o->n == 0) return ok;
+    bool bar = x->e->progress.enabled;
+    x->e->progress.enabled = false; /* from here on the completion itself is on the screen */
+    if (!o->sampler && o->logprobs == COMPLETION_NO_LOGPROBS) {
+        start = term_seconds();
+        ok = decode_greedy(x);
+    } else {
+        all->ids = malloc(((size_t)n_ctx + 1) * sizeof *all->ids);
+        for (; all->ids && all->n < o->n_prompt; all->n++) all->ids[all->n] = o->prompt[all->n];
+        start = term_seconds();
+        ok = all->ids ? decode_sampled(x, all)
+                      : hk_fail(x->err, HK_ERR_MEMORY, "out of memory for %u token ids", (unsigned)n_ctx);
+    }
+    x->r->decode_seconds = term_seconds() - start;
+    x->e->progress.enabled = bar;
+    if (!ok || x->failed) return false;
+    x->text.len = 0;
+    if (!hk_decoder_finish(&x->decoder, &x->text, x->err)) return false;
+    if (x->text.len) o->piece(o->user, &(struct completion_piece){HK_NO_TOKEN, x->text.data, x->text.len, 0, NULL, 0});
+    return true;
+}
+
+bool completion_run(struct engine *e, const struct completion_options *o, struct completion_result *r,
+                    struct hk_error *err)
+{
+    struct run x = {.e = e, .o = o, .r = r, .err = err};
+    struct hk_tokens all = {0};
+    *r = (struct completion_result){.end = COMPLETION_LENGTH, .stop_token = HK_NO_TOKEN};
+    hk_decoder_init(&x.decoder, e->tokenizer, o->at_start, false);
+    bool ok = true;
+    if (o->logprobs != COMPLETION_NO_LOGPROBS) {
+        x.top = hk_calloc(o->logprobs + 1u, sizeof *x.top, err);
+        ok = x.top != NULL;
+    }
+    ok = ok && run(&x, &all);
+    free(all.ids);
+    free(x.top);
+    hk_bytes_free(&x.text);
+    return ok;
+}
+
+bool completion_prompt(const struct engine *e, const char *text, size_t len, struct hk_tokens *out,
+                       struct hk_error *err)
+{
+    const struct hk_vocab *v = &e->checkpoint->vocab;
+    if (!hk_tokenizer_encode(e->tokenizer, text, len, HK_ENCODE_ADD_SPECIAL | HK_ENCODE_PARSE_SPECIAL, out, err)) {
+        return false;
+    }
+    if (v->add_eos && out->n > 0 && out->ids[out->n - 1] == v->eos && out->n > (v->add_bos ? 1u : 0u)) out->n--;
+    if (len > 0 && out->n > 0) {
+        if (out->n < HK_NO_TOKEN) return true;
+        return hk_fail(err, HK_ERR_INPUT, "prompt: too many tokens");
+    }
+    uint32_t bos = v->bos != HK_NO_TOKEN ? v->bos : v->eos;
+    if (bos == HK_NO_TOKEN) {
+        return hk_fail(err, HK_ERR_INPUT,
+                       "prompt: empty, and the vocabulary has no beginning-of-text token: a text would be accepted");
+    }
+    uint32_t *ids = realloc(out->ids, sizeof *ids);
+    if (!ids) return hk_fail(err, HK_ERR_MEMORY, "out of memory");
+    ids[0] = bos;
+    *out = (struct hk_tokens){ids, 1, 1};
+    return true;
+}
+
+double completion_prompt_rate(const struct completion_result *r)
+{
+    return r->prompt_seconds > 0 ? r->n_computed / r->prompt_seconds : 0;
+}
+
+double completion_decode_rate(const struct completion_result *r)
+{
+    return r->decode_seconds > 0 ? r->steps / r->decode_seconds : 0;
+}
+
+void completion_print_timing(const struct engine *e, const struct completion_result *r)
+{
+    double rate = completion_decode_rate(r);
+    fprintf(stderr, "hekla: prompt %u token%s, %.1f tokens/s; completion %u token%s, %.1f tokens/s, %.2f GB/s\n",
+            (unsigned)r->n_computed, r->n_computed == 1 ? "" : "s", completion_prompt_rate(r), (unsigned)r->n,
+            r->n == 1 ? "" : "s", rate, rate * (double)hk_model_stats(e->model)->step_weight_bytes * 1e-9);
+}
