@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- results and failures ---------------------------------------------------------------------------------
- */
+/* ---- results and failures --------------------------------------------------------------------------- */
 
 const char *gpui_result_name(VkResult r)
 {
@@ -83,8 +82,17 @@ void gpui_lose(struct gpu *g)
     g->lost = true;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------------------
- */
+struct gpu_pretend *gpui_pretend(struct gpu *g)
+{
+    return &g->pretend;
+}
+
+uint64_t gpui_submissions(const struct gpu *g)
+{
+    return g->submitted;
+}
+
+/* ---- opening ---------------------------------------------------------------------------------------- */
 
 /* Probes all devices and keeps the chosen one in g->probe. */
 static bool choose(struct gpu *g, const char *select, struct hk_error *err)

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- instance ---------------------------------------------------------------------------------------------
- */
+/* ---- instance --------------------------------------------------------------------------------------- */
 
 static bool instance_has(const char *extension)
 {
@@ -80,8 +79,7 @@ bool gpui_devices(VkInstance instance, VkPhysicalDevice **devices, uint32_t *n, 
     return hk_fail(err, HK_ERR_DEVICE, "Vulkan: listing devices failed: %s", gpui_result_name(r));
 }
 
-/* ---- what a device can do ---------------------------------------------------------------------------------
- */
+/* ---- what a device can do --------------------------------------------------------------------------- */
 
 struct extensions {
     VkExtensionProperties *list;
@@ -296,8 +294,7 @@ void gpui_read_budget(VkPhysicalDevice device, bool memory_budget, struct gpu_ca
     }
 }
 
-/* ---- cooperative matrices ---------------------------------------------------------------------------------
- */
+/* ---- cooperative matrices --------------------------------------------------------------------------- */
 
 /* Whether the device multiplies 16x16x16 tiles of halves into floats in one subgroup: the shape that the
  * kernel uses. */
@@ -329,8 +326,7 @@ static bool coopmat_tiles(struct gpu_probe *p)
 #endif
 }
 
-/* ---- the table of optional features -----------------------------------------------------------------------
- */
+/* ---- the table of optional features ----------------------------------------------------------------- */
 
 static void feature(struct gpu_caps *c, const char *name, bool present, bool used, const char *why)
 {
@@ -390,8 +386,7 @@ static void fill_features(struct gpu_probe *p, const struct extensions *e)
     feature(c, "timestamps", c->timestamps, true, c->timestamps ? "" : "no profile by kernel");
 }
 
-/* ---- a device ---------------------------------------------------------------------------------------------
- */
+/* ---- a device --------------------------------------------------------------------------------------- */
 
 static void below_floor(struct gpu_caps *c, const char *missing)
 {

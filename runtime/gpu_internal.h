@@ -16,9 +16,9 @@
 
 #include "gpu.h"
 #include "gpu_plan.h"
+#include "gpu_pretend.h"
 
-/* ---- instance and devices: gpu_instance.c -----------------------------------------------------------------
- */
+/* ---- instance and devices: gpu_instance.c ----------------------------------------------------------- */
 
 /* Feature structs as Vulkan fills them; after gpui_probe only the bits that Hekla enables are left. */
 struct gpu_enabled {
@@ -61,19 +61,7 @@ bool gpui_probe(VkPhysicalDevice device, struct gpu_probe *p, struct hk_error *e
  * extension. */
 void gpui_read_budget(VkPhysicalDevice device, bool memory_budget, struct gpu_caps *caps);
 
-/* ---- an open device: gpu_device.c -------------------------------------------------------------------------
- */
-
-/* For tests: pretend a weaker or failing device. All zero: nothing pretended. */
-struct gpu_pretend {
-    bool no_timeline; /* fences instead of a timeline semaphore */
-    bool no_direct;   /* device memory that the host cannot see: everything goes through staging */
-    bool no_timestamps;
-    uint32_t fail_allocation; /* the k-th allocation (host or device) from now fails; 0: none */
-    double rate;             /* of work, cost per second, instead of the guess and of measurements; 0: none */
-    uint64_t max_allocation; /* bytes; 0: the device's own */
-    uint64_t memory;         /* bytes of device memory in all; 0: the device's own */
-};
+/* ---- an open device: gpu_device.c ------------------------------------------------------------------- */
 
 struct gpu_block { /* one allocation with one buffer over all of it */
     VkBuffer buffer;
@@ -154,10 +142,6 @@ struct gpu {
     uint32_t n_rows, rows_capacity;
 };
 
-struct gpu *gpui_open(const struct gpu_options *opt, const struct gpu_pretend *pretend, struct hk_error *err);
-/* For tests: from now on the device is lost. */
-void gpui_lose(struct gpu *g);
-
 /* False and *err for any result but VK_SUCCESS; notes a lost device. what: "submit", ... */
 bool gpui_ok(struct gpu *g, VkResult r, const char *what, struct hk_error *err);
 /* False and *err on a lost device. */
@@ -168,8 +152,7 @@ bool gpui_fails(struct gpu *g);
 void *gpui_calloc(struct gpu *g, size_t count, size_t size, struct hk_error *err);
 const char *gpui_result_name(VkResult r);
 
-/* ---- memory: gpu_memory.c ---------------------------------------------------------------------------------
- */
+/* ---- memory: gpu_memory.c --------------------------------------------------------------------------- */
 
 bool gpui_memory_open(struct gpu *g, struct hk_error *err);
 void gpui_memory_close(struct gpu *g);
@@ -178,8 +161,7 @@ struct gpu_block *gpui_find(const struct gpu *g, uint64_t addr, uint64_t size);
 /* Submits uploads that wait in the staging ring, so that they come before what is submitted next. */
 bool gpui_flush_uploads(struct gpu *g, struct hk_error *err);
 
-/* ---- kernels: gpu_kernel.c --------------------------------------------------------------------------------
- */
+/* ---- kernels: gpu_kernel.c -------------------------------------------------------------------------- */
 
 struct gpu_kernel {
     struct gpu_kernel *next; /* in its bucket */
@@ -191,8 +173,7 @@ struct gpu_kernel {
 bool gpui_kernels_open(struct gpu *g, const char *cache_dir, struct hk_error *err);
 void gpui_kernels_close(struct gpu *g);
 
-/* ---- schedule: gpu_scheduler.c ----------------------------------------------------------------------------
- */
+/* ---- schedule: gpu_scheduler.c ---------------------------------------------------------------------- */
 
 bool gpui_schedule_open(struct gpu *g, struct hk_error *err);
 void gpui_schedule_close(struct gpu *g);

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the cache on disk ------------------------------------------------------------------------------------
- */
+/* ---- the cache on disk ------------------------------------------------------------------------------ */
 
 /* A file of ours begins with this; Vulkan's own data follows. Drivers check their part, but not for damage.
  */
@@ -105,8 +104,7 @@ static void save_cache(struct gpu *g)
     free(file);
 }
 
-/* ---- kernels ----------------------------------------------------------------------------------------------
- */
+/* ---- kernels ---------------------------------------------------------------------------------------- */
 
 bool gpui_kernels_open(struct gpu *g, const char *cache_dir, struct hk_error *err)
 {

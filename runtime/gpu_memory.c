@@ -17,8 +17,7 @@ struct gpu_arena {
     struct gpu_block *blocks; /* newest first */
 };
 
-/* ---- memory types -----------------------------------------------------------------------------------------
- */
+/* ---- memory types ----------------------------------------------------------------------------------- */
 
 /* How well a memory type suits; < 0: not at all. */
 static int suits(const struct gpu *g, uint32_t type, enum gpu_memory kind)
@@ -70,8 +69,7 @@ bool gpui_memory_open(struct gpu *g, struct hk_error *err)
     return true;
 }
 
-/* ---- blocks -----------------------------------------------------------------------------------------------
- */
+/* ---- blocks ----------------------------------------------------------------------------------------- */
 
 static uint32_t weights_heap(const struct gpu *g)
 {
@@ -227,8 +225,7 @@ fail:
     return NULL;
 }
 
-/* ---- arenas -----------------------------------------------------------------------------------------------
- */
+/* ---- arenas ----------------------------------------------------------------------------------------- */
 
 struct gpu_arena *gpu_arena_new(struct gpu *g, enum gpu_memory kind, uint64_t expected, struct hk_error *err)
 {
@@ -334,8 +331,7 @@ void gpu_arena_free(struct gpu_arena *a)
     free(a);
 }
 
-/* ---- staging ----------------------------------------------------------------------------------------------
- */
+/* ---- staging ---------------------------------------------------------------------------------------- */
 
 static bool staging_open(struct gpu *g, struct hk_error *err)
 {
@@ -394,6 +390,7 @@ static bool submit_piece(struct gpu *g, struct hk_error *err)
 
 bool gpui_flush_uploads(struct gpu *g, struct hk_error *err)
 {
+    if (g->upload_open) return hk_fail(err, HK_ERR_INPUT, "upload: begun and not ended");
     return !g->staging.pool || submit_piece(g, err);
 }
 
@@ -412,8 +409,7 @@ static unsigned char *staging_room(struct gpu *g, uint64_t size, struct hk_error
     return s->block->host + s->current * (uint64_t)GPU_UPLOAD_MAX + p->used;
 }
 
-/* ---- uploads ----------------------------------------------------------------------------------------------
- */
+/* ---- uploads ---------------------------------------------------------------------------------------- */
 
 void *gpu_upload_begin(struct gpu *g, uint64_t addr, uint64_t size, struct hk_error *err)
 {
@@ -464,10 +460,7 @@ bool gpu_upload_end(struct gpu *g, struct hk_error *err)
 
 bool gpu_upload_finish(struct gpu *g, struct hk_error *err)
 {
-    if (!gpui_alive(g, "upload", err)) return false;
-    if (g->upload_open) return hk_fail(err, HK_ERR_INPUT, "upload: finished before the last one was ended");
-    if (!g->staging.pool) return true;
-    if (!submit_piece(g, err)) return false;
+    if (!gpui_alive(g, "upload", err) || !gpui_flush_uploads(g, err)) return false;
     uint64_t last = 0;
     for (int i = 0; i < GPUI_STAGING_PIECES; i++)
         if (g->staging.piece[i].ticket > last) last = g->staging.piece[i].ticket;
@@ -488,8 +481,7 @@ bool gpu_write(struct gpu *g, uint64_t addr, const void *src, uint64_t size, str
     return gpu_upload_finish(g, err);
 }
 
-/* ---- read-back --------------------------------------------------------------------------------------------
- */
+/* ---- read-back -------------------------------------------------------------------------------------- */
 
 bool gpu_read(struct gpu *g, uint64_t addr, void *dst, uint64_t size, struct hk_error *err)
 {

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- which device -----------------------------------------------------------------------------------------
- */
+/* ---- which device ----------------------------------------------------------------------------------- */
 
 static bool name_contains(const char *name, const char *part)
 {
@@ -108,8 +107,7 @@ bool gpu_plan_choose(const struct gpu_caps *caps, uint32_t n, const char *select
                    caps[0].name, caps[0].unusable_why);
 }
 
-/* ---- barriers ---------------------------------------------------------------------------------------------
- */
+/* ---- barriers --------------------------------------------------------------------------------------- */
 
 static bool conflicts(const struct gpu_hazards *h, const struct gpu_access *a)
 {
@@ -156,8 +154,7 @@ void gpu_plan_hazards_free(struct gpu_hazards *h)
     *h = (struct gpu_hazards){0};
 }
 
-/* ---- how much at once -------------------------------------------------------------------------------------
- */
+/* ---- how much at once ------------------------------------------------------------------------------- */
 
 double gpu_plan_cost(uint64_t bytes, uint64_t flops)
 {
@@ -202,8 +199,7 @@ uint32_t gpu_plan_split(const double *cost, uint32_t n, const struct gpu_rate *r
     return k;
 }
 
-/* ---- blocks of an arena -----------------------------------------------------------------------------------
- */
+/* ---- blocks of an arena ----------------------------------------------------------------------------- */
 
 uint64_t gpu_plan_block(uint64_t need, uint64_t expected, uint64_t allocated, uint64_t taken, uint64_t most)
 {

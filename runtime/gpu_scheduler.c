@@ -38,8 +38,7 @@ struct gpu_recording {
     struct gpu_recording *next, *previous;
 };
 
-/* ---- queue ------------------------------------------------------------------------------------------------
- */
+/* ---- queue ------------------------------------------------------------------------------------------ */
 
 bool gpui_schedule_open(struct gpu *g, struct hk_error *err)
 {
@@ -198,8 +197,7 @@ bool gpu_wait_idle(struct gpu *g, struct hk_error *err)
     return gpu_wait(g, g->submitted, err);
 }
 
-/* ---- recording --------------------------------------------------------------------------------------------
- */
+/* ---- recording -------------------------------------------------------------------------------------- */
 
 /* p with room for one more than n; NULL and *err on failure, p stays. */
 static void *room_for_one(struct gpu *g, void *p, uint32_t n, uint32_t *capacity, size_t size,
@@ -425,8 +423,7 @@ void gpu_recording_free(struct gpu_recording *rec)
     free(rec);
 }
 
-/* ---- submitting -------------------------------------------------------------------------------------------
- */
+/* ---- submitting ------------------------------------------------------------------------------------- */
 
 bool gpu_submit(struct gpu *g, struct gpu_recording *rec, uint64_t *ticket, struct hk_error *err)
 {
@@ -452,8 +449,7 @@ bool gpu_submit(struct gpu *g, struct gpu_recording *rec, uint64_t *ticket, stru
     return true;
 }
 
-/* ---- profile ----------------------------------------------------------------------------------------------
- */
+/* ---- profile ---------------------------------------------------------------------------------------- */
 
 static struct gpu_profile_row *row_for(struct gpu *g, const struct timed *t)
 {
