@@ -65,6 +65,8 @@ struct backend_table {
     void (*recorder_free)(struct recorder *r);
     bool (*submit)(struct backend *b, struct recorder *r, uint64_t *ticket, struct hk_error *err);
     bool (*wait)(struct backend *b, uint64_t ticket, struct hk_error *err);
+    /* Bytes per second, 1e9, that a plain read of memory reaches; 0 where that means nothing. */
+    bool (*read_bandwidth)(struct backend *b, double *gbps, struct hk_error *err);
     void (*close)(struct backend *b);
 };
 

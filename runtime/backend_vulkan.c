@@ -1,6 +1,9 @@
 /* The device backend: memory and recordings of gpu.h behind the backend's table; weights packed into device layout on
  * their way up. The ops themselves are in ops_vulkan.c. */
 #include "ops_vulkan.h"
+#include "os.h"
+
+#include "../shaders/args.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -128,6 +131,46 @@ static bool vk_wait(struct backend *b, uint64_t ticket, struct hk_error *err)
     return gpu_wait(gpu_of(b), ticket, err);
 }
 
+enum { READ_BYTES = 256 << 20, READ_PASSES = 4 };
+
+/* Best of a few passes over memory that no cache holds. */
+static bool time_reads(struct gpu *g, const struct gpu_span *span, double *gbps, struct hk_error *err)
+{
+    uint32_t lanes = 128;
+    struct gpu_kernel *kernel = gpu_kernel_get(g, "read", &lanes, 1, err);
+    struct gpu_recording *rec = kernel ? gpu_record_begin(g, err) : NULL;
+    if (!rec) return false;
+    uint64_t bytes = span->size - 256, dst = span->addr + bytes;
+    struct read_args args = {.src = {(uint32_t)span->addr, (uint32_t)(span->addr >> 32)},
+                             .dst = {(uint32_t)dst, (uint32_t)(dst >> 32)},
+                             .n_words = (uint32_t)(bytes / 16)};
+    gpu_record_dispatch(rec, &(struct gpu_dispatch){.kernel = kernel, .label = "read", .push = &args,
+                                                    .push_size = sizeof args, .groups = {4096, 1, 1}, .n_access = 2,
+                                                    .access = {{span->addr, bytes, false}, {dst, 4, true}},
+                                                    .bytes = bytes});
+    bool ok = gpu_record_end(rec, err);
+    for (int i = 0; ok && i < READ_PASSES; i++) {
+        double start = hk_os_seconds();
+        ok = gpu_submit(g, rec, NULL, err) && gpu_wait_idle(g, err);
+        double rate = (double)bytes / (hk_os_seconds() - start) / 1e9;
+        if (rate > *gbps) *gbps = rate;
+    }
+    gpu_recording_free(rec);
+    return ok;
+}
+
+static bool vk_read_bandwidth(struct backend *b, double *gbps, struct hk_error *err)
+{
+    struct gpu_span span;
+    uint64_t bytes = READ_BYTES;
+    *gbps = 0;
+    if (gpu_memory_budget(gpu_of(b)) < 2 * bytes) return true; /* no room to measure in */
+    struct gpu_arena *a = gpu_arena_new(gpu_of(b), GPU_MEMORY_STATE, bytes, err);
+    bool ok = a && gpu_arena_alloc(a, bytes, &span, err) && time_reads(gpu_of(b), &span, gbps, err);
+    gpu_arena_free(a);
+    return ok;
+}
+
 static void vk_close(struct backend *b)
 {
     gpu_close(gpu_of(b));
@@ -151,6 +194,7 @@ static const struct backend_table vulkan_table = {
     .recorder_free = vk_recorder_free,
     .submit = vk_submit,
     .wait = vk_wait,
+    .read_bandwidth = vk_read_bandwidth,
     .close = vk_close,
 };
 

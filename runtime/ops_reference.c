@@ -415,6 +415,13 @@ static bool ref_wait(struct backend *b, uint64_t ticket, struct hk_error *err)
     return true;
 }
 
+static bool ref_read_bandwidth(struct backend *b, double *gbps, struct hk_error *err)
+{
+    (void)b, (void)err;
+    *gbps = 0;
+    return true;
+}
+
 static void ref_close(struct backend *b)
 {
     free(b);
@@ -437,6 +444,7 @@ static const struct backend_table reference_table = {
     .recorder_free = ref_recorder_free,
     .submit = ref_submit,
     .wait = ref_wait,
+    .read_bandwidth = ref_read_bandwidth,
     .close = ref_close,
 };
 

@@ -2,6 +2,7 @@
  *
  * Only 32-bit members and hk_addr (a device address as two 32-bit words, low first: shaderInt64 is not needed).
  * hk_addr members come first, so that every offset is naturally aligned. At most 128 bytes. */
+/* clang-format off */
 #ifndef HEKLA_SHADERS_ARGS_H
 #define HEKLA_SHADERS_ARGS_H
 
@@ -91,6 +92,12 @@ HK_ARGS_END
 HK_ARGS_BEGIN(scale_add_args)
 HK_ADDR dst; HK_ADDR src; HK_ADDR params;  /* uint (n), uint (n), uint (1) or address 0 */
 HK_U32 n; HK_U32 factor; HK_U32 term; HK_U32 repeats;
+HK_ARGS_END
+
+/* read.comp: reads n_words 16-byte words */
+HK_ARGS_BEGIN(read_args)
+HK_ADDR src; HK_ADDR dst;
+HK_U32 n_words;
 HK_ARGS_END
 
 #endif

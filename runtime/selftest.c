@@ -1,0 +1,404 @@
+/* Every op on this device against the reference: the same op, the same random operands, on two backends. */
+#include "backend.h"
+#include "hekla.h"
+#include "synthetic.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Normalised mean squared error: sum (a - b)^2 / sum b^2. Sums of a thousand f32 products differ by about 1e-12; f16
+ * keys and values may be rounded either way, 1e-7. */
+static const double LIMIT_F32 = 1e-9, LIMIT_F16 = 1e-6;
+
+enum { DEV, REF, N_SIDES };
+
+struct pair {
+    struct backend *side[N_SIDES];
+    struct arena *arena[N_SIDES];
+    hk_selftest_fn fn;
+    void *user;
+    uint32_t noise;
+    bool stopped;
+    struct hk_error error; /* of the current case */
+};
+
+/* The same tensor or weight on both sides. */
+struct pair_tensor {
+    struct hk_tensor t[N_SIDES];
+};
+struct pair_weight {
+    struct hk_weight w[N_SIDES];
+};
+
+static float noise(struct pair *p)
+{
+    p->noise = p->noise * 1664525u + 1013904223u;
+    return (float)(int32_t)p->noise * 0x1p-31f;
+}
+
+/* ---- operands ----------------------------------------------------------------------------------------------- */
+
+static bool begin_case(struct pair *p)
+{
+    p->error.code = HK_OK;
+    for (int s = 0; s < N_SIDES; s++) {
+        p->arena[s] = p->side[s]->table->arena_new(p->side[s], GPU_MEMORY_STATE, 0, &p->error);
+        if (!p->arena[s]) return false;
+    }
+    return true;
+}
+
+static void end_case(struct pair *p)
+{
+    for (int s = 0; s < N_SIDES; s++) {
+        if (p->arena[s]) p->side[s]->table->arena_free(p->arena[s]);
+        p->arena[s] = NULL;
+    }
+}
+
+static bool failed(const struct pair *p)
+{
+    return p->error.code != HK_OK;
+}
+
+static uint64_t alloc(struct pair *p, int s, uint64_t bytes)
+{
+    struct gpu_span span = {0};
+    if (!failed(p)) p->side[s]->table->arena_alloc(p->arena[s], bytes, &span, &p->error);
+    return span.addr;
+}
+
+/* (rows, cols) of these values, row after row; NULL: zeros. */
+static struct pair_tensor tensor(struct pair *p, uint32_t rows, uint32_t cols, const void *values)
+{
+    uint32_t ld = (uint32_t)hk_align_up(cols, HK_ROW_ALIGN);
+    struct pair_tensor out = {0};
+    uint32_t *padded = hk_calloc((size_t)rows * ld, 4, &p->error);
+    for (uint32_t r = 0; padded && values && r < rows; r++)
+        memcpy(padded + (size_t)r * ld, (const char *)values + (size_t)r * cols * 4, cols * 4ull);
+    for (int s = 0; s < N_SIDES; s++) {
+        out.t[s] = (struct hk_tensor){.addr = alloc(p, s, 4ull * rows * ld), .rows = rows, .cols = cols, .ld = ld};
+        if (!failed(p)) p->side[s]->table->write(p->side[s], out.t[s].addr, padded, 4ull * rows * ld, &p->error);
+    }
+    free(padded);
+    return out;
+}
+
+static struct pair_tensor random_tensor(struct pair *p, uint32_t rows, uint32_t cols)
+{
+    float *values = hk_calloc((size_t)rows * cols, sizeof *values, &p->error);
+    for (size_t i = 0; values && i < (size_t)rows * cols; i++) values[i] = noise(p);
+    struct pair_tensor out = tensor(p, rows, cols, values);
+    free(values);
+    return out;
+}
+
+static struct pair_weight random_weight(struct pair *p, enum hk_weight_type type, uint32_t rows, uint32_t cols)
+{
+    struct pair_weight out = {0};
+    uint64_t bytes = 0;
+    if (!hk_weight_bytes(type, rows, cols, &bytes)) hk_fail(&p->error, HK_ERR_INPUT, "no such shape");
+    unsigned char *blocks = hk_calloc((size_t)bytes, 1, &p->error);
+    if (!blocks) return out;
+    hk_weight_random(type, blocks, rows * (uint64_t)cols, p->noise++);
+    for (int s = 0; s < N_SIDES && !failed(p); s++) {
+        struct hk_weight *w = &out.w[s];
+        *w = (struct hk_weight){.name = "selftest", .rows = rows, .cols = cols};
+        if (!hk_weight_layout(type, rows, cols, &w->layout, &p->error)) break;
+        w->addr = alloc(p, s, p->side[s]->table->weight_bytes(&w->layout));
+        if (!failed(p))
+            p->side[s]->table->weight_upload(p->side[s], w, 0, w->layout.n_tiles, blocks, bytes / rows, rows, &p->error);
+        if (!failed(p)) p->side[s]->table->weight_finish(p->side[s], &p->error);
+    }
+    free(blocks);
+    return out;
+}
+
+/* ---- running and comparing ---------------------------------------------------------------------------------- */
+
+static struct recorder *start(struct pair *p, int s)
+{
+    return failed(p) ? NULL : p->side[s]->table->record_begin(p->side[s], &p->error);
+}
+
+static void finish(struct pair *p, int s, struct recorder *r)
+{
+    const struct backend_table *t = p->side[s]->table;
+    uint64_t ticket = 0;
+    if (t->record_end(r, &p->error) && t->submit(p->side[s], r, &ticket, &p->error))
+        t->wait(p->side[s], ticket, &p->error);
+    t->recorder_free(r);
+}
+
+/* Both sides' values of a tensor, with its padding: what lies past cols must be equal too. */
+static double compare(struct pair *p, const struct pair_tensor *t)
+{
+    size_t n = (size_t)t->t[DEV].rows * t->t[DEV].ld;
+    float *got = hk_calloc(n, sizeof *got, &p->error), *want = hk_calloc(n, sizeof *want, &p->error);
+    double diff = 0, norm = 0;
+    if (!failed(p)) p->side[DEV]->table->read(p->side[DEV], t->t[DEV].addr, got, 4 * n, &p->error);
+    if (!failed(p)) p->side[REF]->table->read(p->side[REF], t->t[REF].addr, want, 4 * n, &p->error);
+    for (size_t i = 0; i < n && !failed(p); i++) {
+        double d = (double)got[i] - (double)want[i];
+        diff += d * d;
+        norm += (double)want[i] * (double)want[i];
+    }
+    free(got);
+    free(want);
+    return norm > 0 ? diff / norm : diff;
+}
+
+static void report(struct pair *p, const char *op, const char *detail, double error, double limit)
+{
+    struct hk_selftest_result r = {.op = op, .error = error, .limit = limit};
+    r.passed = !failed(p) && error <= limit; /* NaN does not pass */
+    snprintf(r.detail, sizeof r.detail, "%s", detail);
+    if (failed(p)) snprintf(r.why, sizeof r.why, "%.159s", p->error.text);
+    if (!p->stopped && !p->fn(p->user, &r)) p->stopped = true;
+}
+
+#define ON_BOTH(p, s, r)                                                                                               \
+    for (int s = 0; s < N_SIDES; s++)                                                                                  \
+        for (struct recorder *r = start(p, s); r; finish(p, s, r), r = NULL)
+
+/* ---- cases -------------------------------------------------------------------------------------------------- */
+
+static void test_matmul(struct pair *p, enum hk_weight_type type, uint32_t rows, uint32_t cols, uint32_t tokens,
+                        bool accumulate, bool with_bias)
+{
+    char detail[96];
+    snprintf(detail, sizeof detail, "%s (%u, %u) x %u%s%s", hk_weight_type_info(type)->name, rows, cols, tokens,
+             with_bias ? " + bias" : "", accumulate ? ", added" : "");
+    double error = NAN;
+    if (begin_case(p)) {
+        struct pair_weight w = random_weight(p, type, rows, cols);
+        struct pair_tensor x = random_tensor(p, tokens, cols), dst = random_tensor(p, tokens, rows);
+        struct pair_tensor bias = random_tensor(p, 1, rows);
+        ON_BOTH(p, s, r)
+            (accumulate ? matmul_add : matmul)(r, dst.t[s], &w.w[s], with_bias ? bias.t[s] : (struct hk_tensor){0}, x.t[s]);
+        error = compare(p, &dst);
+    }
+    report(p, "matmul", detail, error, LIMIT_F32);
+    end_case(p);
+}
+
+static void test_embed(struct pair *p, enum hk_weight_type type, uint32_t rows, uint32_t cols)
+{
+    char detail[96];
+    snprintf(detail, sizeof detail, "%s (%u, %u)", hk_weight_type_info(type)->name, rows, cols);
+    double error = NAN;
+    if (begin_case(p)) {
+        uint32_t ids[5] = {0, rows - 1, rows / 2, UINT32_MAX, rows};
+        struct pair_weight w = random_weight(p, type, rows, cols);
+        struct pair_tensor id = tensor(p, 1, 5, ids), dst = random_tensor(p, 5, cols);
+        ON_BOTH(p, s, r)
+        {
+            embed(r, dst.t[s], &w.w[s], id.t[s]);
+            embed_add(r, dst.t[s], &w.w[s], id.t[s]);
+        }
+        error = compare(p, &dst);
+    }
+    report(p, "embed", detail, error, LIMIT_F32);
+    end_case(p);
+}
+
+static void test_norm(struct pair *p, bool layer, bool with_bias, uint32_t rows, uint32_t cols)
+{
+    char detail[96];
+    snprintf(detail, sizeof detail, "(%u, %u)%s", rows, cols, with_bias ? " + bias" : "");
+    double error = NAN;
+    if (begin_case(p)) {
+        struct pair_tensor x = random_tensor(p, rows, cols), dst = tensor(p, rows, cols, NULL);
+        struct pair_tensor gain = random_tensor(p, 1, cols), bias = random_tensor(p, 1, cols);
+        ON_BOTH(p, s, r)
+        {
+            if (layer)
+                layernorm(r, dst.t[s], x.t[s], gain.t[s], with_bias ? bias.t[s] : (struct hk_tensor){0}, 1e-5f);
+            else
+                rmsnorm(r, dst.t[s], x.t[s], gain.t[s], 1e-5f);
+        }
+        error = compare(p, &dst);
+    }
+    report(p, layer ? "layernorm" : "rmsnorm", detail, error, LIMIT_F32);
+    end_case(p);
+}
+
+static void test_rope(struct pair *p, enum hk_rope_pairing pairing, uint32_t heads, uint32_t head_dim,
+                      uint32_t rope_dim)
+{
+    char detail[96];
+    snprintf(detail, sizeof detail, "%u heads of %u, %u rotate, %s", heads, head_dim, rope_dim,
+             pairing == HK_ROPE_HALVES ? "halves" : "interleaved");
+    double error = NAN;
+    if (begin_case(p)) {
+        uint32_t pos[4] = {0, 7, UINT32_MAX, 2};
+        struct pair_tensor x = random_tensor(p, 4, heads * head_dim), id = tensor(p, 1, 4, pos), table = {0};
+        float values[8 * 256];
+        for (uint32_t i = 0; i < 8 * rope_dim; i++) values[i] = noise(p);
+        for (int s = 0; s < N_SIDES; s++) {
+            uint64_t bytes = 32ull * rope_dim;
+            table.t[s] = (struct hk_tensor){.addr = alloc(p, s, bytes), .rows = 8, .cols = rope_dim, .ld = rope_dim};
+            if (!failed(p)) p->side[s]->table->write(p->side[s], table.t[s].addr, values, bytes, &p->error);
+        }
+        ON_BOTH(p, s, r) rope(r, x.t[s], table.t[s], id.t[s], head_dim, pairing);
+        error = compare(p, &x);
+    }
+    report(p, "rope", detail, error, LIMIT_F32);
+    end_case(p);
+}
+
+struct attention_case {
+    bool f16;
+    uint32_t n_head, n_head_kv, head_dim, n_ctx, n_tokens, n_past;
+};
+
+/* Fills the cache token by token through kv_write, then attends from the last n_tokens positions. */
+static void test_attention(struct pair *p, const struct attention_case *c)
+{
+    char detail[96];
+    snprintf(detail, sizeof detail, "%s, %u heads on %u of %u, %u tokens behind %u", c->f16 ? "f16" : "f32", c->n_head,
+             c->n_head_kv, c->head_dim, c->n_tokens, c->n_past);
+    double error = NAN;
+    uint32_t n = c->n_past + c->n_tokens, kv_cols = c->n_head_kv * c->head_dim;
+    uint32_t *pos = hk_calloc(n, sizeof *pos, &p->error);
+    if (pos && begin_case(p)) {
+        for (uint32_t i = 0; i < n; i++) pos[i] = i;
+        struct pair_tensor q = random_tensor(p, c->n_tokens, c->n_head * c->head_dim);
+        struct pair_tensor k = random_tensor(p, n, kv_cols), v = random_tensor(p, n, kv_cols);
+        struct pair_tensor dst = tensor(p, c->n_tokens, c->n_head * c->head_dim, NULL);
+        struct pair_tensor all = tensor(p, 1, n, pos), last = tensor(p, 1, c->n_tokens, pos + c->n_past);
+        struct hk_kv kv = {.n_head_kv = c->n_head_kv, .head_dim = c->head_dim, .n_ctx = c->n_ctx, .f16 = c->f16,
+                           .head_words = hk_kv_head_words(c->head_dim, c->f16)};
+        uint64_t plane = hk_kv_plane_bytes(kv.n_head_kv, kv.head_words, kv.n_ctx);
+        ON_BOTH(p, s, r)
+        {
+            kv.k = alloc(p, s, plane);
+            kv.v = alloc(p, s, plane);
+            kv_write(r, &kv, k.t[s], v.t[s], all.t[s]);
+            attention(r, dst.t[s], q.t[s], &kv, last.t[s], c->n_head, 1.7f / sqrtf((float)c->head_dim));
+        }
+        error = compare(p, &dst);
+    }
+    report(p, "attention", detail, error, c->f16 ? LIMIT_F16 : LIMIT_F32);
+    end_case(p);
+    free(pos);
+}
+
+static void test_activate(struct pair *p, enum hk_activation f, bool mul)
+{
+    static const char *const names[] = {"silu", "gelu (tanh)", "gelu (erf)", "relu"};
+    char detail[96];
+    snprintf(detail, sizeof detail, "%s%s", names[f], mul ? " x up" : "");
+    double error = NAN;
+    if (begin_case(p)) {
+        float values[3 * 77];
+        for (uint32_t i = 0; i < 3 * 77; i++) values[i] = 9.0f * noise(p);
+        values[0] = 90.0f;
+        values[1] = -90.0f;
+        struct pair_tensor x = tensor(p, 3, 77, values), up = random_tensor(p, 3, 77);
+        ON_BOTH(p, s, r)
+        {
+            if (mul)
+                activate_mul(r, x.t[s], x.t[s], up.t[s], f);
+            else
+                activate(r, x.t[s], x.t[s], f);
+        }
+        error = compare(p, &x);
+    }
+    report(p, "activate", detail, error, LIMIT_F32);
+    end_case(p);
+}
+
+/* select_rows, and argmax of the result: equal values, the largest at both ends. */
+static void test_rows(struct pair *p, uint32_t cols)
+{
+    char detail[96];
+    snprintf(detail, sizeof detail, "3 of 4 rows of %u", cols);
+    double selected = NAN, found = NAN;
+    float *values = hk_calloc(4ull * cols, sizeof *values, &p->error);
+    if (values && begin_case(p)) {
+        for (uint32_t i = 0; i < 4 * cols; i++) values[i] = noise(p);
+        values[cols - 1] = 2.0f;                             /* row 0: the last */
+        values[2 * cols] = values[2 * cols + cols / 2] = 2.0f; /* row 2: the first of two */
+        uint32_t idx[3] = {2, 0, 3};
+        struct pair_tensor x = tensor(p, 4, cols, values), id = tensor(p, 1, 3, idx);
+        struct pair_tensor dst = tensor(p, 3, cols, NULL), best = tensor(p, 1, 3, NULL);
+        ON_BOTH(p, s, r)
+        {
+            select_rows(r, dst.t[s], x.t[s], id.t[s]);
+            argmax(r, best.t[s], dst.t[s]);
+        }
+        selected = compare(p, &dst);
+        uint32_t got[N_SIDES][3] = {{0}};
+        for (int s = 0; s < N_SIDES && !failed(p); s++)
+            p->side[s]->table->read(p->side[s], best.t[s].addr, got[s], sizeof got[s], &p->error);
+        found = memcmp(got[DEV], got[REF], sizeof got[DEV]) == 0 ? 0.0 : 1.0;
+    }
+    report(p, "select_rows", detail, selected, 0.0);
+    report(p, "argmax", detail, found, 0.0);
+    end_case(p);
+    free(values);
+}
+
+/* ---- the lists ---------------------------------------------------------------------------------------------- */
+
+static void all_weights(struct pair *p)
+{
+    for (enum hk_weight_type type = 0; type < HK_WEIGHT_TYPE_COUNT && !p->stopped; type++) {
+        uint32_t block = hk_weight_type_info(type)->block_len;
+        const uint32_t shapes[][3] = {/* rows, blocks (of at least 4), tokens */
+                                      {1, 1, 1}, {31, 3, 1}, {33, 5, 2}, {64, 4, 3}, {172, 2, 5}, {96, 7, 8}, {40, 6, 17}};
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes && !p->stopped; i++) {
+            uint32_t cols = shapes[i][1] * (block < 4 ? 4 : block);
+            test_matmul(p, type, shapes[i][0], cols, shapes[i][2], i % 2, i % 3 == 0);
+        }
+        test_matmul(p, type, 288, block < 256 ? 768 : 1024, 1, false, false);
+        test_embed(p, type, 70, block < 4 ? 36 : 2 * block);
+        if (block == 1) test_matmul(p, type, 20, 43, 3, false, true); /* no whole word */
+    }
+}
+
+static void all_attention(struct pair *p)
+{
+    static const struct attention_case cases[] = {
+        {true, 4, 2, 8, 64, 1, 0},     {true, 4, 4, 64, 64, 3, 30},   {true, 2, 1, 80, 96, 1, 95},
+        {true, 6, 2, 128, 320, 2, 290}, {true, 2, 2, 12, 32, 32, 0},  {true, 1, 1, 256, 64, 2, 40},
+        {false, 4, 2, 8, 64, 5, 50},   {false, 3, 1, 6, 64, 4, 60},   {false, 2, 2, 64, 160, 1, 150},
+        {false, 2, 1, 128, 288, 2, 270}, {false, 1, 1, 256, 32, 1, 9},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases && !p->stopped; i++) test_attention(p, &cases[i]);
+}
+
+static void all_small(struct pair *p)
+{
+    static const uint32_t cols[] = {1, 4, 36, 172, 1024, 4099};
+    for (size_t i = 0; i < sizeof cols / sizeof *cols && !p->stopped; i++) {
+        test_norm(p, false, false, 3, cols[i]);
+        test_norm(p, true, i % 2, 2, cols[i]);
+        test_rows(p, cols[i]);
+    }
+    for (enum hk_rope_pairing pairing = HK_ROPE_INTERLEAVED; pairing <= HK_ROPE_HALVES && !p->stopped; pairing++) {
+        test_rope(p, pairing, 3, 8, 8);
+        test_rope(p, pairing, 2, 64, 32);
+        test_rope(p, pairing, 5, 6, 6);
+    }
+    for (enum hk_activation f = HK_ACT_SILU; f <= HK_ACT_RELU && !p->stopped; f++) {
+        test_activate(p, f, false);
+        test_activate(p, f, true);
+    }
+}
+
+bool hk_selftest(struct hk_device *d, hk_selftest_fn fn, void *user, struct hk_error *err)
+{
+    struct pair p = {.fn = fn, .user = user, .noise = 12345};
+    p.side[DEV] = hk_device_backend(d);
+    p.side[REF] = backend_reference_open(err);
+    if (!p.side[REF]) return false;
+    all_small(&p);
+    all_attention(&p);
+    all_weights(&p);
+    p.side[REF]->table->close(p.side[REF]);
+    return true;
+}

@@ -1,0 +1,176 @@
+/* Checkpoints in memory with random weights of a named shape, for benchmarks: no file is needed, nothing is read from
+ * disk, and every weight type can be timed at every size. All matrices share one block of random rows (a device gets
+ * its own copy of each), so that the host needs little memory. */
+#include "hekla.h"
+#include "synthetic.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct shape {
+    const char *name;
+    const char *arch;
+    uint32_t n_embd, n_layer, n_ff, n_head, n_head_kv, n_vocab, n_ctx;
+};
+static const struct shape shapes[] = {
+    {"llama-15m", "llama", 288, 6, 768, 6, 6, 32000, 1024},
+    {"llama-254m", "llama", 1024, 16, 2816, 16, 8, 32000, 2048},
+    {"llama-1b", "llama", 2048, 16, 8192, 32, 8, 128256, 8192},
+    {"llama-8b", "llama", 4096, 32, 14336, 32, 8, 128256, 8192},
+    {"gpt2-124m", "gpt2", 768, 12, 3072, 12, 12, 50257, 1024},
+};
+
+/* One tensor of a layer (name with %u) or of the whole model. */
+struct row {
+    const char *arch, *name;
+    char rows, cols; /* 'e' n_embd, 'v' vocabulary, 'q' heads, 'k' key heads, 'a' q + 2k, 'f' n_ff, 'c' context, '1' */
+};
+static const struct row rows[] = {
+    {"llama", "token_embd.weight", 'v', 'e'},        {"llama", "output_norm.weight", '1', 'e'},
+    {"llama", "output.weight", 'v', 'e'},            {"llama", "blk.%u.attn_norm.weight", '1', 'e'},
+    {"llama", "blk.%u.attn_q.weight", 'q', 'e'},     {"llama", "blk.%u.attn_k.weight", 'k', 'e'},
+    {"llama", "blk.%u.attn_v.weight", 'k', 'e'},     {"llama", "blk.%u.attn_output.weight", 'e', 'q'},
+    {"llama", "blk.%u.ffn_norm.weight", '1', 'e'},   {"llama", "blk.%u.ffn_gate.weight", 'f', 'e'},
+    {"llama", "blk.%u.ffn_up.weight", 'f', 'e'},     {"llama", "blk.%u.ffn_down.weight", 'e', 'f'},
+    {"gpt2", "token_embd.weight", 'v', 'e'},         {"gpt2", "position_embd.weight", 'c', 'e'},
+    {"gpt2", "output_norm.weight", '1', 'e'},        {"gpt2", "output_norm.bias", '1', 'e'},
+    {"gpt2", "blk.%u.attn_norm.weight", '1', 'e'},   {"gpt2", "blk.%u.attn_norm.bias", '1', 'e'},
+    {"gpt2", "blk.%u.attn_qkv.weight", 'a', 'e'},    {"gpt2", "blk.%u.attn_qkv.bias", '1', 'a'},
+    {"gpt2", "blk.%u.attn_output.weight", 'e', 'q'}, {"gpt2", "blk.%u.attn_output.bias", '1', 'e'},
+    {"gpt2", "blk.%u.ffn_norm.weight", '1', 'e'},    {"gpt2", "blk.%u.ffn_norm.bias", '1', 'e'},
+    {"gpt2", "blk.%u.ffn_up.weight", 'f', 'e'},      {"gpt2", "blk.%u.ffn_up.bias", '1', 'f'},
+    {"gpt2", "blk.%u.ffn_down.weight", 'e', 'f'},    {"gpt2", "blk.%u.ffn_down.bias", '1', 'e'},
+};
+enum { N_ROWS = sizeof rows / sizeof *rows };
+
+static uint32_t dim(const struct hk_hparams *hp, char d)
+{
+    uint32_t q = hp->n_head * hp->head_dim, k = hp->n_head_kv * hp->head_dim;
+    switch (d) {
+    case 'e': return hp->n_embd;
+    case 'v': return hp->n_vocab;
+    case 'q': return q;
+    case 'k': return k;
+    case 'a': return q + 2 * k;
+    case 'f': return hp->n_ff;
+    case 'c': return hp->n_ctx_train;
+    default: return 1;
+    }
+}
+
+/* A number in [-1, 1) from a linear congruential sequence: any noise will do. */
+static float noise(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (float)(int32_t)*state * 0x1p-31f;
+}
+
+
+void hk_weight_random(enum hk_weight_type type, void *out, uint64_t n, uint32_t state)
+{
+    const struct hk_weight_type_info *info = hk_weight_type_info(type);
+    unsigned char *dst = out;
+    float values[256];
+    uint32_t step = info->block_len < 256 ? 256 / info->block_len * info->block_len : 256;
+    for (uint64_t done = 0; done < n; done += step) {
+        uint32_t count = n - done < step ? (uint32_t)(n - done) : step;
+        uint32_t bytes = count / info->block_len * info->block_bytes;
+        if (info->encode) {
+            for (uint32_t i = 0; i < count; i++) values[i] = 0.05f * noise(&state);
+            info->encode(values, dst, count);
+        } else { /* random quants; the f16 fields get a small number, so that all values are finite */
+            for (uint32_t i = 0; i < bytes; i++) dst[i] = (unsigned char)(noise(&state) * 127.0f + 128.0f);
+            uint16_t d = hk_f32_to_f16(type == HK_Q4_K ? 1e-4f : 2e-5f);
+            if (type == HK_Q4_K) memcpy(dst, &d, 2), memcpy(dst + 2, &d, 2);
+            if (type == HK_Q6_K) memcpy(dst + 208, &d, 2);
+        }
+        dst += bytes;
+    }
+}
+
+static void fill_hparams(struct hk_checkpoint *c, const struct shape *s)
+{
+    struct hk_hparams *hp = &c->hparams;
+    *hp = (struct hk_hparams){.n_vocab = s->n_vocab, .n_ctx_train = s->n_ctx, .n_embd = s->n_embd,
+                              .n_layer = s->n_layer, .n_head = s->n_head, .n_head_kv = s->n_head_kv,
+                              .head_dim = s->n_embd / s->n_head, .n_ff = s->n_ff, .norm_eps = 1e-5f,
+                              .rope_theta = 10000.0f, .rope_pairing = HK_ROPE_HALVES, .rope_factor = 1.0f};
+    snprintf(hp->arch, sizeof hp->arch, "%s", s->arch);
+    hp->rope_dim = strcmp(s->arch, "llama") == 0 ? hp->head_dim : 0;
+    hp->activation = strcmp(s->arch, "llama") == 0 ? HK_ACT_SILU : HK_ACT_GELU_TANH;
+    c->has_hparams = true;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct hk_ckpt_tensor *)a)->name, ((const struct hk_ckpt_tensor *)b)->name);
+}
+
+/* Adds one tensor without data. */
+static bool add_tensor(struct hk_checkpoint *c, const struct row *r, uint32_t layer, enum hk_weight_type type,
+                       struct hk_error *err)
+{
+    char name[64];
+    int len = snprintf(name, sizeof name, r->name, layer);
+    struct hk_ckpt_tensor *t = &c->tensors[c->n_tensors++];
+    uint32_t n_rows = dim(&c->hparams, r->rows), cols = dim(&c->hparams, r->cols);
+    *t = (struct hk_ckpt_tensor){.type = r->rows == '1' ? HK_F32 : type, .shape = {n_rows, cols, 1, 1}, .n_dims = 2};
+    if (r->rows == '1') t->n_dims = 1, t->shape[0] = cols, t->shape[1] = 1;
+    if (cols % hk_weight_type_info(t->type)->block_len) t->type = HK_F16;
+    t->name = hk_arena_strndup(&c->arena, name, (size_t)len, err);
+    return t->name && hk_weight_bytes(t->type, n_rows, cols, &t->size);
+}
+
+static bool fill_tensors(struct hk_checkpoint *c, enum hk_weight_type type, struct hk_error *err)
+{
+    c->tensors = hk_arena_alloc(&c->arena, N_ROWS * (c->hparams.n_layer + 1), sizeof *c->tensors, err);
+    if (!c->tensors) return false;
+    for (size_t i = 0; i < N_ROWS; i++) {
+        if (strcmp(rows[i].arch, c->hparams.arch) != 0) continue;
+        uint32_t n = strstr(rows[i].name, "%u") ? c->hparams.n_layer : 1;
+        for (uint32_t layer = 0; layer < n; layer++)
+            if (!add_tensor(c, &rows[i], layer, type, err)) return false;
+    }
+    qsort(c->tensors, c->n_tensors, sizeof *c->tensors, by_name);
+
+    /* One block of noise a type, as large as its largest tensor: 64 Ki blocks of it are random, the rest repeats them. */
+    for (enum hk_weight_type t = 0; t < HK_WEIGHT_TYPE_COUNT; t++) {
+        uint64_t largest = 0;
+        for (uint32_t i = 0; i < c->n_tensors; i++)
+            if (c->tensors[i].type == t && c->tensors[i].size > largest) largest = c->tensors[i].size;
+        if (!largest) continue;
+        const struct hk_weight_type_info *info = hk_weight_type_info(t);
+        unsigned char *data = hk_arena_alloc(&c->arena, largest, 1, err);
+        if (!data) return false;
+        uint64_t n = largest / info->block_bytes, fresh = n < 65536 ? n : 65536;
+        hk_weight_random(t, data, fresh * info->block_len, 1);
+        for (uint64_t at = fresh; at < n; at += fresh) {
+            uint64_t count = n - at < fresh ? n - at : fresh;
+            memcpy(data + at * info->block_bytes, data, (size_t)(count * info->block_bytes));
+        }
+        for (uint32_t i = 0; i < c->n_tensors; i++)
+            if (c->tensors[i].type == t) c->tensors[i].data = data;
+    }
+    return true;
+}
+
+struct hk_checkpoint *hk_synthetic_checkpoint(const char *shape, enum hk_weight_type type, struct hk_error *err)
+{
+    char known[256] = "";
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        size_t at = strlen(known);
+        snprintf(known + at, sizeof known - at, "%s%s", i ? ", " : "", shapes[i].name);
+        if (strcmp(shapes[i].name, shape) != 0) continue;
+        struct hk_checkpoint *c = hk_calloc(1, sizeof *c, err);
+        if (!c) return NULL;
+        c->format = "synthetic";
+        c->path = c->name = shapes[i].name;
+        fill_hparams(c, &shapes[i]);
+        if (fill_tensors(c, type, err)) return c;
+        hk_checkpoint_close(c);
+        return NULL;
+    }
+    hk_fail(err, HK_ERR_INPUT, "shape '%s' is not known: %s", shape, known);
+    return NULL;
+}
