@@ -31,19 +31,50 @@ static bool parse_type(const char *value, void *field, struct hk_error *err)
 }
 
 static const struct opt opts[] = {
-    {.name = "shape", .kind = OPT_TEXT, .field = offsetof(struct bench, shape), .metavar = "NAME",
-     .help = "random weights of a named shape, such as llama-254m, instead of a model; a wrong name lists them"},
-    {.name = "type", .kind = OPT_PARSE, .parse = parse_type, .field = offsetof(struct bench, type), .metavar = "TYPE",
+    {.name = "shape",
+     .kind = OPT_TEXT,
+     .field = offsetof(struct bench, shape),
+     .metavar = "NAME",
+     .help =
+         "random weights of a named shape, such as llama-254m, instead of a model; a wrong name lists them"},
+    {.name = "type",
+     .kind = OPT_PARSE,
+     .parse = parse_type,
+     .field = offsetof(struct bench, type),
+     .metavar = "TYPE",
      .help = "with --shape: the matrices' weight type. Default q8_0"},
-    {.name = "prompt", .kind = OPT_U32, .field = offsetof(struct bench, n_prompt), .min = 1, .max = 1048576,
-     .metavar = "N", .help = "tokens of the prompt that is timed. Default 128"},
-    {.name = "decode", .kind = OPT_U32, .field = offsetof(struct bench, n_decode), .min = 1, .max = 1048576,
-     .metavar = "N", .help = "tokens generated one by one. Default 32"},
-    {.name = "depth", .kind = OPT_U32, .field = offsetof(struct bench, depth), .min = 1, .max = 16777216,
-     .metavar = "N", .help = "tokens in the context when decoding is timed. Default: the prompt's"},
-    {.name = "repeats", .kind = OPT_U32, .field = offsetof(struct bench, repeats), .min = 1, .max = 1000,
-     .metavar = "N", .help = "how often each is timed, after one run that is not. Default 3"},
-    {.name = "json", .kind = OPT_TEXT, .field = offsetof(struct bench, json), .metavar = "FILE",
+    {.name = "prompt",
+     .kind = OPT_U32,
+     .field = offsetof(struct bench, n_prompt),
+     .min = 1,
+     .max = 1048576,
+     .metavar = "N",
+     .help = "tokens of the prompt that is timed. Default 128"},
+    {.name = "decode",
+     .kind = OPT_U32,
+     .field = offsetof(struct bench, n_decode),
+     .min = 1,
+     .max = 1048576,
+     .metavar = "N",
+     .help = "tokens generated one by one. Default 32"},
+    {.name = "depth",
+     .kind = OPT_U32,
+     .field = offsetof(struct bench, depth),
+     .min = 1,
+     .max = 16777216,
+     .metavar = "N",
+     .help = "tokens in the context when decoding is timed. Default: the prompt's"},
+    {.name = "repeats",
+     .kind = OPT_U32,
+     .field = offsetof(struct bench, repeats),
+     .min = 1,
+     .max = 1000,
+     .metavar = "N",
+     .help = "how often each is timed, after one run that is not. Default 3"},
+    {.name = "json",
+     .kind = OPT_TEXT,
+     .field = offsetof(struct bench, json),
+     .metavar = "FILE",
      .help = "write the report to FILE as JSON too; - prints it instead of the table"},
     {0},
 };
@@ -51,8 +82,10 @@ static const struct opt opts[] = {
 static const struct opt_command command = {
     .name = "bench",
     .usage = "hekla bench -m MODEL [options]\nhekla bench --shape NAME [--type TYPE] [options]",
-    .about = "Times a prompt (prefill) and token by token decoding on a device: tokens per second as minimum, median and "
-             "maximum over the repeats, and weight bytes read per second against what a plain read reaches there.",
+    .about =
+        "Times a prompt (prefill) and token by token decoding on a device: tokens per second as minimum, "
+        "median and "
+        "maximum over the repeats, and weight bytes read per second against what a plain read reaches there.",
     .examples = "  hekla bench -m model.gguf\n"
                 "  hekla bench --shape llama-254m --type q4_0 --json report.json\n"
                 "  hekla bench -m model.gguf --device 1 --prompt 512 --decode 64 --repeats 5\n",
@@ -91,11 +124,12 @@ static void print_table(const struct bench *o, struct engine *e, const struct hk
     const struct hk_model_stats *s = hk_model_stats(e->model);
     char params[32], bytes[32];
     printf("hekla    %s\n", HK_VERSION);
-    printf("device   %s%s%s%s\n", hk_device_name(e->device), caps ? " (" : "", caps ? device_type_name(caps->type) : "",
-           caps ? ")" : "");
+    printf("device   %s%s%s%s\n", hk_device_name(e->device), caps ? " (" : "",
+           caps ? device_type_name(caps->type) : "", caps ? ")" : "");
     if (caps) printf("driver   %s %s, Vulkan %s\n", caps->driver, caps->driver_version, caps->api_version);
-    printf("model    %s, %s, %s parameters, %s on the device, kv %s\n", model_name(o), main_type(o, e->checkpoint),
-           format_count(s->n_params, params), format_bytes(s->weight_bytes, bytes), kv_type_name(o->model.kv));
+    printf("model    %s, %s, %s parameters, %s on the device, kv %s\n", model_name(o),
+           main_type(o, e->checkpoint), format_count(s->n_params, params),
+           format_bytes(s->weight_bytes, bytes), kv_type_name(o->model.kv));
     printf("runs     %u\n\n", (unsigned)r->repeats);
     printf("%-10s %8s %14s %8s %12s %12s\n", "test", "tokens", "median tok/s", "+-", "min", "max");
     printf("%-10s %8u %14.2f %7.1f%% %12.2f %12.2f\n", "prefill", (unsigned)r->n_prompt, r->prefill_tps[1],
@@ -104,8 +138,8 @@ static void print_table(const struct bench *o, struct engine *e, const struct hk
            spread(r->decode_tps), r->decode_tps[0], r->decode_tps[2]);
     printf("\ndecode reads %.2f GB/s of weights", r->decode_gbps);
     if (r->read_gbps > 0) {
-        printf(", %.0f%% of the %.2f GB/s that a plain read reaches here", 100 * r->decode_gbps / r->read_gbps,
-               r->read_gbps);
+        printf(", %.0f%% of the %.2f GB/s that a plain read reaches here",
+               100 * r->decode_gbps / r->read_gbps, r->read_gbps);
     }
     putchar('\n');
 }
@@ -160,15 +194,19 @@ static bool print_json(const struct bench *o, struct engine *e, const struct hk_
     return ok;
 }
 
-static bool report(const struct bench *o, struct engine *e, const struct hk_bench_result *r, struct hk_error *err)
+static bool report(const struct bench *o, struct engine *e, const struct hk_bench_result *r,
+                   struct hk_error *err)
 {
     if (o->json && strcmp(o->json, "-") == 0) return print_json(o, e, r, stdout, err);
     print_table(o, e, r);
     if (!o->json) return true;
     FILE *f = fopen(o->json, "wb");
-    if (!f) return hk_fail(err, HK_ERR_IO, "%s: cannot be written: a path in a folder of yours would be accepted", o->json);
+    if (!f)
+        return hk_fail(err, HK_ERR_IO, "%s: cannot be written: a path in a folder of yours would be accepted",
+                       o->json);
     bool ok = print_json(o, e, r, f, err) || hk_fail_prefix(err, "%s", o->json);
-    if (fclose(f) != 0 && ok) ok = hk_fail(err, HK_ERR_IO, "%s: cannot be written: a disk with room would be accepted", o->json);
+    if (fclose(f) != 0 && ok)
+        ok = hk_fail(err, HK_ERR_IO, "%s: cannot be written: a disk with room would be accepted", o->json);
     return ok;
 }
 
@@ -184,8 +222,8 @@ static bool bench(struct bench *o, struct engine *e, struct hk_error *err)
                                  .progress = progress_step,
                                  .user = &e->progress};
     struct hk_bench_result r = {0};
-    bool ok = engine_open_device(e, &o->device, false, err) && engine_open_model(e, &o->model, &o->device, err) &&
-              hk_bench(e->model, &b, &r, err);
+    bool ok = engine_open_device(e, &o->device, false, err) &&
+              engine_open_model(e, &o->model, &o->device, err) && hk_bench(e->model, &b, &r, err);
     progress_clear(&e->progress);
     return ok && report(o, e, &r, err);
 }

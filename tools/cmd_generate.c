@@ -16,23 +16,48 @@ struct generate {
 };
 
 static const struct opt opts[] = {
-    {.name = "prompt", .letter = 'p', .kind = OPT_TEXT, .field = offsetof(struct generate, prompt),
-     .metavar = "TEXT", .help = "the text to continue; \"\" is the beginning-of-text token alone"},
-    {.name = "file", .letter = 'f', .kind = OPT_TEXT, .field = offsetof(struct generate, file), .metavar = "FILE",
+    {.name = "prompt",
+     .letter = 'p',
+     .kind = OPT_TEXT,
+     .field = offsetof(struct generate, prompt),
+     .metavar = "TEXT",
+     .help = "the text to continue; \"\" is the beginning-of-text token alone"},
+    {.name = "file",
+     .letter = 'f',
+     .kind = OPT_TEXT,
+     .field = offsetof(struct generate, file),
+     .metavar = "FILE",
      .help = "the text to continue, from a file as it is, last newline included; - is standard input"},
-    {.name = "tokens", .letter = 'n', .kind = OPT_U32, .field = offsetof(struct generate, n), .min = 0,
-     .max = 4294967294.0, .metavar = "N",
+    {.name = "tokens",
+     .letter = 'n',
+     .kind = OPT_U32,
+     .field = offsetof(struct generate, n),
+     .min = 0,
+     .max = 4294967294.0,
+     .metavar = "N",
      .help = "how many tokens at most; a stop token or a full context ends it earlier. Default 256"},
-    {.name = "ignore-eos", .kind = OPT_FLAG, .field = offsetof(struct generate, ignore_eos),
+    {.name = "ignore-eos",
+     .kind = OPT_FLAG,
+     .field = offsetof(struct generate, ignore_eos),
      .help = "go on after a stop token"},
-    {.name = "logprobs", .kind = OPT_U32, .field = offsetof(struct generate, logprobs), .min = 0, .max = 1000,
+    {.name = "logprobs",
+     .kind = OPT_U32,
+     .field = offsetof(struct generate, logprobs),
+     .min = 0,
+     .max = 1000,
      .metavar = "K",
-     .help = "the log-probability of each token and of the K most likely in its place, before any sampling option: "
+     .help = "the log-probability of each token and of the K most likely in its place, before any sampling "
+             "option: "
              "in the JSON, or as a table on stderr"},
-    {.name = "json", .kind = OPT_FLAG, .field = offsetof(struct generate, json),
-     .help = "print one JSON object when done: model, device, prompt, prompt_tokens, tokens, text, stop_reason, "
-             "seed, timings. Bytes that are not UTF-8 become U+FFFD in it, with the bytes beside them"},
-    {.name = "profile", .kind = OPT_FLAG, .field = offsetof(struct generate, profile),
+    {.name = "json",
+     .kind = OPT_FLAG,
+     .field = offsetof(struct generate, json),
+     .help =
+         "print one JSON object when done: model, device, prompt, prompt_tokens, tokens, text, stop_reason, "
+         "seed, timings. Bytes that are not UTF-8 become U+FFFD in it, with the bytes beside them"},
+    {.name = "profile",
+     .kind = OPT_FLAG,
+     .field = offsetof(struct generate, profile),
      .help = "print on stderr where the device's time went: kernel, calls, time, GB/s"},
     {0},
 };
@@ -40,8 +65,9 @@ static const struct opt opts[] = {
 static const struct opt_command command = {
     .name = "generate",
     .usage = "hekla generate -m MODEL -p TEXT|-f FILE [-n N] [options]",
-    .about = "Completes a text. The completion alone goes to stdout, as it comes; all else goes to stderr. Ctrl-C "
-             "ends it with what was printed so far.",
+    .about =
+        "Completes a text. The completion alone goes to stdout, as it comes; all else goes to stderr. Ctrl-C "
+        "ends it with what was printed so far.",
     .examples = "  hekla generate -m model.gguf -p \"Once upon a time\" -n 100\n"
                 "  hekla generate -m stories260K.bin -p \"\" --temp 0 -n 200\n"
                 "  hekla generate -m folder -f notes.txt --temp 0.7 --top-p 0.9 --seed 42\n"
@@ -94,12 +120,15 @@ static bool on_piece(void *user, const struct completion_piece *p)
 {
     struct output *out = user;
     bool ok = true;
-    if (p->token != HK_NO_TOKEN && (out->o->json || out->o->logprobs != COMPLETION_NO_LOGPROBS)) ok = keep(out, p);
+    if (p->token != HK_NO_TOKEN && (out->o->json || out->o->logprobs != COMPLETION_NO_LOGPROBS))
+        ok = keep(out, p);
     if (ok && out->o->json) {
         ok = hk_bytes_append(&out->text, p->text, p->len, out->err);
     } else if (ok && p->len > 0) {
         ok = fwrite(p->text, 1, p->len, stdout) == p->len && fflush(stdout) == 0;
-        if (!ok) hk_fail(out->err, HK_ERR_IO, "standard output: cannot be written: a file or pipe with room would be accepted");
+        if (!ok)
+            hk_fail(out->err, HK_ERR_IO,
+                    "standard output: cannot be written: a file or pipe with room would be accepted");
     }
     out->failed = out->failed || !ok;
     return ok;
@@ -135,7 +164,8 @@ static bool json_tokens(cJSON *root, const struct output *out)
         cJSON *top = with ? cJSON_AddArrayToObject(t, "top") : NULL;
         if (with && !top) return false;
         for (uint32_t j = 0; j < k->n_top; j++) {
-            if (!cJSON_AddItemToArray(top, json_token(out->e, k->top[j].token, true, k->top[j].logprob))) return false;
+            if (!cJSON_AddItemToArray(top, json_token(out->e, k->top[j].token, true, k->top[j].logprob)))
+                return false;
         }
     }
     return list != NULL;
@@ -160,14 +190,15 @@ static bool print_json(const struct output *out, const struct hk_bytes *prompt, 
     cJSON *root = cJSON_CreateObject();
     const char *model = out->o->model.model, *device = hk_device_name(out->e->device);
     bool stopped = r->end == COMPLETION_STOP;
-    bool ok = root && json_add_text(root, "model", "model_bytes", model, strlen(model)) &&
-              json_add_text(root, "device", "device_bytes", device, strlen(device)) &&
-              json_add_text(root, "prompt", "prompt_bytes", prompt->data ? prompt->data : "", prompt->len) &&
-              json_add_ids(root, "prompt_tokens", ids->ids, ids->n) && json_tokens(root, out) &&
-              json_add_text(root, "text", "text_bytes", out->text.data ? out->text.data : "", out->text.len) &&
-              cJSON_AddStringToObject(root, "stop_reason", completion_end_name(r->end)) &&
-              (!stopped || cJSON_AddNumberToObject(root, "stop_token", r->stop_token)) &&
-              json_timings(root, out, r);
+    bool ok =
+        root && json_add_text(root, "model", "model_bytes", model, strlen(model)) &&
+        json_add_text(root, "device", "device_bytes", device, strlen(device)) &&
+        json_add_text(root, "prompt", "prompt_bytes", prompt->data ? prompt->data : "", prompt->len) &&
+        json_add_ids(root, "prompt_tokens", ids->ids, ids->n) && json_tokens(root, out) &&
+        json_add_text(root, "text", "text_bytes", out->text.data ? out->text.data : "", out->text.len) &&
+        cJSON_AddStringToObject(root, "stop_reason", completion_end_name(r->end)) &&
+        (!stopped || cJSON_AddNumberToObject(root, "stop_token", r->stop_token)) &&
+        json_timings(root, out, r);
     if (ok && out->o->sampling.o.temperature > 0) {
         char seed[24];
         snprintf(seed, sizeof seed, "%llu", (unsigned long long)out->o->sampling.seed);
@@ -241,11 +272,12 @@ static bool generate(struct generate *o, struct engine *e, struct output *out, s
     struct hk_bytes prompt = {0};
     struct hk_tokens ids = {0};
     struct hk_sampler *sampler = NULL;
-    bool ok = o->file ? tool_read(o->file, &prompt, err) : hk_bytes_append(&prompt, o->prompt, strlen(o->prompt), err);
+    bool ok = o->file ? tool_read(o->file, &prompt, err)
+                      : hk_bytes_append(&prompt, o->prompt, strlen(o->prompt), err);
     ok = ok && engine_open(e, &o->model, &o->device, o->profile, err) &&
          completion_prompt(e, prompt.data ? prompt.data : "", prompt.len, &ids, err) &&
-         sampling_open(&o->sampling, hk_model_hparams(e->model)->n_vocab, o->logprobs != COMPLETION_NO_LOGPROBS,
-                       &sampler, err);
+         sampling_open(&o->sampling, hk_model_hparams(e->model)->n_vocab,
+                       o->logprobs != COMPLETION_NO_LOGPROBS, &sampler, err);
     if (ok) {
         const struct hk_vocab *v = &e->checkpoint->vocab;
         struct completion_options c = {.prompt = ids.ids,
@@ -277,8 +309,9 @@ int cmd_generate(int argc, char **argv)
         if (!o.model.model) {
             status = tool_usage_text("generate: no model: -m MODEL would be accepted");
         } else if (!o.prompt == !o.file) {
-            status = tool_usage_text(o.prompt ? "generate: both --prompt and --file: one of them would be accepted"
-                                              : "generate: no prompt: -p TEXT or -f FILE would be accepted");
+            status =
+                tool_usage_text(o.prompt ? "generate: both --prompt and --file: one of them would be accepted"
+                                         : "generate: no prompt: -p TEXT or -f FILE would be accepted");
         } else {
             struct hk_error err = {0};
             struct engine e = {0};

@@ -13,7 +13,10 @@ struct info {
 
 static const struct opt opts[] = {
     {.name = "json", .kind = OPT_FLAG, .field = offsetof(struct info, json), .help = "print one JSON object"},
-    {.name = "tokenizer", .kind = OPT_TEXT, .field = offsetof(struct info, tokenizer), .metavar = "FILE",
+    {.name = "tokenizer",
+     .kind = OPT_TEXT,
+     .field = offsetof(struct info, tokenizer),
+     .metavar = "FILE",
      .help = "tokenizer.bin or tokenizer.json to use in place of the one beside the model"},
     {0},
 };
@@ -21,8 +24,10 @@ static const struct opt opts[] = {
 static const struct opt_command command = {
     .name = "info",
     .usage = "hekla info MODEL [--json]",
-    .about = "Says what a checkpoint contains: architecture, sizes, tensors by type, tokenizer, chat template. MODEL "
-             "is a GGUF file (also one with a vocabulary alone), a Hugging Face folder, or a llama2.c .bin file.",
+    .about =
+        "Says what a checkpoint contains: architecture, sizes, tensors by type, tokenizer, chat template. "
+        "MODEL "
+        "is a GGUF file (also one with a vocabulary alone), a Hugging Face folder, or a llama2.c .bin file.",
     .examples = "  hekla info model.gguf\n"
                 "  hekla info folder --json\n",
     .groups = {{"options", opts, 0}, {"messages", verbosity_opts, offsetof(struct info, v)}},
@@ -41,7 +46,8 @@ static struct totals add_up(const struct hk_checkpoint *c)
     struct totals t = {0};
     for (uint32_t i = 0; i < c->n_tensors; i++) {
         const struct hk_ckpt_tensor *x = &c->tensors[i];
-        uint64_t n = 1; /* the loader has checked that size, which is no smaller than a fraction of this, fits */
+        uint64_t n =
+            1; /* the loader has checked that size, which is no smaller than a fraction of this, fits */
         for (int d = 0; d < 4; d++) n *= x->shape[d];
         t.params += n;
         t.bytes += x->size;
@@ -90,7 +96,8 @@ static struct hk_bytes clean_text(const char *text, size_t len)
 static void print_token(const struct hk_vocab *v, const char *what, uint32_t id)
 {
     if (id == HK_NO_TOKEN) return;
-    struct hk_bytes b = id < v->n_tokens ? clean_text(v->tokens[id].text, v->tokens[id].len) : (struct hk_bytes){0};
+    struct hk_bytes b =
+        id < v->n_tokens ? clean_text(v->tokens[id].text, v->tokens[id].len) : (struct hk_bytes){0};
     printf("  %-22s%u %s\n", what, (unsigned)id, b.data ? b.data : "");
     hk_bytes_free(&b);
 }
@@ -130,7 +137,8 @@ static void print_tensors(const struct hk_checkpoint *c, const struct totals *t)
     for (int i = 0; i < HK_WEIGHT_TYPE_COUNT; i++) {
         if (!t->count[i]) continue;
         printf("  %-22s%llu tensors, %s parameters, %s\n", hk_weight_type_info((enum hk_weight_type)i)->name,
-               (unsigned long long)t->count[i], format_count(t->type_params[i], a), format_bytes(t->type_bytes[i], b));
+               (unsigned long long)t->count[i], format_count(t->type_params[i], a),
+               format_bytes(t->type_bytes[i], b));
     }
 }
 
@@ -181,12 +189,14 @@ static bool add_number(cJSON *o, const char *key, double v)
 static bool json_hparams(cJSON *root, const struct hk_hparams *h)
 {
     return add_text(root, "architecture", h->arch) &&
-           cJSON_AddBoolToObject(root, "architecture_known", known(h->arch)) && add_number(root, "layers", h->n_layer) &&
-           add_number(root, "embedding", h->n_embd) && add_number(root, "heads", h->n_head) &&
-           add_number(root, "kv_heads", h->n_head_kv) && add_number(root, "head_dim", h->head_dim) &&
-           add_number(root, "feed_forward", h->n_ff) && add_text(root, "activation", activation_name(h->activation)) &&
+           cJSON_AddBoolToObject(root, "architecture_known", known(h->arch)) &&
+           add_number(root, "layers", h->n_layer) && add_number(root, "embedding", h->n_embd) &&
+           add_number(root, "heads", h->n_head) && add_number(root, "kv_heads", h->n_head_kv) &&
+           add_number(root, "head_dim", h->head_dim) && add_number(root, "feed_forward", h->n_ff) &&
+           add_text(root, "activation", activation_name(h->activation)) &&
            add_number(root, "vocabulary", h->n_vocab) && add_number(root, "context", h->n_ctx_train) &&
-           add_number(root, "rope_theta", (double)h->rope_theta) && add_number(root, "rope_dim", h->rope_dim) &&
+           add_number(root, "rope_theta", (double)h->rope_theta) &&
+           add_number(root, "rope_dim", h->rope_dim) &&
            add_text(root, "rope_scaling", scaling_name(h->rope_scaling));
 }
 
@@ -194,13 +204,15 @@ static bool json_tensors(cJSON *root, const struct hk_checkpoint *c)
 {
     struct totals t = add_up(c);
     cJSON *types = NULL;
-    bool ok = add_number(root, "parameters", (double)t.params) && add_number(root, "bytes", (double)t.bytes) &&
-              add_number(root, "bits_per_weight", t.bits_per_weight) && add_number(root, "tensors", c->n_tensors) &&
-              (types = cJSON_AddObjectToObject(root, "types"));
+    bool ok = add_number(root, "parameters", (double)t.params) &&
+              add_number(root, "bytes", (double)t.bytes) &&
+              add_number(root, "bits_per_weight", t.bits_per_weight) &&
+              add_number(root, "tensors", c->n_tensors) && (types = cJSON_AddObjectToObject(root, "types"));
     for (int i = 0; ok && i < HK_WEIGHT_TYPE_COUNT; i++) {
         if (!t.count[i]) continue;
         cJSON *o = cJSON_AddObjectToObject(types, hk_weight_type_info((enum hk_weight_type)i)->name);
-        ok = o && add_number(o, "tensors", (double)t.count[i]) && add_number(o, "parameters", (double)t.type_params[i]) &&
+        ok = o && add_number(o, "tensors", (double)t.count[i]) &&
+             add_number(o, "parameters", (double)t.type_params[i]) &&
              add_number(o, "bytes", (double)t.type_bytes[i]);
     }
     return ok;
@@ -217,11 +229,13 @@ static bool json_special(cJSON *o, const struct hk_vocab *v, const char *key, ui
 static bool json_tokenizer(cJSON *root, const struct hk_vocab *v)
 {
     cJSON *o = cJSON_AddObjectToObject(root, "tokenizer");
-    return o && add_text(o, "kind", v->kind_name) && cJSON_AddBoolToObject(o, "kind_known", v->kind != HK_VOCAB_NONE) &&
-           add_text(o, "pre", v->pre) && add_number(o, "tokens", v->n_tokens) && add_number(o, "merges", v->n_merges) &&
-           json_special(o, v, "bos", v->bos) && json_special(o, v, "eos", v->eos) && json_special(o, v, "unk", v->unk) &&
-           json_special(o, v, "pad", v->pad) && json_add_ids(o, "stop", v->stop, v->n_stop) &&
-           cJSON_AddBoolToObject(o, "add_bos", v->add_bos) && cJSON_AddBoolToObject(o, "add_eos", v->add_eos);
+    return o && add_text(o, "kind", v->kind_name) &&
+           cJSON_AddBoolToObject(o, "kind_known", v->kind != HK_VOCAB_NONE) && add_text(o, "pre", v->pre) &&
+           add_number(o, "tokens", v->n_tokens) && add_number(o, "merges", v->n_merges) &&
+           json_special(o, v, "bos", v->bos) && json_special(o, v, "eos", v->eos) &&
+           json_special(o, v, "unk", v->unk) && json_special(o, v, "pad", v->pad) &&
+           json_add_ids(o, "stop", v->stop, v->n_stop) && cJSON_AddBoolToObject(o, "add_bos", v->add_bos) &&
+           cJSON_AddBoolToObject(o, "add_eos", v->add_eos);
 }
 
 static bool print_json(const struct hk_checkpoint *c, struct hk_error *err)

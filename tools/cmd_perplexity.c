@@ -15,20 +15,31 @@ struct perplexity {
 };
 
 static const struct opt opts[] = {
-    {.name = "file", .letter = 'f', .kind = OPT_TEXT, .field = offsetof(struct perplexity, file), .metavar = "FILE",
+    {.name = "file",
+     .letter = 'f',
+     .kind = OPT_TEXT,
+     .field = offsetof(struct perplexity, file),
+     .metavar = "FILE",
      .help = "the text, as it is; - is standard input"},
-    {.name = "json", .kind = OPT_FLAG, .field = offsetof(struct perplexity, json),
-     .help = "print one JSON object: model, device, perplexity, nll, nll_stderr, tokens, windows, ctx, seconds"},
+    {.name = "json",
+     .kind = OPT_FLAG,
+     .field = offsetof(struct perplexity, json),
+     .help =
+         "print one JSON object: model, device, perplexity, nll, nll_stderr, tokens, windows, ctx, seconds"},
     {0},
 };
 
 static const struct opt_command command = {
     .name = "perplexity",
     .usage = "hekla perplexity -m MODEL -f FILE [--ctx N] [--json]",
-    .about = "Measures how well the model predicts a text: exp of the mean negative log-probability of its tokens. The "
-             "text is cut into windows of --ctx positions that do not overlap (here 512 by default, or the model's own "
-             "context where that is shorter). Where the vocabulary begins texts with a token, each window begins with "
-             "it and every token of the text counts; elsewhere each window's first token is given and does not count. "
+    .about = "Measures how well the model predicts a text: exp of the mean negative log-probability of its "
+             "tokens. The "
+             "text is cut into windows of --ctx positions that do not overlap (here 512 by default, or the "
+             "model's own "
+             "context where that is shorter). Where the vocabulary begins texts with a token, each window "
+             "begins with "
+             "it and every token of the text counts; elsewhere each window's first token is given and does "
+             "not count. "
              "Figures compare only at the same window length.",
     .examples = "  hekla perplexity -m model.gguf -f wiki.test.raw\n"
                 "  hekla perplexity -m folder -f wiki.test.raw --ctx 1024 --quant q4_0 --json\n",
@@ -43,8 +54,8 @@ struct sums {
     double seconds;
 };
 
-/* The session keeps what a window has in common with the one before, and so has no logits of those positions; one
- * token that differs from the next window's first makes it compute all of them. */
+/* The session keeps what a window has in common with the one before, and so has no logits of those positions;
+ * one token that differs from the next window's first makes it compute all of them. */
 static bool forget(struct hk_session *s, uint32_t first, struct hk_error *err)
 {
     uint32_t n = 0, other = first ? 0 : 1;
@@ -53,7 +64,8 @@ static bool forget(struct hk_session *s, uint32_t first, struct hk_error *err)
     return hk_session_sync(s, &other, 1, err);
 }
 
-static bool window(struct engine *e, const uint32_t *tokens, uint32_t n, struct sums *sums, struct hk_error *err)
+static bool window(struct engine *e, const uint32_t *tokens, uint32_t n, struct sums *sums,
+                   struct hk_error *err)
 {
     uint32_t n_vocab = hk_model_hparams(e->model)->n_vocab;
     if (!forget(e->session, tokens[0], err) || !hk_session_sync(e->session, tokens, n, err)) return false;
@@ -70,8 +82,8 @@ static bool window(struct engine *e, const uint32_t *tokens, uint32_t n, struct 
 }
 
 /* The windows of all tokens; buf has room for one. */
-static bool windows(struct engine *e, const struct hk_tokens *text, uint32_t n_ctx, uint32_t *buf, struct sums *sums,
-                    struct hk_error *err)
+static bool windows(struct engine *e, const struct hk_tokens *text, uint32_t n_ctx, uint32_t *buf,
+                    struct sums *sums, struct hk_error *err)
 {
     const struct hk_vocab *v = &e->checkpoint->vocab;
     uint32_t lead = v->add_bos && v->bos != HK_NO_TOKEN ? 1 : 0;
@@ -104,12 +116,14 @@ static bool print_result(const struct perplexity *o, struct engine *e, const str
         return true;
     }
     cJSON *root = cJSON_CreateObject();
-    bool ok = root && json_add_text(root, "model", "model_bytes", o->model.model, strlen(o->model.model)) &&
-              cJSON_AddStringToObject(root, "device", hk_device_name(e->device)) &&
-              cJSON_AddNumberToObject(root, "perplexity", exp(mean)) && cJSON_AddNumberToObject(root, "nll", mean) &&
-              cJSON_AddNumberToObject(root, "nll_stderr", error) && cJSON_AddNumberToObject(root, "tokens", n) &&
-              cJSON_AddNumberToObject(root, "windows", (double)s->windows) &&
-              cJSON_AddNumberToObject(root, "ctx", n_ctx) && cJSON_AddNumberToObject(root, "seconds", s->seconds);
+    bool ok =
+        root && json_add_text(root, "model", "model_bytes", o->model.model, strlen(o->model.model)) &&
+        cJSON_AddStringToObject(root, "device", hk_device_name(e->device)) &&
+        cJSON_AddNumberToObject(root, "perplexity", exp(mean)) &&
+        cJSON_AddNumberToObject(root, "nll", mean) && cJSON_AddNumberToObject(root, "nll_stderr", error) &&
+        cJSON_AddNumberToObject(root, "tokens", n) &&
+        cJSON_AddNumberToObject(root, "windows", (double)s->windows) &&
+        cJSON_AddNumberToObject(root, "ctx", n_ctx) && cJSON_AddNumberToObject(root, "seconds", s->seconds);
     ok = json_print(ok ? root : NULL, stdout, err);
     cJSON_Delete(root);
     return ok;
@@ -125,16 +139,18 @@ static bool perplexity(struct perplexity *o, struct engine *e, struct hk_error *
               engine_open_tokenizer(e, err) &&
               hk_tokenizer_encode(e->tokenizer, text.data ? text.data : "", text.len, 0, &ids, err);
     if (ok && ids.n < 2) {
-        ok = hk_fail(err, HK_ERR_INPUT, "perplexity: %s: a text of %u tokens: two or more would be accepted", o->file,
-                     (unsigned)ids.n);
+        ok = hk_fail(err, HK_ERR_INPUT, "perplexity: %s: a text of %u tokens: two or more would be accepted",
+                     o->file, (unsigned)ids.n);
     }
     if (ok && !o->model.ctx) {
         uint32_t own = e->checkpoint->hparams.n_ctx_train;
         o->model.ctx = own && own < 512 ? own : 512;
     }
-    if (ok && o->model.ctx < 2) ok = hk_fail(err, HK_ERR_INPUT, "perplexity: --ctx 1: two or more would be accepted");
-    ok = ok && engine_open_device(e, &o->device, false, err) && engine_open_model(e, &o->model, &o->device, err) &&
-         engine_open_session(e, &o->model, true, err) && (buf = hk_calloc(o->model.ctx, sizeof *buf, err)) &&
+    if (ok && o->model.ctx < 2)
+        ok = hk_fail(err, HK_ERR_INPUT, "perplexity: --ctx 1: two or more would be accepted");
+    ok = ok && engine_open_device(e, &o->device, false, err) &&
+         engine_open_model(e, &o->model, &o->device, err) && engine_open_session(e, &o->model, true, err) &&
+         (buf = hk_calloc(o->model.ctx, sizeof *buf, err)) &&
          windows(e, &ids, o->model.ctx, buf, &sums, err) && print_result(o, e, &sums, o->model.ctx, err);
     free(buf);
     free(ids.ids);

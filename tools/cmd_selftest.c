@@ -11,7 +11,9 @@ struct selftest {
 };
 
 static const struct opt opts[] = {
-    {.name = "json", .kind = OPT_FLAG, .field = offsetof(struct selftest, json),
+    {.name = "json",
+     .kind = OPT_FLAG,
+     .field = offsetof(struct selftest, json),
      .help = "print one JSON object: device, driver, passed, failed, results"},
     {0},
 };
@@ -19,7 +21,8 @@ static const struct opt opts[] = {
 static const struct opt_command command = {
     .name = "selftest",
     .usage = "hekla selftest [--device N|NAME] [--json]",
-    .about = "Runs every kernel on the device, on every weight type and on awkward shapes, and compares with the C "
+    .about = "Runs every kernel on the device, on every weight type and on awkward shapes, and compares with "
+             "the C "
              "reference by normalised mean squared error. Exit status 1 when one is beyond its limit.",
     .examples = "  hekla selftest\n"
                 "  hekla selftest --device 1 --json > report.json\n",
@@ -38,7 +41,8 @@ static bool json_result(cJSON *list, const struct hk_selftest_result *r)
     cJSON *o = cJSON_CreateObject();
     bool ok = o && cJSON_AddStringToObject(o, "op", r->op) &&
               json_add_text(o, "detail", "detail_bytes", r->detail, strlen(r->detail)) &&
-              cJSON_AddNumberToObject(o, "error", r->error) && cJSON_AddNumberToObject(o, "limit", r->limit) &&
+              cJSON_AddNumberToObject(o, "error", r->error) &&
+              cJSON_AddNumberToObject(o, "limit", r->limit) &&
               cJSON_AddBoolToObject(o, "passed", r->passed) && cJSON_AddStringToObject(o, "why", r->why);
     return cJSON_AddItemToArray(list, o) && ok;
 }
@@ -50,8 +54,8 @@ static bool on_result(void *user, const struct hk_selftest_result *r)
     if (x->results) {
         x->out_of_memory = !json_result(x->results, r);
     } else {
-        printf("%-4s  %-16s %-56s %10.3g of %-8.3g %s\n", r->passed ? "ok" : "FAIL", r->op, r->detail, r->error,
-               r->limit, r->why);
+        printf("%-4s  %-16s %-56s %10.3g of %-8.3g %s\n", r->passed ? "ok" : "FAIL", r->op, r->detail,
+               r->error, r->limit, r->why);
         fflush(stdout);
     }
     return !x->out_of_memory && !term_interrupted();

@@ -52,7 +52,8 @@ int tool_finish(int status)
 {
     struct hk_error err;
     if (fflush(stdout) == 0 && !ferror(stdout)) return status;
-    hk_fail(&err, HK_ERR_IO, "standard output: cannot be written: a file or pipe with room would be accepted");
+    hk_fail(&err, HK_ERR_IO,
+            "standard output: cannot be written: a file or pipe with room would be accepted");
     return tool_fail(&err);
 }
 
@@ -61,15 +62,15 @@ bool tool_read(const char *path, struct hk_bytes *out, struct hk_error *err)
     bool is_stdin = strcmp(path, "-") == 0;
     FILE *f = is_stdin ? stdin : fopen(path, "rb");
     if (!f) {
-        return hk_fail(err, HK_ERR_IO, "%s: %s: a readable file, or - for standard input, would be accepted", path,
-                       strerror(errno));
+        return hk_fail(err, HK_ERR_IO, "%s: %s: a readable file, or - for standard input, would be accepted",
+                       path, strerror(errno));
     }
     char buf[16384];
     bool ok = true;
     for (size_t n; ok && (n = fread(buf, 1, sizeof buf, f)) > 0;) ok = hk_bytes_append(out, buf, n, err);
     if (ok && ferror(f)) {
-        ok = hk_fail(err, HK_ERR_IO, "%s: %s: a readable file would be accepted", is_stdin ? "standard input" : path,
-                     strerror(errno));
+        ok = hk_fail(err, HK_ERR_IO, "%s: %s: a readable file would be accepted",
+                     is_stdin ? "standard input" : path, strerror(errno));
     }
     if (!is_stdin) fclose(f);
     return ok;
@@ -128,40 +129,81 @@ static bool parse_quant(const char *value, void *field, struct hk_error *err)
 }
 
 const struct opt verbosity_opts[] = {
-    {.name = "quiet", .letter = 'q', .kind = OPT_FLAG, .field = offsetof(struct verbosity, quiet),
+    {.name = "quiet",
+     .letter = 'q',
+     .kind = OPT_FLAG,
+     .field = offsetof(struct verbosity, quiet),
      .help = "nothing on stderr but errors"},
-    {.name = "verbose", .letter = 'v', .kind = OPT_FLAG, .field = offsetof(struct verbosity, verbose),
+    {.name = "verbose",
+     .letter = 'v',
+     .kind = OPT_FLAG,
+     .field = offsetof(struct verbosity, verbose),
      .help = "say on stderr what is opened, and how much memory it takes"},
     {0},
 };
 
 const struct opt device_opts[] = {
-    {.name = "device", .kind = OPT_TEXT, .field = offsetof(struct device_options, device), .metavar = "N|NAME",
-     .help = "the Vulkan device: its number or a part of its name, as `hekla devices` lists them; \"reference\" is "
-             "plain C on the host, slow, for comparison. Without it: a discrete GPU, else an integrated, else a "
-             "virtual one; a CPU-type device only where there is no other"},
-    {.name = "threads", .kind = OPT_U32, .field = offsetof(struct device_options, threads), .min = 1, .max = 1024,
+    {.name = "device",
+     .kind = OPT_TEXT,
+     .field = offsetof(struct device_options, device),
+     .metavar = "N|NAME",
+     .help =
+         "the Vulkan device: its number or a part of its name, as `hekla devices` lists them; \"reference\" "
+         "is "
+         "plain C on the host, slow, for comparison. Without it: a discrete GPU, else an integrated, else a "
+         "virtual one; a CPU-type device only where there is no other"},
+    {.name = "threads",
+     .kind = OPT_U32,
+     .field = offsetof(struct device_options, threads),
+     .min = 1,
+     .max = 1024,
      .metavar = "N",
      .help = "threads of Mesa's software Vulkan device (lavapipe); a GPU ignores it. Default: all cores"},
-    {.name = "quiet", .letter = 'q', .kind = OPT_FLAG, .field = offsetof(struct device_options, v.quiet),
+    {.name = "quiet",
+     .letter = 'q',
+     .kind = OPT_FLAG,
+     .field = offsetof(struct device_options, v.quiet),
      .help = "nothing on stderr but errors"},
-    {.name = "verbose", .letter = 'v', .kind = OPT_FLAG, .field = offsetof(struct device_options, v.verbose),
+    {.name = "verbose",
+     .letter = 'v',
+     .kind = OPT_FLAG,
+     .field = offsetof(struct device_options, v.verbose),
      .help = "say on stderr what is opened, and how much memory it takes"},
     {0},
 };
 
 const struct opt model_opts[] = {
-    {.name = "model", .letter = 'm', .kind = OPT_TEXT, .field = offsetof(struct model_options, model),
+    {.name = "model",
+     .letter = 'm',
+     .kind = OPT_TEXT,
+     .field = offsetof(struct model_options, model),
      .metavar = "MODEL",
-     .help = "a GGUF file, a Hugging Face folder (config.json, *.safetensors, tokenizer.json), or a llama2.c .bin file"},
-    {.name = "tokenizer", .kind = OPT_TEXT, .field = offsetof(struct model_options, tokenizer), .metavar = "FILE",
+     .help = "a GGUF file, a Hugging Face folder (config.json, *.safetensors, tokenizer.json), or a llama2.c "
+             ".bin file"},
+    {.name = "tokenizer",
+     .kind = OPT_TEXT,
+     .field = offsetof(struct model_options, tokenizer),
+     .metavar = "FILE",
      .help = "tokenizer.bin or tokenizer.json to use in place of the one beside the model"},
-    {.name = "quant", .kind = OPT_PARSE, .parse = parse_quant, .field = offsetof(struct model_options, quant),
-     .metavar = "TYPE", .help = "quantize f32, f16 and bf16 matrices to q8_0 or q4_0 while loading"},
-    {.name = "ctx", .kind = OPT_U32, .field = offsetof(struct model_options, ctx), .min = 1, .max = 16777216,
-     .metavar = "N", .help = "context length in tokens. Default: the model's own, at most 4096"},
-    {.name = "kv", .kind = OPT_PARSE, .parse = parse_kv, .field = offsetof(struct model_options, kv),
-     .metavar = "TYPE", .help = "keep the context's keys and values as f16 (default) or f32"},
+    {.name = "quant",
+     .kind = OPT_PARSE,
+     .parse = parse_quant,
+     .field = offsetof(struct model_options, quant),
+     .metavar = "TYPE",
+     .help = "quantize f32, f16 and bf16 matrices to q8_0 or q4_0 while loading"},
+    {.name = "ctx",
+     .kind = OPT_U32,
+     .field = offsetof(struct model_options, ctx),
+     .min = 1,
+     .max = 16777216,
+     .metavar = "N",
+     .help = "context length in tokens. Default: the model's own, at most 4096"},
+    {.name = "kv",
+     .kind = OPT_PARSE,
+     .parse = parse_kv,
+     .field = offsetof(struct model_options, kv),
+     .metavar = "TYPE",
+     .help = "keep the context's keys and values as f16 (default) or f32"},
     {0},
 };
 
@@ -171,23 +213,59 @@ void model_options_init(struct model_options *o)
 }
 
 const struct opt sampling_opts[] = {
-    {.name = "temp", .kind = OPT_F32, .field = offsetof(struct sampling_options, o.temperature), .min = 0,
-     .max = 100, .metavar = "T", .help = "temperature; 0 takes the most likely token always. Default 0.8"},
-    {.name = "top-k", .kind = OPT_U32, .field = offsetof(struct sampling_options, o.top_k), .min = 0,
-     .max = 4294967295.0, .metavar = "K", .help = "only the K most likely tokens; 0: all. Default 40"},
-    {.name = "top-p", .kind = OPT_F32, .field = offsetof(struct sampling_options, o.top_p), .min = 0, .max = 1,
-     .metavar = "P", .help = "only the likeliest tokens that together have probability P; 1: all. Default 0.95"},
-    {.name = "min-p", .kind = OPT_F32, .field = offsetof(struct sampling_options, o.min_p), .min = 0, .max = 1,
+    {.name = "temp",
+     .kind = OPT_F32,
+     .field = offsetof(struct sampling_options, o.temperature),
+     .min = 0,
+     .max = 100,
+     .metavar = "T",
+     .help = "temperature; 0 takes the most likely token always. Default 0.8"},
+    {.name = "top-k",
+     .kind = OPT_U32,
+     .field = offsetof(struct sampling_options, o.top_k),
+     .min = 0,
+     .max = 4294967295.0,
+     .metavar = "K",
+     .help = "only the K most likely tokens; 0: all. Default 40"},
+    {.name = "top-p",
+     .kind = OPT_F32,
+     .field = offsetof(struct sampling_options, o.top_p),
+     .min = 0,
+     .max = 1,
+     .metavar = "P",
+     .help = "only the likeliest tokens that together have probability P; 1: all. Default 0.95"},
+    {.name = "min-p",
+     .kind = OPT_F32,
+     .field = offsetof(struct sampling_options, o.min_p),
+     .min = 0,
+     .max = 1,
      .metavar = "P",
      .help = "only tokens at least P times as likely as the likeliest; 0: all. Default 0.05"},
-    {.name = "repeat-penalty", .kind = OPT_F32, .field = offsetof(struct sampling_options, o.repeat_penalty),
-     .min = 0.01, .max = 100, .metavar = "R",
+    {.name = "repeat-penalty",
+     .kind = OPT_F32,
+     .field = offsetof(struct sampling_options, o.repeat_penalty),
+     .min = 0.01,
+     .max = 100,
+     .metavar = "R",
      .help = "make tokens that just appeared less likely; 1: off, 1.1: gently. Default 1"},
-    {.name = "repeat-last", .kind = OPT_U32, .field = offsetof(struct sampling_options, o.repeat_last), .min = 0,
-     .max = 16777216, .metavar = "N", .help = "how many last tokens the penalty looks at. Default 64"},
-    {.name = "seed", .kind = OPT_PARSE, .parse = parse_seed, .field = 0, .metavar = "S",
+    {.name = "repeat-last",
+     .kind = OPT_U32,
+     .field = offsetof(struct sampling_options, o.repeat_last),
+     .min = 0,
+     .max = 16777216,
+     .metavar = "N",
+     .help = "how many last tokens the penalty looks at. Default 64"},
+    {.name = "seed",
+     .kind = OPT_PARSE,
+     .parse = parse_seed,
+     .field = 0,
+     .metavar = "S",
      .help = "the same seed on the same device gives the same text. Default: another one each time"},
-    {.name = "logit-bias", .kind = OPT_PARSE, .parse = parse_bias, .field = 0, .metavar = "ID=BIAS",
+    {.name = "logit-bias",
+     .kind = OPT_PARSE,
+     .parse = parse_bias,
+     .field = 0,
+     .metavar = "ID=BIAS",
      .help = "add BIAS to the logit of token ID; may be repeated"},
     {0},
 };
@@ -277,13 +355,13 @@ bool engine_open_device(struct engine *e, const struct device_options *d, bool p
     const struct gpu_caps *caps = hk_device_caps(e->device);
     bool alone = caps && caps->type == GPU_TYPE_CPU && (!d->device || !*d->device);
     if (alone && !d->v.quiet) {
-        fprintf(stderr, "hekla: no GPU here: running on the CPU-type device %s\n",
-                hk_device_name(e->device));
+        fprintf(stderr, "hekla: no GPU here: running on the CPU-type device %s\n", hk_device_name(e->device));
     } else if (d->v.verbose) {
         fprintf(stderr, "hekla: device: %s\n", hk_device_name(e->device));
     }
     if (d->v.verbose && caps) {
-        fprintf(stderr, "hekla: driver: %s %s, Vulkan %s\n", caps->driver, caps->driver_version, caps->api_version);
+        fprintf(stderr, "hekla: driver: %s %s, Vulkan %s\n", caps->driver, caps->driver_version,
+                caps->api_version);
     }
     return true;
 }
@@ -299,13 +377,15 @@ bool engine_open_model(struct engine *e, const struct model_options *m, const st
     if (d->v.verbose) {
         const struct hk_model_stats *s = hk_model_stats(e->model);
         char params[32], bytes[32];
-        fprintf(stderr, "hekla: model: %s, %s parameters, %s on the device, loaded in %.2f s\n", e->checkpoint->name,
-                format_count(s->n_params, params), format_bytes(s->weight_bytes, bytes), s->load_seconds);
+        fprintf(stderr, "hekla: model: %s, %s parameters, %s on the device, loaded in %.2f s\n",
+                e->checkpoint->name, format_count(s->n_params, params), format_bytes(s->weight_bytes, bytes),
+                s->load_seconds);
     }
     return true;
 }
 
-bool engine_open_session(struct engine *e, const struct model_options *m, bool all_logits, struct hk_error *err)
+bool engine_open_session(struct engine *e, const struct model_options *m, bool all_logits,
+                         struct hk_error *err)
 {
     struct hk_session_options o = {.n_ctx = m->ctx,
                                    .kv = m->kv,
@@ -316,8 +396,8 @@ bool engine_open_session(struct engine *e, const struct model_options *m, bool a
     return e->session != NULL;
 }
 
-bool engine_open(struct engine *e, const struct model_options *m, const struct device_options *d, bool profile,
-                 struct hk_error *err)
+bool engine_open(struct engine *e, const struct model_options *m, const struct device_options *d,
+                 bool profile, struct hk_error *err)
 {
     return engine_open_checkpoint(e, m, err) && engine_open_tokenizer(e, err) &&
            engine_open_device(e, d, profile, err) && engine_open_model(e, m, d, err) &&
@@ -395,8 +475,8 @@ bool print_profile(struct hk_device *d, struct hk_error *err)
     if (n == 0) {
         fprintf(stderr, "hekla: profile: %s gives no timestamps\n", hk_device_name(d));
     } else {
-        fprintf(stderr, "%-22s %-22s %9s %11s %6s %9s %9s\n", "operation", "kernel", "calls", "time ms", "share",
-                "GB/s", "GFLOP/s");
+        fprintf(stderr, "%-22s %-22s %9s %11s %6s %9s %9s\n", "operation", "kernel", "calls", "time ms",
+                "share", "GB/s", "GFLOP/s");
     }
     for (uint32_t i = 0; i < n; i++) {
         const struct gpu_profile_row *r = &rows[i];

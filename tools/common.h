@@ -12,7 +12,8 @@ int tool_fail(const struct hk_error *err);
 int tool_usage(const struct hk_error *err);
 int tool_usage_text(const char *text);
 
-/* Parses the command's options. True: go on. False: leave with *status (help and version were printed, or an error). */
+/* Parses the command's options. True: go on. False: leave with *status (help and version were printed, or an
+ * error). */
 bool tool_options(const struct opt_command *c, int argc, char **argv, void *into, int *n_args, int *status);
 
 /* Flushes stdout; a failed write (a full disk) is an error. Returns status, or TOOL_FAILED. */
@@ -57,8 +58,8 @@ struct sampling_options {
 extern const struct opt sampling_opts[];
 void sampling_options_init(struct sampling_options *o);
 void sampling_options_free(struct sampling_options *o);
-/* Makes the sampler; *out stays NULL where plain greedy search, which the device does itself, gives the same tokens and
- * `need_logits` is false. Without --seed one is drawn; o->seed says which. */
+/* Makes the sampler; *out stays NULL where plain greedy search, which the device does itself, gives the same
+ * tokens and `need_logits` is false. Without --seed one is drawn; o->seed says which. */
 bool sampling_open(struct sampling_options *o, uint32_t n_vocab, bool need_logits, struct hk_sampler **out,
                    struct hk_error *err);
 
@@ -72,8 +73,8 @@ struct progress {
 bool progress_step(void *user, const char *what, uint64_t done, uint64_t total); /* an hk_progress_fn */
 void progress_clear(struct progress *p);
 
-/* What a command works with; zero-initialise. The functions open the parts in this order; each leaves what it could
- * not open NULL. engine_close closes whatever is open. */
+/* What a command works with; zero-initialise. The functions open the parts in this order; each leaves what it
+ * could not open NULL. engine_close closes whatever is open. */
 struct engine {
     struct hk_checkpoint *checkpoint;
     struct hk_tokenizer *tokenizer;
@@ -88,10 +89,11 @@ bool engine_open_tokenizer(struct engine *e, struct hk_error *err);
 bool engine_open_device(struct engine *e, const struct device_options *d, bool profile, struct hk_error *err);
 bool engine_open_model(struct engine *e, const struct model_options *m, const struct device_options *d,
                        struct hk_error *err);
-bool engine_open_session(struct engine *e, const struct model_options *m, bool all_logits, struct hk_error *err);
+bool engine_open_session(struct engine *e, const struct model_options *m, bool all_logits,
+                         struct hk_error *err);
 /* All of them. */
-bool engine_open(struct engine *e, const struct model_options *m, const struct device_options *d, bool profile,
-                 struct hk_error *err);
+bool engine_open(struct engine *e, const struct model_options *m, const struct device_options *d,
+                 bool profile, struct hk_error *err);
 void engine_close(struct engine *e);
 
 /* ---- words ---- */

@@ -133,7 +133,8 @@ static bool run(struct run *x, struct hk_tokens *all)
     if (!ok || x->failed) return false;
     x->text.len = 0;
     if (!hk_decoder_finish(&x->decoder, &x->text, x->err)) return false;
-    if (x->text.len) o->piece(o->user, &(struct completion_piece){HK_NO_TOKEN, x->text.data, x->text.len, 0, NULL, 0});
+    if (x->text.len)
+        o->piece(o->user, &(struct completion_piece){HK_NO_TOKEN, x->text.data, x->text.len, 0, NULL, 0});
     return true;
 }
 
@@ -160,18 +161,21 @@ bool completion_prompt(const struct engine *e, const char *text, size_t len, str
                        struct hk_error *err)
 {
     const struct hk_vocab *v = &e->checkpoint->vocab;
-    if (!hk_tokenizer_encode(e->tokenizer, text, len, HK_ENCODE_ADD_SPECIAL | HK_ENCODE_PARSE_SPECIAL, out, err)) {
+    if (!hk_tokenizer_encode(e->tokenizer, text, len, HK_ENCODE_ADD_SPECIAL | HK_ENCODE_PARSE_SPECIAL, out,
+                             err)) {
         return false;
     }
-    if (v->add_eos && out->n > 0 && out->ids[out->n - 1] == v->eos && out->n > (v->add_bos ? 1u : 0u)) out->n--;
+    if (v->add_eos && out->n > 0 && out->ids[out->n - 1] == v->eos && out->n > (v->add_bos ? 1u : 0u))
+        out->n--;
     if (len > 0 && out->n > 0) {
         if (out->n < HK_NO_TOKEN) return true;
         return hk_fail(err, HK_ERR_INPUT, "prompt: too many tokens");
     }
     uint32_t bos = v->bos != HK_NO_TOKEN ? v->bos : v->eos;
     if (bos == HK_NO_TOKEN) {
-        return hk_fail(err, HK_ERR_INPUT,
-                       "prompt: empty, and the vocabulary has no beginning-of-text token: a text would be accepted");
+        return hk_fail(
+            err, HK_ERR_INPUT,
+            "prompt: empty, and the vocabulary has no beginning-of-text token: a text would be accepted");
     }
     uint32_t *ids = realloc(out->ids, sizeof *ids);
     if (!ids) return hk_fail(err, HK_ERR_MEMORY, "out of memory");
@@ -193,7 +197,8 @@ double completion_decode_rate(const struct completion_result *r)
 void completion_print_timing(const struct engine *e, const struct completion_result *r)
 {
     double rate = completion_decode_rate(r);
-    fprintf(stderr, "hekla: prompt %u token%s, %.1f tokens/s; completion %u token%s, %.1f tokens/s, %.2f GB/s\n",
+    fprintf(stderr,
+            "hekla: prompt %u token%s, %.1f tokens/s; completion %u token%s, %.1f tokens/s, %.2f GB/s\n",
             (unsigned)r->n_computed, r->n_computed == 1 ? "" : "s", completion_prompt_rate(r), (unsigned)r->n,
             r->n == 1 ? "" : "s", rate, rate * (double)hk_model_stats(e->model)->step_weight_bytes * 1e-9);
 }

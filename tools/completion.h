@@ -6,8 +6,8 @@
 
 #define COMPLETION_NO_LOGPROBS UINT32_MAX
 
-/* One token of the completion and the text that can be printed now: whole UTF-8 characters, so it may be empty or
- * belong in part to the token before. */
+/* One token of the completion and the text that can be printed now: whole UTF-8 characters, so it may be
+ * empty or belong in part to the token before. */
 struct completion_piece {
     uint32_t token; /* HK_NO_TOKEN: what was held back at the end */
     const char *text;
@@ -45,14 +45,14 @@ struct completion_result {
 
 const char *completion_end_name(enum completion_end end); /* "length", "stop", "context", "interrupted" */
 
-/* Syncs the session to the prompt and continues it. Ctrl-C ends it with what was handed on so far; during the prompt it
- * is HK_ERR_CANCELLED. False and *err also leave in *r what was done. */
+/* Syncs the session to the prompt and continues it. Ctrl-C ends it with what was handed on so far; during the
+ * prompt it is HK_ERR_CANCELLED. False and *err also leave in *r what was done. */
 bool completion_run(struct engine *e, const struct completion_options *o, struct completion_result *r,
                     struct hk_error *err);
 
-/* The tokens of a text as a prompt: with the beginning-of-text token where the vocabulary wants it, without an
- * end-of-text token after it; the text's own control tokens are recognised. An empty text is the beginning-of-text
- * token alone. */
+/* The tokens of a text as a prompt: with the beginning-of-text token where the vocabulary wants it, without
+ * an end-of-text token after it; the text's own control tokens are recognised. An empty text is the
+ * beginning-of-text token alone. */
 bool completion_prompt(const struct engine *e, const char *text, size_t len, struct hk_tokens *out,
                        struct hk_error *err);
 

@@ -28,13 +28,14 @@ static int help(void)
            "MODEL is a GGUF file, a Hugging Face folder (config.json, *.safetensors, tokenizer.json), or a\n"
            "llama2.c .bin file with its tokenizer.bin beside it.\n\ncommands:\n");
     for (size_t i = 0; i < N_COMMANDS; i++) printf("  %-12s %s\n", commands[i].name, commands[i].help);
-    printf("\n  hekla COMMAND --help     its options, with examples\n"
-           "  hekla --version\n\n"
-           "examples:\n"
-           "  hekla devices\n"
-           "  hekla generate -m model.gguf -p \"Once upon a time\" -n 100\n"
-           "  hekla chat -m model.gguf --system \"Answer in one sentence.\"\n\n"
-           "Results go to stdout, all else to stderr. Exit status: 0 done, 1 the work failed, 2 wrong usage.\n");
+    printf(
+        "\n  hekla COMMAND --help     its options, with examples\n"
+        "  hekla --version\n\n"
+        "examples:\n"
+        "  hekla devices\n"
+        "  hekla generate -m model.gguf -p \"Once upon a time\" -n 100\n"
+        "  hekla chat -m model.gguf --system \"Answer in one sentence.\"\n\n"
+        "Results go to stdout, all else to stderr. Exit status: 0 done, 1 the work failed, 2 wrong usage.\n");
     return tool_finish(TOOL_DONE);
 }
 
@@ -54,7 +55,8 @@ static int unknown_command(const char *name)
     for (size_t i = 0; i < N_COMMANDS; i++) {
         strcat(strcat(list, i ? ", " : ""), commands[i].name); /* a dozen short names */
     }
-    hk_fail(&err, HK_ERR_INPUT, "%.60s: no such command or file: a model, or one of %s would be accepted", name, list);
+    hk_fail(&err, HK_ERR_INPUT, "%.60s: no such command or file: a model, or one of %s would be accepted",
+            name, list);
     return tool_usage(&err);
 }
 

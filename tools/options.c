@@ -41,9 +41,11 @@ static void add_text(struct hk_error *err, const char *s)
     err->text[len + n] = 0;
 }
 
-static enum opt_outcome wrong_option(const struct opt_command *c, const char *given, size_t len, struct hk_error *err)
+static enum opt_outcome wrong_option(const struct opt_command *c, const char *given, size_t len,
+                                     struct hk_error *err)
 {
-    hk_fail(err, HK_ERR_INPUT, "%s: unknown option %.*s: accepted:", c->name, (int)(len > 60 ? 60 : len), given);
+    hk_fail(err, HK_ERR_INPUT, "%s: unknown option %.*s: accepted:", c->name, (int)(len > 60 ? 60 : len),
+            given);
     if (!err) return OPT_WRONG;
     for (int g = 0; g < OPT_MAX_GROUPS && c->groups[g].opts; g++) {
         for (const struct opt *o = c->groups[g].opts; o->name; o++) {
@@ -77,7 +79,8 @@ static void show_number(char *buf, size_t size, double v)
     snprintf(buf, size, "%.10g", v);
 }
 
-static bool store(const struct opt_command *c, struct match m, const char *value, void *into, struct hk_error *err)
+static bool store(const struct opt_command *c, struct match m, const char *value, void *into,
+                  struct hk_error *err)
 {
     const struct opt *o = m.opt;
     void *field = (char *)into + m.base + o->field;
@@ -90,7 +93,8 @@ static bool store(const struct opt_command *c, struct match m, const char *value
         return true;
     }
     if (o->kind == OPT_PARSE) {
-        return o->parse(value, field, err) || hk_fail_prefix(err, "%s: --%s '%.40s'", c->name, o->name, value);
+        return o->parse(value, field, err) ||
+               hk_fail_prefix(err, "%s: --%s '%.40s'", c->name, o->name, value);
     }
     uint64_t u = 0;
     double v = 0;
@@ -100,8 +104,8 @@ static bool store(const struct opt_command *c, struct match m, const char *value
         char lo[32], hi[32];
         show_number(lo, sizeof lo, o->min);
         show_number(hi, sizeof hi, o->max);
-        return hk_fail(err, HK_ERR_INPUT, "%s: --%s '%.40s': a %snumber from %s to %s would be accepted", c->name,
-                       o->name, value, o->kind == OPT_U32 ? "whole " : "", lo, hi);
+        return hk_fail(err, HK_ERR_INPUT, "%s: --%s '%.40s': a %snumber from %s to %s would be accepted",
+                       c->name, o->name, value, o->kind == OPT_U32 ? "whole " : "", lo, hi);
     }
     if (o->kind == OPT_U32) {
         *(uint32_t *)field = (uint32_t)u;
@@ -124,8 +128,8 @@ static enum opt_outcome take(struct parse *p, struct match m, const char *value)
 {
     if (!value && m.opt->kind != OPT_FLAG) {
         if (p->at + 1 >= p->argc) {
-            hk_fail(p->err, HK_ERR_INPUT, "%s: --%s: a value is missing: --%s %s would be accepted", p->c->name,
-                    m.opt->name, m.opt->name, m.opt->metavar);
+            hk_fail(p->err, HK_ERR_INPUT, "%s: --%s: a value is missing: --%s %s would be accepted",
+                    p->c->name, m.opt->name, m.opt->name, m.opt->metavar);
             return OPT_WRONG;
         }
         value = p->argv[++p->at];
@@ -177,7 +181,8 @@ enum opt_outcome opt_parse(const struct opt_command *c, int argc, char **argv, v
         if (only_args || a[0] != '-' || a[1] == 0) {
             if (*n_args == c->max_args) {
                 hk_fail(err, HK_ERR_INPUT, "%s: argument '%.60s': %s", c->name, a,
-                        c->max_args ? "one too many: see --help" : "only options would be accepted: see --help");
+                        c->max_args ? "one too many: see --help"
+                                    : "only options would be accepted: see --help");
                 return OPT_WRONG;
             }
             argv[(*n_args)++] = a;
@@ -224,8 +229,9 @@ void opt_wrap(FILE *f, const char *text, size_t indent, size_t at)
 static void help_option(const struct opt *o, FILE *f)
 {
     char left[96];
-    int n = snprintf(left, sizeof left, "  %c%c%s --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
-                     o->letter ? "," : " ", o->name, o->metavar ? " " : "", o->metavar ? o->metavar : "");
+    int n =
+        snprintf(left, sizeof left, "  %c%c%s --%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
+                 o->letter ? "," : " ", o->name, o->metavar ? " " : "", o->metavar ? o->metavar : "");
     size_t at = n > 0 ? strlen(left) : 0;
     fputs(left, f);
     if (at + 1 >= HELP_COLUMN) {

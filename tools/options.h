@@ -15,8 +15,8 @@ enum opt_kind {
     OPT_PARSE, /* whatever parse() makes of the value */
 };
 
-/* Reads one value into the field. On failure *err holds what is wrong with it and what would be accepted. May be called
- * more than once, when the option is repeated. */
+/* Reads one value into the field. On failure *err holds what is wrong with it and what would be accepted. May
+ * be called more than once, when the option is repeated. */
 typedef bool (*opt_parse_fn)(const char *value, void *field, struct hk_error *err);
 
 struct opt {
@@ -30,7 +30,8 @@ struct opt {
     const char *help;    /* one paragraph; wrapped by opt_help */
 };
 
-/* Options that several commands share are a table over a struct of their own, which the command's struct contains. */
+/* Options that several commands share are a table over a struct of their own, which the command's struct
+ * contains. */
 struct opt_group {
     const char *title;
     const struct opt *opts;
@@ -51,10 +52,10 @@ struct opt_command {
 
 enum opt_outcome { OPT_RUN, OPT_HELP, OPT_VERSION, OPT_WRONG };
 
-/* Parses argv[0..argc), the arguments after the command's name, into *into (defaults already there). Arguments that are
- * no options are moved to the front of argv; *n_args is how many. Understands --name value, --name=value, -x value,
- * -xvalue, flags run together (-qv) and -- ; --help, -h and --version anywhere. OPT_WRONG fills *err with one line that
- * names the option and what would be accepted. */
+/* Parses argv[0..argc), the arguments after the command's name, into *into (defaults already there).
+ * Arguments that are no options are moved to the front of argv; *n_args is how many. Understands --name
+ * value, --name=value, -x value, -xvalue, flags run together (-qv) and -- ; --help, -h and --version
+ * anywhere. OPT_WRONG fills *err with one line that names the option and what would be accepted. */
 enum opt_outcome opt_parse(const struct opt_command *c, int argc, char **argv, void *into, int *n_args,
                            struct hk_error *err);
 

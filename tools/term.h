@@ -20,8 +20,8 @@ uint64_t term_random(void); /* different from run to run; no secret */
 /* How many threads CPU-type Vulkan drivers start; to be called before a device is opened. */
 void term_set_driver_threads(uint32_t n);
 
-/* A file in the user's state folder ($XDG_STATE_HOME or ~/.local/state, then /hekla/NAME), folders made. NULL where
- * there is none; free(). */
+/* A file in the user's state folder ($XDG_STATE_HOME or ~/.local/state, then /hekla/NAME), folders made. NULL
+ * where there is none; free(). */
 char *term_state_file(const char *name);
 
 #endif

@@ -1,0 +1,158 @@
+#include "conversation.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+
+static char *copy(const char *s, struct hk_error *err)
+{
+    size_t size = strlen(s) + 1;
+    char *p = hk_calloc(size, 1, err);
+    if (p) memcpy(p, s, size);
+    return p;
+}
+
+static void turn_free(struct turn *t)
+{
+    free(t->question);
+    free(t->answer.ids);
+    hk_bytes_free(&t->text);
+}
+
+void conversation_clear(struct conversation *c)
+{
+    while (c->n > 0) turn_free(&c->turns[--c->n]);
+}
+
+void conversation_free(struct conversation *c)
+{
+    conversation_clear(c);
+    free(c->turns);
+    free(c->system);
+    *c = (struct conversation){0};
+}
+
+bool conversation_set_system(struct conversation *c, const char *text, struct hk_error *err)
+{
+    char *p = copy(text, err);
+    if (!p) return false;
+    free(c->system);
+    c->system = p;
+    return true;
+}
+
+bool conversation_ask(struct conversation *c, const char *question, struct hk_error *err)
+{
+    if (c->n == c->capacity) {
+        size_t capacity = c->capacity ? c->capacity * 2 : 16;
+        struct turn *grown = realloc(c->turns, capacity * sizeof *grown);
+        if (!grown) return hk_fail(err, HK_ERR_MEMORY, "out of memory for the conversation");
+        c->turns = grown;
+        c->capacity = capacity;
+    }
+    char *p = copy(question, err);
+    if (!p) return false;
+    c->turns[c->n++] = (struct turn){.question = p};
+    return true;
+}
+
+void conversation_drop(struct conversation *c, size_t i)
+{
+    if (i >= c->n) return;
+    turn_free(&c->turns[i]);
+    c->n--;
+    memmove(c->turns + i, c->turns + i + 1, (c->n - i) * sizeof *c->turns);
+}
+
+static bool add_ids(struct hk_tokens *to, const uint32_t *ids, size_t n, struct hk_error *err)
+{
+    if (to->n + n > to->capacity) {
+        size_t capacity = (to->n + n) * 2;
+        uint32_t *grown = realloc(to->ids, capacity * sizeof *grown);
+        if (!grown) return hk_fail(err, HK_ERR_MEMORY, "out of memory for the conversation");
+        to->ids = grown;
+        to->capacity = capacity;
+    }
+    for (size_t i = 0; i < n; i++) to->ids[to->n++] = ids[i];
+    return true;
+}
+
+bool conversation_answer(struct conversation *c, uint32_t token, const char *text, size_t len,
+                         struct hk_error *err)
+{
+    struct turn *t = &c->turns[c->n - 1];
+    if (token != HK_NO_TOKEN && !add_ids(&t->answer, &token, 1, err)) return false;
+    return hk_bytes_append(&t->text, text, len, err);
+}
+
+/* Plain continuation: what was typed and what was answered, one after the other. */
+static bool running_text(const struct conversation *c, struct hk_bytes *out, struct hk_error *err)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        const struct turn *t = &c->turns[i];
+        if (i > 0 && !hk_bytes_append(out, "\n", 1, err)) return false;
+        if (!hk_bytes_append(out, t->question, strlen(t->question), err)) return false;
+        if (t->text.len && !hk_bytes_append(out, t->text.data, t->text.len, err)) return false;
+    }
+    return true;
+}
+
+bool conversation_tokens(const struct conversation *c, const struct hk_tokenizer *t, const struct hk_vocab *v,
+                         struct hk_tokens *out, struct hk_error *err)
+{
+    struct hk_bytes text = {0};
+    bool ok = hk_bytes_append(&text, "", 0, err);
+    out->n = 0;
+    if (c->format) {
+        for (size_t i = 0; ok && i < c->n; i++) {
+            /* what is typed may contain control tokens: it is the user's own model */
+            unsigned flags = HK_ENCODE_PARSE_SPECIAL | (i == 0 ? (unsigned)HK_ENCODE_ADD_SPECIAL : 0);
+            text.len = 0;
+            ok = chat_format_turn(c->format, i == 0, c->system, c->turns[i].question, &text, err) &&
+                 hk_tokenizer_encode(t, text.data, text.len, flags, out, err);
+            if (ok && i == 0 && v->add_eos && out->n > 1 && out->ids[out->n - 1] == v->eos) out->n--;
+            ok = ok && add_ids(out, c->turns[i].answer.ids, c->turns[i].answer.n, err);
+        }
+    } else {
+        ok = ok && running_text(c, &text, err) &&
+             hk_tokenizer_encode(t, text.data, text.len, HK_ENCODE_ADD_SPECIAL, out, err);
+        if (ok && v->add_eos && out->n > 1 && out->ids[out->n - 1] == v->eos) out->n--;
+    }
+    hk_bytes_free(&text);
+    return ok;
+}
+
+static bool add_message(cJSON *list, const char *role, const char *text, size_t len)
+{
+    cJSON *m = cJSON_CreateObject();
+    bool ok = m && cJSON_AddStringToObject(m, "role", role) &&
+              json_add_text(m, "content", "content_bytes", text, len);
+    return cJSON_AddItemToArray(list, m) && ok;
+}
+
+bool conversation_save(const struct conversation *c, const char *path, struct hk_error *err)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON *list = root ? cJSON_AddArrayToObject(root, "messages") : NULL;
+    bool ok = list != NULL;
+    if (ok && c->system && *c->system) ok = add_message(list, "system", c->system, strlen(c->system));
+    for (size_t i = 0; ok && i < c->n; i++) {
+        const struct turn *t = &c->turns[i];
+        ok = add_message(list, "user", t->question, strlen(t->question)) &&
+             add_message(list, "assistant", t->text.data ? t->text.data : "", t->text.len);
+    }
+    FILE *f = ok ? fopen(path, "wb") : NULL;
+    if (!ok) {
+        hk_fail(err, HK_ERR_MEMORY, "out of memory for the conversation");
+    } else if (!f) {
+        ok = hk_fail(err, HK_ERR_IO, "%s: %s: a path in a folder of yours would be accepted", path,
+                     strerror(errno));
+    } else {
+        ok = json_print(root, f, err);
+        if (fclose(f) != 0 && ok) ok = hk_fail(err, HK_ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    cJSON_Delete(root);
+    return ok;
+}

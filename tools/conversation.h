@@ -1,0 +1,39 @@
+/* A conversation: its turns, and the tokens they make. Answers are kept as the tokens that the model chose,
+ * so that the session, which is synced to the whole of it each time, reuses all but the new question. */
+#ifndef HEKLA_TOOLS_CONVERSATION_H
+#define HEKLA_TOOLS_CONVERSATION_H
+
+#include "chat_format.h"
+
+struct turn {
+    char *question;
+    struct hk_tokens answer; /* without its stop token */
+    struct hk_bytes text;    /* of the answer */
+};
+
+struct conversation {
+    const struct chat_format
+        *format;  /* NULL: plain continuation; questions and answers are one running text */
+    char *system; /* or NULL */
+    struct turn *turns;
+    size_t n, capacity;
+};
+
+void conversation_free(struct conversation *c);
+void conversation_clear(struct conversation *c); /* forgets the turns; format and system stay */
+bool conversation_set_system(struct conversation *c, const char *text, struct hk_error *err);
+/* A new turn without an answer. */
+bool conversation_ask(struct conversation *c, const char *question, struct hk_error *err);
+void conversation_drop(struct conversation *c, size_t i); /* turn i is forgotten */
+/* One more token and piece of text of the last answer. token may be HK_NO_TOKEN. */
+bool conversation_answer(struct conversation *c, uint32_t token, const char *text, size_t len,
+                         struct hk_error *err);
+
+/* The prompt for the last turn's answer, replacing *out. */
+bool conversation_tokens(const struct conversation *c, const struct hk_tokenizer *t, const struct hk_vocab *v,
+                         struct hk_tokens *out, struct hk_error *err);
+
+/* Writes {"messages": [{"role", "content"}, ...]}. */
+bool conversation_save(const struct conversation *c, const char *path, struct hk_error *err);
+
+#endif
