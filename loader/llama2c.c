@@ -50,6 +50,16 @@ static uint64_t dimension(const struct hk_hparams *hp, char letter)
     }
 }
 
+/* Files of this format have no magic: one whose numbers are impossible may be anything. */
+static bool not_ours(const struct hk_cursor *cur)
+{
+    return hk_fail_prefix(
+        cur->err,
+        "%s: is no model file that Hekla knows (GGUF, a Hugging Face folder, llama2.c .bin); read as "
+        "the last",
+        cur->file);
+}
+
 static bool read_header(struct hk_cursor *cur, struct hk_hparams *hp, bool *tied)
 {
     int32_t h[7];
@@ -58,12 +68,10 @@ static bool read_header(struct hk_cursor *cur, struct hk_hparams *hp, bool *tied
     *tied = h[5] > 0;
     if (!*tied && h[5] > -INT32_MAX) h[5] = -h[5];
     for (size_t i = 0; i < 7; i++) {
-        if (h[i] <= 0)
-            return hk_fail(cur->err, HK_ERR_FORMAT,
-                           "%s: is no model file that Hekla knows: a GGUF file, a Hugging Face folder or a "
-                           "llama2.c .bin "
-                           "file is needed",
-                           cur->file);
+        if (h[i] <= 0) {
+            hk_fail(cur->err, HK_ERR_FORMAT, "header number %zu is %d", i, h[i]);
+            return not_ours(cur);
+        }
     }
     *hp = (struct hk_hparams){.n_embd = (uint32_t)h[0],
                               .n_ff = (uint32_t)h[1],
@@ -79,14 +87,12 @@ static bool read_header(struct hk_cursor *cur, struct hk_hparams *hp, bool *tied
     memcpy(hp->arch, "llama", sizeof "llama");
     hp->head_dim = hp->n_embd / hp->n_head;
     hp->rope_dim = hp->head_dim;
-    if (hp->n_embd % hp->n_head != 0)
-        return hk_fail(
-            cur->err, HK_ERR_FORMAT,
-            "%s: an embedding of %u cannot be split over %u heads: damaged, or no llama2.c .bin file",
-            cur->file, hp->n_embd, hp->n_head);
-    if (!hk_hparams_check(hp, cur->file, cur->err))
-        return hk_fail_prefix(cur->err, "read as a llama2.c .bin file");
-    return true;
+    if (hp->n_embd % hp->n_head != 0) {
+        hk_fail(cur->err, HK_ERR_FORMAT, "an embedding of %u cannot be split over %u heads", hp->n_embd,
+                hp->n_head);
+        return not_ours(cur);
+    }
+    return hk_hparams_check(hp, "header", cur->err) || not_ours(cur);
 }
 
 /* Bytes of one layer's part; what hk_hparams_check accepts cannot overflow here. */

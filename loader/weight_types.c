@@ -160,7 +160,8 @@ static void decode_q4_0(const void *src, float *dst, size_t n)
 
 static unsigned quantize_q4_0(float w, float inverse)
 {
-    float q = w * inverse + 8.5f;
+    /* one rounding, as where ggml is built with fused multiply-add (and as gguf-py computes it) */
+    float q = (float)((double)w * (double)inverse + 8.5);
     if (!(q >= 0.0f)) return 0; /* also NaN */
     return q >= 15.0f ? 15u : (unsigned)q;
 }
