@@ -1,0 +1,32 @@
+/* Tokens that are looked for in the text itself, before anything is cut: "<|eot_id|>", runs of spaces, ...
+ * Internal to the tokenizer. */
+#ifndef HEKLA_LOADER_ADDED_TOKENS_H
+#define HEKLA_LOADER_ADDED_TOKENS_H
+
+#include "vocab_map.h"
+
+struct hk_added_token {
+    const char *text;
+    uint32_t len, id;
+    bool control;  /* matches only where control tokens are parsed */
+    uint8_t flags; /* enum hk_token_match */
+};
+
+/* Sorted by text; the tokens that start with byte b are [first[b], first[b + 1]). */
+struct hk_added_tokens {
+    struct hk_added_token *tokens;
+    size_t n, capacity;
+    size_t first[257];
+};
+
+/* Texts are not copied. Add all, then sort once. */
+bool hk_added_tokens_add(struct hk_added_tokens *a, struct hk_added_token token, struct hk_error *err);
+void hk_added_tokens_sort(struct hk_added_tokens *a);
+void hk_added_tokens_free(struct hk_added_tokens *a);
+
+/* The first place in text[from..len) where a token stands, the longest one there; false where there is none.
+ * [*start, *end) has the white space that the token swallows. */
+bool hk_added_tokens_find(const struct hk_added_tokens *a, const char *text, size_t len, size_t from,
+                          bool control, const struct hk_added_token **token, size_t *start, size_t *end);
+
+#endif

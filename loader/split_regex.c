@@ -1,0 +1,360 @@
+/* Oniguruma's (Ruby's) regular expressions on PCRE2. Where the two differ in what a pattern means:
+ * - \s is Unicode White_Space (PCRE2 adds U+180E), \w has marks and connectors, \h is a hexadecimal digit;
+ * - ^ and $ match at every line; (?m) means what is (?s) elsewhere;
+ * - \p{Script} is the script itself, not its extensions;
+ * - [a[b]] and [a&&b] are set operations, X{n,m}+ is not possessive: refused, since nobody would notice wrong
+ * words. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "split_regex.h"
+#include "utf8.h"
+
+#include <pcre2.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Unicode's White_Space, and everything else: both are written inside [...]. */
+#define SPACES                                                                                               \
+    "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{" \
+    "3000}"
+#define NOT_SPACES                                                                                           \
+    "\\x{0}-\\x{8}\\x{e}-\\x{1f}\\x{21}-\\x{84}\\x{86}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}"          \
+    "\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{10ffff}"
+#define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}"
+#define HEX  "0-9a-fA-F"
+
+enum { HEAP_LIMIT_KIB = 256 * 1024 };
+enum { MATCH_LIMIT = 100 * 1000 * 1000 };
+
+struct hk_splitter {
+    uint32_t n;
+    pcre2_code **codes;
+    pcre2_match_context *context;
+};
+
+/* ---- translation ---- */
+
+struct translation {
+    const char *p, *end;
+    struct hk_bytes out;
+    bool in_class;
+    struct hk_error *err;
+};
+
+static bool put(struct translation *t, const char *s, size_t n)
+{
+    return hk_bytes_append(&t->out, s, n, t->err);
+}
+
+static bool puts_(struct translation *t, const char *s)
+{
+    return put(t, s, strlen(s));
+}
+
+static bool refuse(struct translation *t, const char *what)
+{
+    return hk_fail(t->err, HK_ERR_UNSUPPORTED, "%s is not supported", what);
+}
+
+/* A set of characters: inside [...] as it is, outside in brackets. */
+static bool put_set(struct translation *t, const char *set, bool negated)
+{
+    if (t->in_class) return negated ? refuse(t, "a negated \\w or \\h inside [...]") : puts_(t, set);
+    return puts_(t, negated ? "[^" : "[") && puts_(t, set) && puts_(t, "]");
+}
+
+static bool compiles(const char *pattern)
+{
+    int code;
+    PCRE2_SIZE at;
+    pcre2_code *re = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &code, &at, NULL);
+    pcre2_code_free(re);
+    return re != NULL;
+}
+
+/* \p{...} from the 'p' on. Names longer than a general category's are scripts if PCRE2 can say so. */
+static bool put_property(struct translation *t)
+{
+    char name[64], probe[80];
+    const char *close =
+        t->p + 1 < t->end && t->p[1] == '{' ? memchr(t->p, '}', (size_t)(t->end - t->p)) : NULL;
+    if (!close) return puts_(t, "\\") && put(t, t->p++, 1);
+    const char *s = t->p + 2;
+    bool negated = (*t->p == 'P') != (*s == '^');
+    if (*s == '^') s++;
+    size_t len = (size_t)(close - s);
+    if (len == 0 || len >= sizeof name) return refuse(t, "a \\p{...} of that length");
+    memcpy(name, s, len);
+    name[len] = 0;
+    t->p = close + 1;
+    const char *prefix = "";
+    if (len > 2) {
+        strcpy(probe, "\\p{sc:");
+        strcat(probe, name);
+        strcat(probe, "}");
+        if (compiles(probe)) prefix = "sc:";
+    }
+    return puts_(t, negated ? "\\P{" : "\\p{") && puts_(t, prefix) && puts_(t, name) && puts_(t, "}");
+}
+
+/* A backslash and what belongs to it; t->p is behind the backslash. */
+static bool put_escape(struct translation *t)
+{
+    if (t->p == t->end) return refuse(t, "a backslash at the end");
+    char c = *t->p;
+    switch (c) {
+    case 'p':
+    case 'P':
+        return put_property(t);
+    case 's':
+        t->p++;
+        return put_set(t, SPACES, false);
+    case 'S':
+        t->p++;
+        return put_set(t, NOT_SPACES, false);
+    case 'w':
+        t->p++;
+        return put_set(t, WORD, false);
+    case 'W':
+        t->p++;
+        return put_set(t, WORD, true);
+    case 'h':
+        t->p++;
+        return put_set(t, HEX, false);
+    case 'H':
+        t->p++;
+        return put_set(t, HEX, true);
+    case 'u':
+        if (t->end - t->p < 5) return refuse(t, "a \\u without four digits");
+        if (!puts_(t, "\\x{") || !put(t, t->p + 1, 4)) return false;
+        t->p += 5;
+        return puts_(t, "}");
+    case 'K':
+        return refuse(t, "\\K");
+    default:
+        t->p++;
+        return puts_(t, "\\") && put(t, &c, 1);
+    }
+}
+
+static bool put_in_class(struct translation *t)
+{
+    char c = *t->p++;
+    if (c == '\\') return put_escape(t);
+    if (c == '[') {
+        const char *close = t->p < t->end && *t->p == ':' ? strstr(t->p, ":]") : NULL;
+        if (!close) return refuse(t, "a set inside a set ([a[b]])");
+        const char *start = t->p - 1;
+        t->p = close + 2;
+        return put(t, start, (size_t)(t->p - start));
+    }
+    if (c == '&' && t->p < t->end && *t->p == '&') return refuse(t, "an intersection of sets ([a&&b])");
+    if (c == ']') t->in_class = false;
+    return put(t, &c, 1);
+}
+
+/* "(?" and its flags, where Ruby's m is everyone else's s. */
+static bool put_group(struct translation *t)
+{
+    if (!puts_(t, "(")) return false;
+    if (t->p < t->end && *t->p == '*') return refuse(t, "(*...)");
+    if (t->p == t->end || *t->p != '?') return true;
+    t->p++;
+    if (!puts_(t, "?")) return false;
+    for (; t->p < t->end && strchr("imx-", *t->p) && *t->p; t->p++) {
+        if (!put(t, *t->p == 'm' ? "s" : t->p, 1)) return false;
+    }
+    return true;
+}
+
+static bool put_repeat(struct translation *t)
+{
+    const char *s = t->p; /* behind the '{' */
+    while (s < t->end && ((*s >= '0' && *s <= '9') || *s == ',')) s++;
+    if (s < t->end && *s == '}' && s > t->p) {
+        if (*t->p == ',') return refuse(t, "X{,n}");
+        if (s + 1 < t->end && s[1] == '+') return refuse(t, "X{n,m}+");
+    }
+    return puts_(t, "{");
+}
+
+static bool translate_all(struct translation *t)
+{
+    while (t->p < t->end) {
+        bool ok;
+        if (t->in_class) {
+            ok = put_in_class(t);
+        } else {
+            char c = *t->p++;
+            switch (c) {
+            case '\\':
+                ok = put_escape(t);
+                break;
+            case '(':
+                ok = put_group(t);
+                break;
+            case '{':
+                ok = put_repeat(t);
+                break;
+            case '[':
+                t->in_class = true;
+                ok = puts_(t, "[");
+                if (ok && t->p < t->end && *t->p == '^') ok = put(t, t->p++, 1);
+                if (ok && t->p < t->end && *t->p == ']') ok = put(t, t->p++, 1);
+                break;
+            default:
+                ok = put(t, &c, 1);
+            }
+        }
+        if (!ok) return false;
+    }
+    return true;
+}
+
+static bool translate(const char *pattern, struct hk_bytes *out, struct hk_error *err)
+{
+    /* The same matches, but a run of white space is looked at once instead of once per character of it. */
+    if (strcmp(pattern, "\\s+$") == 0) pattern = "(?<!\\s)\\s+$";
+    struct translation t = {.p = pattern, .end = pattern + strlen(pattern), .err = err};
+    bool ok = hk_bytes_append(&t.out, "", 0, err) && translate_all(&t);
+    *out = t.out;
+    return ok;
+}
+
+/* ---- compiling ---- */
+
+static pcre2_code *compile(const char *pattern, struct hk_error *err)
+{
+    struct hk_bytes translated = {0};
+    pcre2_code *re = NULL;
+    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+    if (!context) {
+        hk_fail(err, HK_ERR_MEMORY, "out of memory");
+    } else if (translate(pattern, &translated, err)) {
+        int code = 0;
+        PCRE2_SIZE at = 0;
+        pcre2_set_newline(context, PCRE2_NEWLINE_LF);
+        re = pcre2_compile((PCRE2_SPTR)(translated.data ? translated.data : ""), translated.len,
+                           PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code, &at,
+                           context);
+        if (!re) {
+            char text[128] = "";
+            pcre2_get_error_message(code, (PCRE2_UCHAR *)text, sizeof text);
+            hk_fail(err, HK_ERR_UNSUPPORTED, "PCRE2 does not accept it: %s", text);
+        }
+    }
+    pcre2_compile_context_free(context);
+    hk_bytes_free(&translated);
+    /* Where there is no JIT the interpreter gives the same matches. */
+    if (re) pcre2_jit_compile(re, PCRE2_JIT_COMPLETE);
+    return re;
+}
+
+struct hk_splitter *hk_splitter_new(const char *const *patterns, uint32_t n, struct hk_error *err)
+{
+    struct hk_splitter *s = hk_calloc(1, sizeof *s, err);
+    if (!s) return NULL;
+    s->codes = hk_calloc(n, sizeof *s->codes, err);
+    s->context = s->codes ? pcre2_match_context_create(NULL) : NULL;
+    if (!s->context) {
+        if (s->codes) hk_fail(err, HK_ERR_MEMORY, "out of memory");
+        hk_splitter_free(s);
+        return NULL;
+    }
+    pcre2_set_heap_limit(s->context, HEAP_LIMIT_KIB);
+    pcre2_set_match_limit(s->context, MATCH_LIMIT);
+    for (; s->n < n; s->n++) {
+        s->codes[s->n] = compile(patterns[s->n], err);
+        if (!s->codes[s->n]) {
+            hk_fail_prefix(err, "pre-tokenizer pattern \"%.100s\"", patterns[s->n]);
+            hk_splitter_free(s);
+            return NULL;
+        }
+    }
+    return s;
+}
+
+void hk_splitter_free(struct hk_splitter *s)
+{
+    if (!s) return;
+    for (uint32_t i = 0; i < s->n; i++) pcre2_code_free(s->codes[i]);
+    pcre2_match_context_free(s->context);
+    free(s->codes);
+    free(s);
+}
+
+/* ---- running ---- */
+
+struct run {
+    const struct hk_splitter *s;
+    pcre2_match_data *match;
+    hk_word_fn fn;
+    void *user;
+    struct hk_error *err;
+};
+
+/* 1: found, [*from, *to); 0: none; -1: failed. */
+static int next_match(const struct run *r, uint32_t stage, const char *text, size_t len, size_t at,
+                      size_t *from, size_t *to)
+{
+    /* The text is known to be UTF-8: checking it again for every word would make long texts quadratic. */
+    uint32_t options = PCRE2_NO_UTF_CHECK;
+    int rc = pcre2_match(r->s->codes[stage], (PCRE2_SPTR)text, len, at, options, r->match, r->s->context);
+    if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
+        rc = pcre2_match(r->s->codes[stage], (PCRE2_SPTR)text, len, at, options | PCRE2_NO_JIT, r->match,
+                         r->s->context);
+    if (rc == PCRE2_ERROR_NOMATCH) return 0;
+    if (rc < 0) {
+        char why[128] = "";
+        pcre2_get_error_message(rc, (PCRE2_UCHAR *)why, sizeof why);
+        hk_fail(r->err, rc == PCRE2_ERROR_NOMEMORY ? HK_ERR_MEMORY : HK_ERR_INPUT,
+                "tokenizer: pre-tokenizer pattern %u fails on this text: %s", stage + 1, why);
+        return -1;
+    }
+    const PCRE2_SIZE *v = pcre2_get_ovector_pointer(r->match);
+    *from = v[0];
+    *to = v[1];
+    return 1;
+}
+
+/* Cuts one piece by the patterns from `stage` on. */
+static bool split(const struct run *r, uint32_t stage, const char *text, size_t len)
+{
+    if (len == 0) return true;
+    if (stage == r->s->n) return r->fn(r->user, text, len, r->err);
+    size_t done = 0, at = 0, last_end = SIZE_MAX; /* cut so far; where to look; end of the last match */
+    while (at <= len) {
+        size_t from, to;
+        int found = next_match(r, stage, text, len, at, &from, &to);
+        if (found < 0) return false;
+        if (found == 0) break;
+        if (from == to) { /* an empty match cuts too, unless it only touches the last one */
+            at = to < len ? to + hk_utf8_len(text + to, len - to) : len + 1;
+            if (to == last_end) continue;
+        } else {
+            at = to;
+        }
+        if (!split(r, stage + 1, text + done, from - done)) return false;
+        if (!split(r, stage + 1, text + from, to - from)) return false;
+        done = last_end = to;
+    }
+    return split(r, stage + 1, text + done, len - done);
+}
+
+bool hk_splitter_run(const struct hk_splitter *s, const char *text, size_t len, hk_word_fn fn, void *user,
+                     struct hk_error *err)
+{
+    if (s->n == 0) return len == 0 || fn(user, text, len, err);
+    struct run r = {.s = s, .match = pcre2_match_data_create(1, NULL), .fn = fn, .user = user, .err = err};
+    if (!r.match) return hk_fail(err, HK_ERR_MEMORY, "tokenizer: out of memory");
+    bool ok = true;
+    for (size_t i = 0; ok && i < len;) {
+        size_t n = hk_utf8_valid_run(text + i, len - i);
+        ok = split(&r, 0, text + i, n);
+        i += n;
+        n = hk_utf8_broken_run(text + i, len - i);
+        if (ok && n > 0) ok = fn(user, text + i, n, err);
+        i += n;
+    }
+    pcre2_match_data_free(r.match);
+    return ok;
+}
