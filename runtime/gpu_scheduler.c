@@ -43,7 +43,6 @@ struct gpu_recording {
 bool gpui_schedule_open(struct gpu *g, struct hk_error *err)
 {
     g->rate = gpu_plan_rate_guess(g->caps.type);
-    if (g->pretend.rate > 0) g->rate.per_second = g->pretend.rate;
     if (!g->probe->enabled.timeline.timelineSemaphore) return true;
     const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
                                             .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
@@ -136,8 +135,7 @@ bool gpui_submit(struct gpu *g, const VkCommandBuffer *commands, uint32_t n, dou
 static void learn_rate(struct gpu *g, uint64_t t)
 {
     double now = hk_os_seconds();
-    if (g->mark_time > 0 && t > g->mark_ticket && g->submitted - g->mark_ticket < GPUI_COSTS &&
-        !(g->pretend.rate > 0))
+    if (g->mark_time > 0 && t > g->mark_ticket && g->submitted - g->mark_ticket < GPUI_COSTS)
         gpu_plan_rate_sample(&g->rate, g->cost_at[t % GPUI_COSTS] - g->cost_at[g->mark_ticket % GPUI_COSTS],
                              now - g->mark_time);
     g->mark_ticket = t;
@@ -438,8 +436,10 @@ bool gpu_submit(struct gpu *g, struct gpu_recording *rec, uint64_t *ticket, stru
         if (!gpu_wait(g, rec->ticket, err)) return false;
         collect(rec);
     }
+    struct gpu_rate rate = g->rate;
+    if (g->pretend.rate > 0) rate.per_second = g->pretend.rate;
     for (uint32_t i = 0; i < rec->n;) {
-        uint32_t k = gpu_plan_split(&rec->cost[i], rec->n - i, &g->rate);
+        uint32_t k = gpu_plan_split(&rec->cost[i], rec->n - i, &rate);
         double cost = 0;
         for (uint32_t j = i; j < i + k; j++) cost += rec->cost[j];
         if (!gpui_submit(g, &rec->commands[i], k, cost, &rec->ticket, err)) return false;
