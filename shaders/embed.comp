@@ -8,17 +8,30 @@ HK_PUSH(embed_args);
 
 layout(local_size_x_id = 0) in;
 
+const uint HK_ROWS = 1u;
+
 #include "weight.glsl"
 
+hk_row row;
 uvec2 dst_row;
 float group_scale;
 
-void hk_begin(float scale)
+hk_row hk_tile(uint r)
+{
+    return row;
+}
+
+uint hk_lane(uint r)
+{
+    return 0u;
+}
+
+void hk_begin(uint r, float scale)
 {
     group_scale = scale;
 }
 
-void hk_use(uint k4, vec4 w)
+void hk_use(uint r, uint k4, vec4 w)
 {
     w *= group_scale;
     io_float dst = io_float(dst_row);
@@ -28,7 +41,7 @@ void hk_use(uint k4, vec4 w)
     }
 }
 
-void hk_end()
+void hk_end(uint r)
 {
 }
 
@@ -38,9 +51,9 @@ void main()
         dst_row = hk_at(args.dst, t, args.dst_ld * 4u);
         uint id = in_uint(args.ids).v[t];
         if (id < args.rows) {
-            hk_row row = weight_row(id / HK_LANES, id % HK_LANES);
+            row = weight_row(id / HK_LANES, id % HK_LANES);
             for (uint b = gl_LocalInvocationID.x; b < args.n_blocks; b += gl_WorkGroupSize.x)
-                weight_block(row, 0u, b);
+                weight_block(b);
         } else if (args.accumulate == 0u) {
             for (uint k = gl_LocalInvocationID.x; k < args.cols; k += gl_WorkGroupSize.x)
                 io_float(dst_row).v[k] = 0.0;

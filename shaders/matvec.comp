@@ -15,36 +15,59 @@ layout(constant_id = 1) const uint TILE_LANES = 32u; // 8, 16 or 32, dividing th
 layout(constant_id = 2) const uint TILES = 1u;
 layout(constant_id = 3) const uint TOKENS = 1u;
 
-#include "weight.glsl"
-
-const uint TILE_ROWS = HK_LANES / TILE_LANES; // rows of a lane in a tile
-const uint ROWS = TILE_ROWS * TILES;          // rows of a lane
+const uint TILE_ROWS = 32u / TILE_LANES; // rows of a lane in a tile
+const uint HK_ROWS = TILE_ROWS * TILES;  // rows of a lane
 const uint SLICES = gl_WorkGroupSize.x / TILE_LANES;
 
-uvec2 x_row[TOKENS];
-float group_scale, group_sum[TOKENS];
-uint slot; // the row of the lane that is being added to
-float sum[ROWS * TOKENS];
+#include "weight.glsl"
 
-void hk_begin(float scale)
+hk_row tile_row[TILES];
+uvec2 x_row[TOKENS];
+float group_scale[HK_ROWS], group_sum[HK_ROWS * TOKENS];
+float sum[HK_ROWS * TOKENS];
+
+hk_row hk_tile(uint r)
 {
-    group_scale = scale;
-    [[unroll]] for (uint t = 0u; t < TOKENS; t++)
-        group_sum[t] = 0.0;
+    return tile_row[r / TILE_ROWS];
 }
 
-void hk_use(uint k4, vec4 w)
+uint hk_lane(uint r)
 {
+    return r % TILE_ROWS * TILE_LANES;
+}
+
+void hk_begin(uint r, float scale)
+{
+    group_scale[r] = scale;
+    [[unroll]] for (uint t = 0u; t < TOKENS; t++)
+        group_sum[r * TOKENS + t] = 0.0;
+}
+
+// For one or two tokens the scale is multiplied in once per group; for more, once per weight, which all tokens share,
+// and which needs half the accumulators.
+const bool SCALE_GROUPS = TOKENS <= 2u;
+
+void hk_use(uint r, uint k4, vec4 w)
+{
+    if (!SCALE_GROUPS) w *= group_scale[r];
     [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
         vec4 x = in_vec4(x_row[t]).v[k4];
-        group_sum[t] = fma(w.w, x.w, fma(w.z, x.z, fma(w.y, x.y, fma(w.x, x.x, group_sum[t]))));
+        uint i = r * TOKENS + t;
+        float s = SCALE_GROUPS ? group_sum[i] : sum[i];
+        s = fma(w.w, x.w, fma(w.z, x.z, fma(w.y, x.y, fma(w.x, x.x, s))));
+        if (SCALE_GROUPS)
+            group_sum[i] = s;
+        else
+            sum[i] = s;
     }
 }
 
-void hk_end()
+void hk_end(uint r)
 {
-    [[unroll]] for (uint t = 0u; t < TOKENS; t++)
-        sum[slot * TOKENS + t] = fma(group_scale, group_sum[t], sum[slot * TOKENS + t]);
+    [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
+        uint i = r * TOKENS + t;
+        if (SCALE_GROUPS) sum[i] = fma(group_scale[r], group_sum[i], sum[i]);
+    }
 }
 
 shared float partial[SLICES == 1u ? 1u : gl_WorkGroupSize.x];
@@ -68,31 +91,22 @@ void main()
     uint first_token = gl_WorkGroupID.y * TOKENS;
     uint n_tiles = (args.rows + HK_LANES - 1u) / HK_LANES;
 
-    hk_row row[TILES];
     [[unroll]] for (uint i = 0u; i < TILES; i++)
-        row[i] = weight_row(min(first_tile + i, n_tiles - 1u), lane);
+        tile_row[i] = weight_row(min(first_tile + i, n_tiles - 1u), lane);
     [[unroll]] for (uint t = 0u; t < TOKENS; t++)
         x_row[t] = hk_at(args.x, min(first_token + t, args.n_tokens - 1u), args.x_ld * 4u);
-    [[unroll]] for (uint i = 0u; i < ROWS * TOKENS; i++)
+    [[unroll]] for (uint i = 0u; i < HK_ROWS * TOKENS; i++)
         sum[i] = 0.0;
 
     uint n_steps = args.n_blocks / W_STEP;
-    for (uint s = slice; s < n_steps; s += SLICES) {
-        [[unroll]] for (uint i = 0u; i < ROWS; i++) {
-            slot = i;
-            weight_step(row[i / TILE_ROWS], (i % TILE_ROWS) * TILE_LANES, s);
-        }
-    }
+    for (uint s = slice; s < n_steps; s += SLICES)
+        weight_step(s);
     if (W_STEP > 1u) {
-        for (uint b = n_steps * W_STEP + slice; b < args.n_blocks; b += SLICES) {
-            [[unroll]] for (uint i = 0u; i < ROWS; i++) {
-                slot = i;
-                weight_block(row[i / TILE_ROWS], (i % TILE_ROWS) * TILE_LANES, b);
-            }
-        }
+        for (uint b = n_steps * W_STEP + slice; b < args.n_blocks; b += SLICES)
+            weight_block(b);
     }
 
-    [[unroll]] for (uint i = 0u; i < ROWS * TOKENS; i++) {
+    [[unroll]] for (uint i = 0u; i < HK_ROWS * TOKENS; i++) {
         float value = sum[i];
         if (SLICES > 1u) {
             barrier();
@@ -105,7 +119,6 @@ void main()
         }
         uint r = i / TOKENS;
         if (slice == 0u)
-            store((first_tile + r / TILE_ROWS) * HK_LANES + (r % TILE_ROWS) * TILE_LANES + lane,
-                  first_token + i % TOKENS, value);
+            store((first_tile + r / TILE_ROWS) * HK_LANES + hk_lane(r) + lane, first_token + i % TOKENS, value);
     }
 }

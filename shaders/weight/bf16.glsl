@@ -16,24 +16,24 @@ vec4 bf16_weights(uint a, uint b)
     return uintBitsToFloat(uvec4(a << 16, a & 0xFFFF0000u, b << 16, b & 0xFFFF0000u));
 }
 
-void bf16_word(hk_row row, uint lane_offset, uint b)
+void bf16_words(uint first, uint n)
 {
-    uvec4 q = in_uvec4(row.p0).v[b * HK_LANES + lane_offset];
-    hk_use(2u * b, bf16_weights(q.x, q.y));
-    hk_use(2u * b + 1u, bf16_weights(q.z, q.w));
+    HK_EACH_ROW hk_begin(r, 1.0);
+    [[unroll]] for (uint i = 0u; i < n; i++) {
+        uvec4 q[HK_ROWS];
+        HK_EACH_ROW q[r] = hk_word(hk_tile(r).p0, r, first + i);
+        HK_EACH_ROW hk_use(r, 2u * (first + i), bf16_weights(q[r].x, q[r].y));
+        HK_EACH_ROW hk_use(r, 2u * (first + i) + 1u, bf16_weights(q[r].z, q[r].w));
+    }
+    HK_EACH_ROW hk_end(r);
 }
 
-void weight_block(hk_row row, uint lane_offset, uint b)
+void weight_block(uint b)
 {
-    hk_begin(1.0);
-    bf16_word(row, lane_offset, b);
-    hk_end();
+    bf16_words(b, 1u);
 }
 
-void weight_step(hk_row row, uint lane_offset, uint s)
+void weight_step(uint s)
 {
-    hk_begin(1.0);
-    [[unroll]] for (uint i = 0u; i < W_STEP; i++)
-        bf16_word(row, lane_offset, s * W_STEP + i);
-    hk_end();
+    bf16_words(s * W_STEP, W_STEP);
 }

@@ -1,25 +1,34 @@
 // How weights are read: the contract between a kernel and weight/<type>.glsl, and the bit tricks the types share.
 //
+// The kernel, before it includes "weight.glsl", defines
+//   args              with w0..w3 and n_blocks
+//   HK_ROWS           how many rows an invocation decodes together: their arithmetic is independent, and reads of
+//                     activations are shared
+// and after it
+//   hk_tile(r)        where row r's lane 0 plus lane_of_invocation begins in the planes: what weight_row returned
+//   hk_lane(r)        lanes from there to row r; constant after unrolling, so that rows of a tile share an address
+//   hk_begin(r, scale), hk_use(r, k4, w), hk_end(r)
+//                     take the weights: for every run of weights of row r with one scale, begin, then a use for
+//                     every 4 weights, columns 4 k4 .. 4 k4 + 3, in any order, then end. A weight is scale * w.
 // A weight file defines
-//   W_BLOCK        weights in a block of the device layout (hk_weight_type_info.pack_len)
-//   W_STEP         blocks that weight_step takes together
-//   weight_row     where a row's planes begin
-//   weight_block   decodes one block of the row `lane_offset` lanes further on in the tile
-//   weight_step    decodes W_STEP blocks, step * W_STEP and the next ones, all of which exist
-// and for every run of weights with one scale calls what the kernel defines:
-//   hk_begin(scale), then hk_use(k4, w) for every 4 weights, columns 4 k4 .. 4 k4 + 3, in any order, then hk_end().
-// A weight's value is scale * w. Decoding calls the kernel instead of returning arrays, so that nothing but a few
-// words is alive at a time.
+//   W_STEP            blocks that weight_step takes together; W_BLOCK weights make a block of the device layout
+//   weight_row        a row's place in the planes
+//   weight_block(b)   decodes block b of the rows
+//   weight_step(s)    decodes blocks s * W_STEP and the next W_STEP - 1, all of which exist
+// Decoding calls the kernel instead of returning arrays, so that nothing but a few words is alive at a time.
 
-// Addresses of a lane's row in the planes of a tile: runtime/weight_layout.h.
 struct hk_row {
-    uvec2 p0, p1, p2, p3;
+    uvec2 p0, p1, p2, p3; // addresses in the planes, runtime/weight_layout.h
 };
 const uint HK_LANES = 32u;
 
-void hk_begin(float scale);
-void hk_use(uint k4, vec4 w);
-void hk_end();
+hk_row hk_tile(uint r);
+uint hk_lane(uint r);
+void hk_begin(uint r, float scale);
+void hk_use(uint r, uint k4, vec4 w);
+void hk_end(uint r);
+
+#define HK_EACH_ROW [[unroll]] for (uint r = 0u; r < HK_ROWS; r++)
 
 // A field of `bytes` bytes, a multiple of 16: uvec4 plane[tile][n_blocks][bytes / 16][32]
 uvec2 hk_plane_row(uvec2 plane, uint tile, uint bytes, uint lane)
@@ -30,6 +39,22 @@ uvec2 hk_plane_row(uvec2 plane, uint tile, uint bytes, uint lane)
 uvec2 hk_pair_row(uvec2 plane, uint tile, uint lane)
 {
     return hk_at(hk_at(plane, tile, ((args.n_blocks + 1u) / 2u) * 4u * HK_LANES), lane * 4u);
+}
+
+// This row's 16-byte word number i of a plane, and its pair of halves number i.
+uvec4 hk_word(uvec2 plane_row, uint r, uint i)
+{
+    return in_uvec4(plane_row).v[i * HK_LANES + hk_lane(r)];
+}
+vec2 hk_pair(uvec2 plane_row, uint r, uint i)
+{
+    return unpackHalf2x16(in_uint(plane_row).v[i * HK_LANES + hk_lane(r)]);
+}
+// The half of block b in a plane of 2-byte fields.
+float hk_half(uvec2 plane_row, uint r, uint b)
+{
+    vec2 pair = hk_pair(plane_row, r, b / 2u);
+    return (b & 1u) == 0u ? pair.x : pair.y;
 }
 
 // Bits shift .. shift + width - 1 of w as an unsigned number, minus bias, exactly and without an integer-to-float

@@ -11,18 +11,20 @@ hk_row weight_row(uint tile, uint lane)
     return row;
 }
 
-void weight_block(hk_row row, uint lane_offset, uint b)
+void f32_words(uint first, uint n)
 {
-    hk_begin(1.0);
-    hk_use(b, uintBitsToFloat(in_uvec4(row.p0).v[b * HK_LANES + lane_offset]));
-    hk_end();
+    HK_EACH_ROW hk_begin(r, 1.0);
+    [[unroll]] for (uint i = 0u; i < n; i++)
+        HK_EACH_ROW hk_use(r, first + i, uintBitsToFloat(hk_word(hk_tile(r).p0, r, first + i)));
+    HK_EACH_ROW hk_end(r);
 }
 
-void weight_step(hk_row row, uint lane_offset, uint s)
+void weight_block(uint b)
 {
-    in_uvec4 p = in_uvec4(row.p0);
-    hk_begin(1.0);
-    [[unroll]] for (uint i = 0u; i < W_STEP; i++)
-        hk_use(s * W_STEP + i, uintBitsToFloat(p.v[(s * W_STEP + i) * HK_LANES + lane_offset]));
-    hk_end();
+    f32_words(b, 1u);
+}
+
+void weight_step(uint s)
+{
+    f32_words(s * W_STEP, W_STEP);
 }

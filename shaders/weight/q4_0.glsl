@@ -12,31 +12,33 @@ hk_row weight_row(uint tile, uint lane)
     return row;
 }
 
-void q4_0_block(hk_row row, uint lane_offset, uint b, float scale)
+void q4_0_block(uint b, float scale[HK_ROWS])
 {
-    uvec4 q = in_uvec4(row.p0).v[b * HK_LANES + lane_offset];
-    uint k4 = b * 8u;
-    hk_begin(scale);
-    hk_use(k4, hk_low_nibbles(q.x, 8.0));
-    hk_use(k4 + 1u, hk_low_nibbles(q.y, 8.0));
-    hk_use(k4 + 2u, hk_low_nibbles(q.z, 8.0));
-    hk_use(k4 + 3u, hk_low_nibbles(q.w, 8.0));
-    hk_use(k4 + 4u, hk_high_nibbles(q.x, 8.0));
-    hk_use(k4 + 5u, hk_high_nibbles(q.y, 8.0));
-    hk_use(k4 + 6u, hk_high_nibbles(q.z, 8.0));
-    hk_use(k4 + 7u, hk_high_nibbles(q.w, 8.0));
-    hk_end();
+    uvec4 q[HK_ROWS];
+    HK_EACH_ROW q[r] = hk_word(hk_tile(r).p0, r, b);
+    HK_EACH_ROW hk_begin(r, scale[r]);
+    [[unroll]] for (uint j = 0u; j < 4u; j++)
+        HK_EACH_ROW hk_use(r, b * 8u + j, hk_low_nibbles(q[r][j], 8.0));
+    [[unroll]] for (uint j = 0u; j < 4u; j++)
+        HK_EACH_ROW hk_use(r, b * 8u + 4u + j, hk_high_nibbles(q[r][j], 8.0));
+    HK_EACH_ROW hk_end(r);
 }
 
-void weight_block(hk_row row, uint lane_offset, uint b)
+void weight_block(uint b)
 {
-    vec2 scales = unpackHalf2x16(in_uint(row.p1).v[(b / 2u) * HK_LANES + lane_offset]);
-    q4_0_block(row, lane_offset, b, (b & 1u) == 0u ? scales.x : scales.y);
+    float scale[HK_ROWS];
+    HK_EACH_ROW scale[r] = hk_half(hk_tile(r).p1, r, b);
+    q4_0_block(b, scale);
 }
 
-void weight_step(hk_row row, uint lane_offset, uint s)
+void weight_step(uint s)
 {
-    vec2 scales = unpackHalf2x16(in_uint(row.p1).v[s * HK_LANES + lane_offset]);
-    q4_0_block(row, lane_offset, 2u * s, scales.x);
-    q4_0_block(row, lane_offset, 2u * s + 1u, scales.y);
+    float even[HK_ROWS], odd[HK_ROWS];
+    HK_EACH_ROW {
+        vec2 scales = hk_pair(hk_tile(r).p1, r, s);
+        even[r] = scales.x;
+        odd[r] = scales.y;
+    }
+    q4_0_block(2u * s, even);
+    q4_0_block(2u * s + 1u, odd);
 }

@@ -15,39 +15,38 @@ hk_row weight_row(uint tile, uint lane)
     return row;
 }
 
-void q4_k_pair(uvec4 q[2], uint k4, vec2 d, vec2 m)
+// (d * sc[g], dmin * m[g])
+vec2 q4_k_group(uvec4 head, uint g)
 {
-    hk_begin(1.0);
-    [[unroll]] for (uint i = 0u; i < 2u; i++) {
-        [[unroll]] for (uint j = 0u; j < 4u; j++) {
-            hk_use(k4 + 4u * i + j, hk_low_nibbles(q[i][j], 0.0) * d.x - m.x);
-            hk_use(k4 + 8u + 4u * i + j, hk_high_nibbles(q[i][j], 0.0) * d.y - m.y);
+    uint i = 8u * (g & 3u);
+    uvec2 v = uvec2(head.y, head.z) >> i & 63u;
+    if (g >= 4u) v = (uvec2(head.w, head.w >> 4) >> i & 15u) | (uvec2(head.y, head.z) >> (i + 2u) & 48u);
+    return unpackHalf2x16(head.x) * vec2(v);
+}
+
+void weight_block(uint b)
+{
+    uvec4 head[HK_ROWS];
+    HK_EACH_ROW head[r] = hk_word(hk_tile(r).p1, r, b);
+    HK_EACH_ROW hk_begin(r, 1.0);
+    [[unroll]] for (uint g = 0u; g < 8u; g += 2u) {
+        vec2 low[HK_ROWS], high[HK_ROWS];
+        HK_EACH_ROW low[r] = q4_k_group(head[r], g);
+        HK_EACH_ROW high[r] = q4_k_group(head[r], g + 1u);
+        [[unroll]] for (uint i = 0u; i < 2u; i++) {
+            uvec4 q[HK_ROWS];
+            HK_EACH_ROW q[r] = hk_word(hk_tile(r).p0, r, 8u * b + g + i);
+            uint k4 = b * 64u + g * 8u + i * 4u;
+            [[unroll]] for (uint j = 0u; j < 4u; j++)
+                HK_EACH_ROW hk_use(r, k4 + j, hk_low_nibbles(q[r][j], 0.0) * low[r].x - low[r].y);
+            [[unroll]] for (uint j = 0u; j < 4u; j++)
+                HK_EACH_ROW hk_use(r, k4 + 8u + j, hk_high_nibbles(q[r][j], 0.0) * high[r].x - high[r].y);
         }
     }
-    hk_end();
+    HK_EACH_ROW hk_end(r);
 }
 
-void weight_block(hk_row row, uint lane_offset, uint b)
+void weight_step(uint s)
 {
-    in_uvec4 p = in_uvec4(row.p0);
-    uvec4 head = in_uvec4(row.p1).v[b * HK_LANES + lane_offset];
-    vec2 d = unpackHalf2x16(head.x);
-    vec4 sc[2], m[2];
-    sc[0] = hk_bytes(head.y & 0x3F3F3F3Fu, 0.0) * d.x;
-    sc[1] = hk_bytes((head.w & 0x0F0F0F0Fu) | ((head.y >> 2) & 0x30303030u), 0.0) * d.x;
-    m[0] = hk_bytes(head.z & 0x3F3F3F3Fu, 0.0) * d.y;
-    m[1] = hk_bytes(((head.w >> 4) & 0x0F0F0F0Fu) | ((head.z >> 2) & 0x30303030u), 0.0) * d.y;
-    [[unroll]] for (uint g = 0u; g < 4u; g++) {
-        uint i = (8u * b + 2u * g) * HK_LANES + lane_offset;
-        uvec4 q[2];
-        q[0] = p.v[i];
-        q[1] = p.v[i + HK_LANES];
-        uint h = g / 2u, c = 2u * (g & 1u);
-        q4_k_pair(q, b * 64u + g * 16u, vec2(sc[h][c], sc[h][c + 1u]), vec2(m[h][c], m[h][c + 1u]));
-    }
-}
-
-void weight_step(hk_row row, uint lane_offset, uint s)
-{
-    weight_block(row, lane_offset, s);
+    weight_block(s);
 }

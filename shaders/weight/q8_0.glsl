@@ -12,30 +12,33 @@ hk_row weight_row(uint tile, uint lane)
     return row;
 }
 
-void q8_0_block(hk_row row, uint lane_offset, uint b, float scale)
+void q8_0_block(uint b, float scale[HK_ROWS])
 {
-    in_uvec4 p = in_uvec4(row.p0);
-    hk_begin(scale);
+    HK_EACH_ROW hk_begin(r, scale[r]);
     [[unroll]] for (uint i = 0u; i < 2u; i++) {
-        uvec4 q = p.v[(2u * b + i) * HK_LANES + lane_offset];
-        uint k4 = b * 8u + i * 4u;
-        hk_use(k4, hk_signed_bytes(q.x));
-        hk_use(k4 + 1u, hk_signed_bytes(q.y));
-        hk_use(k4 + 2u, hk_signed_bytes(q.z));
-        hk_use(k4 + 3u, hk_signed_bytes(q.w));
+        uvec4 q[HK_ROWS];
+        HK_EACH_ROW q[r] = hk_word(hk_tile(r).p0, r, 2u * b + i);
+        [[unroll]] for (uint j = 0u; j < 4u; j++)
+            HK_EACH_ROW hk_use(r, b * 8u + i * 4u + j, hk_signed_bytes(q[r][j]));
     }
-    hk_end();
+    HK_EACH_ROW hk_end(r);
 }
 
-void weight_block(hk_row row, uint lane_offset, uint b)
+void weight_block(uint b)
 {
-    vec2 scales = unpackHalf2x16(in_uint(row.p1).v[(b / 2u) * HK_LANES + lane_offset]);
-    q8_0_block(row, lane_offset, b, (b & 1u) == 0u ? scales.x : scales.y);
+    float scale[HK_ROWS];
+    HK_EACH_ROW scale[r] = hk_half(hk_tile(r).p1, r, b);
+    q8_0_block(b, scale);
 }
 
-void weight_step(hk_row row, uint lane_offset, uint s)
+void weight_step(uint s)
 {
-    vec2 scales = unpackHalf2x16(in_uint(row.p1).v[s * HK_LANES + lane_offset]);
-    q8_0_block(row, lane_offset, 2u * s, scales.x);
-    q8_0_block(row, lane_offset, 2u * s + 1u, scales.y);
+    float even[HK_ROWS], odd[HK_ROWS];
+    HK_EACH_ROW {
+        vec2 scales = hk_pair(hk_tile(r).p1, r, s);
+        even[r] = scales.x;
+        odd[r] = scales.y;
+    }
+    q8_0_block(2u * s, even);
+    q8_0_block(2u * s + 1u, odd);
 }
