@@ -409,6 +409,18 @@ static unsigned char *staging_room(struct gpu *g, uint64_t size, struct hk_error
     return s->block->host + s->current * (uint64_t)GPU_UPLOAD_MAX + p->used;
 }
 
+/* Whether a copy that waits in the current piece writes there too: copies of one submission have no order. */
+static bool rewrites(const struct gpu *g, const struct gpu_block *b, uint64_t offset, uint64_t size)
+{
+    const struct gpu_staging_piece *p = &g->staging.piece[g->staging.current];
+    for (uint32_t i = 0; i < p->n; i++) {
+        const VkBufferCopy *r = &p->copy[i].region;
+        if (p->copy[i].dst == b->buffer && offset < r->dstOffset + r->size && r->dstOffset < offset + size)
+            return true;
+    }
+    return false;
+}
+
 /* ---- uploads ---------------------------------------------------------------------------------------- */
 
 void *gpu_upload_begin(struct gpu *g, uint64_t addr, uint64_t size, struct hk_error *err)
@@ -434,6 +446,7 @@ void *gpu_upload_begin(struct gpu *g, uint64_t addr, uint64_t size, struct hk_er
         g->upload_open = g->upload_direct = true;
         return b->host + (addr - b->addr);
     }
+    if (rewrites(g, b, addr - b->addr, size) && !submit_piece(g, err)) return NULL;
     unsigned char *room = staging_room(g, size, err);
     if (!room) return NULL;
     struct gpu_staging_piece *p = &g->staging.piece[g->staging.current];
