@@ -43,7 +43,8 @@ bool hk_fail_prefix(struct hk_error *err, const char *fmt, ...) HK_PRINTF(2, 3);
 bool hk_mul_u64(uint64_t a, uint64_t b, uint64_t *out);
 bool hk_add_u64(uint64_t a, uint64_t b, uint64_t *out);
 
-/* a / b rounded up, and a rounded up to a multiple of b (b > 0, no overflow checks: for sizes already checked). */
+/* a / b rounded up, and a rounded up to a multiple of b (b > 0, no overflow checks: for sizes already
+ * checked). */
 uint64_t hk_div_up(uint64_t a, uint64_t b);
 uint64_t hk_align_up(uint64_t a, uint64_t b);
 
@@ -56,7 +57,8 @@ struct hk_arena {
     struct hk_arena_block *blocks;
     size_t used, capacity; /* of the newest block, bytes */
 };
-/* `count` objects of `size` bytes, zeroed, aligned to 16. NULL and *err when memory is out or the product overflows. */
+/* `count` objects of `size` bytes, zeroed, aligned to 16. NULL and *err when memory is out or the product
+ * overflows. */
 void *hk_arena_alloc(struct hk_arena *a, size_t count, size_t size, struct hk_error *err);
 /* A copy of `len` bytes with a NUL after them. */
 char *hk_arena_strndup(struct hk_arena *a, const char *s, size_t len, struct hk_error *err);

@@ -6,8 +6,8 @@
 
 struct hk_tokenizer; /* immutable once made; may be shared between threads */
 
-/* Builds the lookup tables. The vocab must outlive the tokenizer. NULL and *err when the kind is not supported, the
- * pre-tokenizer is unknown (the message lists the known ones), or tables are inconsistent. */
+/* Builds the lookup tables. The vocab must outlive the tokenizer. NULL and *err when the kind is not
+ * supported, the pre-tokenizer is unknown (the message lists the known ones), or tables are inconsistent. */
 struct hk_tokenizer *hk_tokenizer_new(const struct hk_vocab *vocab, struct hk_error *err);
 void hk_tokenizer_free(struct hk_tokenizer *t);
 
@@ -27,12 +27,13 @@ struct hk_tokens {
 bool hk_tokenizer_encode(const struct hk_tokenizer *t, const char *text, size_t len, unsigned flags,
                          struct hk_tokens *out, struct hk_error *err);
 
-/* The bytes that one token stands for, without context: may be part of a UTF-8 character. Control tokens give an
- * empty string unless `special`. *bytes points into the tokenizer. Ids beyond the vocabulary give an empty string. */
+/* The bytes that one token stands for, without context: may be part of a UTF-8 character. Control tokens give
+ * an empty string unless `special`. *bytes points into the tokenizer. Ids beyond the vocabulary give an empty
+ * string. */
 size_t hk_tokenizer_bytes(const struct hk_tokenizer *t, uint32_t id, bool special, const char **bytes);
 
-/* Incremental decoding for streaming: holds back an incomplete UTF-8 character and drops the leading space that
- * an SPM vocabulary adds to the first word. Zero-initialise. */
+/* Incremental decoding for streaming: holds back an incomplete UTF-8 character and drops the leading space
+ * that an SPM vocabulary adds to the first word. Zero-initialise. */
 struct hk_decoder {
     const struct hk_tokenizer *tokenizer;
     bool special;    /* print control tokens too */

@@ -1,5 +1,5 @@
-/* GPT-2 (Radford et al. 2019): LayerNorm before each block, learned positions, one projection for q, k and v, GELU,
- * biases everywhere, output tied to the embedding. */
+/* GPT-2 (Radford et al. 2019): LayerNorm before each block, learned positions, one projection for q, k and v,
+ * GELU, biases everywhere, output tied to the embedding. */
 #include "model.h"
 #include "ops.h"
 #include "archs.h"

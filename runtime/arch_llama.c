@@ -1,5 +1,5 @@
-/* Llama (Touvron et al. 2023): RMSNorm before each block, rotary positions, grouped-query attention, SwiGLU, no biases
- * unless the checkpoint has them. */
+/* Llama (Touvron et al. 2023): RMSNorm before each block, rotary positions, grouped-query attention, SwiGLU,
+ * no biases unless the checkpoint has them. */
 #include "model.h"
 #include "ops.h"
 #include "archs.h"
@@ -18,9 +18,9 @@ struct llama_layer {
     struct hk_tensor bq, bk, bv;
     struct hk_weight wo; /* (n_embd, n_head * head_dim) */
     struct hk_tensor bo;
-    struct hk_tensor ffn_norm;        /* (1, n_embd) */
-    struct hk_weight w_gate, w_up;    /* (n_ff, n_embd) */
-    struct hk_weight w_down;          /* (n_embd, n_ff) */
+    struct hk_tensor ffn_norm;     /* (1, n_embd) */
+    struct hk_weight w_gate, w_up; /* (n_ff, n_embd) */
+    struct hk_weight w_down;       /* (n_embd, n_ff) */
     struct hk_tensor b_gate, b_up, b_down;
 };
 

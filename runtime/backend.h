@@ -1,6 +1,6 @@
-/* What carries out ops: memory, weights, and the recording of steps. Two tables implement it: backend_vulkan.c (a
- * device) and ops_reference.c (the host). model.c, session.c and selftest.c are written against this alone, so every
- * forward pass runs on either. */
+/* What carries out ops: memory, weights, and the recording of steps. Two tables implement it:
+ * backend_vulkan.c (a device) and ops_reference.c (the host). model.c, session.c and selftest.c are written
+ * against this alone, so every forward pass runs on either. */
 #ifndef HEKLA_RUNTIME_BACKEND_H
 #define HEKLA_RUNTIME_BACKEND_H
 
@@ -37,14 +37,15 @@ struct op {
 };
 const char *op_name(enum op_kind kind);
 
-struct backend;   /* a device */
-struct arena;     /* its memory of one lifetime */
-struct recorder;  /* a step being recorded, then replayed */
+struct backend;  /* a device */
+struct arena;    /* its memory of one lifetime */
+struct recorder; /* a step being recorded, then replayed */
 
 struct backend_table {
     uint64_t (*budget)(struct backend *b); /* bytes that can still be allocated */
 
-    struct arena *(*arena_new)(struct backend *b, enum gpu_memory kind, uint64_t expected, struct hk_error *err);
+    struct arena *(*arena_new)(struct backend *b, enum gpu_memory kind, uint64_t expected,
+                               struct hk_error *err);
     bool (*arena_alloc)(struct arena *a, uint64_t size, struct gpu_span *out, struct hk_error *err);
     void (*arena_free)(struct arena *a);
     bool (*write)(struct backend *b, uint64_t addr, const void *src, uint64_t size, struct hk_error *err);
@@ -52,8 +53,9 @@ struct backend_table {
 
     /* Bytes that a weight takes on this backend. */
     uint64_t (*weight_bytes)(const struct hk_weight_layout *l);
-    /* Packs and uploads tiles first..first+n of w: rows in the file's form at src, row_stride bytes apart; n_rows of
-     * them are there. Calls may overlap the previous one's transfer; weight_finish waits for all. */
+    /* Packs and uploads tiles first..first+n of w: rows in the file's form at src, row_stride bytes apart;
+     * n_rows of them are there. Calls may overlap the previous one's transfer; weight_finish waits for all.
+     */
     bool (*weight_upload)(struct backend *b, const struct hk_weight *w, uint32_t first_tile, uint32_t n_tiles,
                           const void *src, uint64_t row_stride, uint32_t n_rows, struct hk_error *err);
     bool (*weight_finish)(struct backend *b, struct hk_error *err);

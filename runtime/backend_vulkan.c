@@ -1,5 +1,5 @@
-/* The device backend: memory and recordings of gpu.h behind the backend's table; weights packed into device layout on
- * their way up. The ops themselves are in ops_vulkan.c. */
+/* The device backend: memory and recordings of gpu.h behind the backend's table; weights packed into device
+ * layout on their way up. The ops themselves are in ops_vulkan.c. */
 #include "ops_vulkan.h"
 #include "os.h"
 
@@ -19,7 +19,8 @@ static uint64_t vk_budget(struct backend *b)
 }
 
 /* An arena of the backend is the gpu's. */
-static struct arena *vk_arena_new(struct backend *b, enum gpu_memory kind, uint64_t expected, struct hk_error *err)
+static struct arena *vk_arena_new(struct backend *b, enum gpu_memory kind, uint64_t expected,
+                                  struct hk_error *err)
 {
     return (struct arena *)gpu_arena_new(gpu_of(b), kind, expected, err);
 }
@@ -56,7 +57,8 @@ static bool upload_plane(struct gpu *g, const struct hk_weight *w, uint32_t plan
     uint64_t tile_bytes = w->layout.plane_tile_bytes[plane];
     uint32_t fit = (uint32_t)(GPU_UPLOAD_MAX / tile_bytes);
     if (fit == 0)
-        return hk_fail(err, HK_ERR_UNSUPPORTED, "rows of %u weights are too long: 32 of them must fit in %u bytes", w->cols,
+        return hk_fail(err, HK_ERR_UNSUPPORTED,
+                       "rows of %u weights are too long: 32 of them must fit in %u bytes", w->cols,
                        (unsigned)GPU_UPLOAD_MAX);
     for (uint32_t done = 0; done < n;) {
         uint32_t count = n - done < fit ? n - done : fit;
@@ -66,7 +68,8 @@ static bool upload_plane(struct gpu *g, const struct hk_weight *w, uint32_t plan
         for (uint32_t i = 0; i < count; i++) {
             uint32_t row = (done + i) * HK_TILE_ROWS;
             uint32_t rows = n_rows - row < HK_TILE_ROWS ? n_rows - row : HK_TILE_ROWS;
-            hk_weight_pack_tile(&w->layout, plane, src + row_stride * row, row_stride, rows, dst + tile_bytes * i);
+            hk_weight_pack_tile(&w->layout, plane, src + row_stride * row, row_stride, rows,
+                                dst + tile_bytes * i);
         }
         if (!gpu_upload_end(g, err)) return false;
         done += count;
@@ -74,8 +77,9 @@ static bool upload_plane(struct gpu *g, const struct hk_weight *w, uint32_t plan
     return true;
 }
 
-static bool vk_weight_upload(struct backend *b, const struct hk_weight *w, uint32_t first_tile, uint32_t n_tiles,
-                             const void *src, uint64_t row_stride, uint32_t n_rows, struct hk_error *err)
+static bool vk_weight_upload(struct backend *b, const struct hk_weight *w, uint32_t first_tile,
+                             uint32_t n_tiles, const void *src, uint64_t row_stride, uint32_t n_rows,
+                             struct hk_error *err)
 {
     for (uint32_t p = 0; p < w->layout.n_planes; p++)
         if (!upload_plane(gpu_of(b), w, p, first_tile, n_tiles, src, row_stride, n_rows, err)) return false;
@@ -144,8 +148,12 @@ static bool time_reads(struct gpu *g, const struct gpu_span *span, double *gbps,
     struct read_args args = {.src = {(uint32_t)span->addr, (uint32_t)(span->addr >> 32)},
                              .dst = {(uint32_t)dst, (uint32_t)(dst >> 32)},
                              .n_words = (uint32_t)(bytes / 16)};
-    gpu_record_dispatch(rec, &(struct gpu_dispatch){.kernel = kernel, .label = "read", .push = &args,
-                                                    .push_size = sizeof args, .groups = {4096, 1, 1}, .n_access = 2,
+    gpu_record_dispatch(rec, &(struct gpu_dispatch){.kernel = kernel,
+                                                    .label = "read",
+                                                    .push = &args,
+                                                    .push_size = sizeof args,
+                                                    .groups = {4096, 1, 1},
+                                                    .n_access = 2,
                                                     .access = {{span->addr, bytes, false}, {dst, 4, true}},
                                                     .bytes = bytes});
     bool ok = gpu_record_end(rec, err);

@@ -1,4 +1,5 @@
-/* Prefill and decode speed of a model, timed as a user meets it: through a session, waiting for each result. */
+/* Prefill and decode speed of a model, timed as a user meets it: through a session, waiting for each result.
+ */
 #include "hekla.h"
 #include "backend.h"
 #include "model.h"
@@ -30,8 +31,8 @@ static void fill(uint32_t *tokens, uint32_t n, uint32_t salt, uint32_t n_vocab)
     for (uint32_t i = 0; i < n; i++) tokens[i] = (salt * 7919u + i * 104729u + 1) % n_vocab;
 }
 
-static bool run_once(struct run *r, uint32_t *tokens, uint32_t salt, uint32_t n_vocab, double *prefill, double *decode,
-                     struct hk_error *err)
+static bool run_once(struct run *r, uint32_t *tokens, uint32_t salt, uint32_t n_vocab, double *prefill,
+                     double *decode, struct hk_error *err)
 {
     fill(tokens, r->out->n_prompt, salt, n_vocab);
     double start = hk_os_seconds();
@@ -79,7 +80,8 @@ static bool run_all(struct run *r, struct hk_model *m, struct hk_error *err)
     return ok;
 }
 
-bool hk_bench(struct hk_model *m, const struct hk_bench_options *opt, struct hk_bench_result *out, struct hk_error *err)
+bool hk_bench(struct hk_model *m, const struct hk_bench_options *opt, struct hk_bench_result *out,
+              struct hk_error *err)
 {
     struct run r = {.opt = opt, .out = out};
     *out = (struct hk_bench_result){.n_prompt = opt->n_prompt ? opt->n_prompt : 128,
@@ -89,7 +91,8 @@ bool hk_bench(struct hk_model *m, const struct hk_bench_options *opt, struct hk_
     r.depth = opt->depth ? opt->depth : out->n_prompt;
     uint64_t most = (r.depth > out->n_prompt ? r.depth : out->n_prompt) + (uint64_t)out->n_decode + 1;
     if (most > m->hp.n_ctx_train)
-        return hk_fail(err, HK_ERR_INPUT, "the benchmark wants %llu positions, the model has %u: fewer tokens",
+        return hk_fail(err, HK_ERR_INPUT,
+                       "the benchmark wants %llu positions, the model has %u: fewer tokens",
                        (unsigned long long)most, m->hp.n_ctx_train);
     struct hk_session_options so = {.n_ctx = (uint32_t)most, .kv = opt->kv};
     r.s = hk_session_open(m, &so, err);

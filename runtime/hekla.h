@@ -7,9 +7,9 @@
  *   session     one timeline on a model: a KV cache that is synced to a token prefix
  *   sampler     logits -> token
  *
- * Everything returns false or NULL and fills *err on failure; nothing prints, nothing exits. Objects are freed in the
- * reverse order of their making; every free function accepts NULL. A device and all that lives on it are used by one
- * thread at a time. */
+ * Everything returns false or NULL and fills *err on failure; nothing prints, nothing exits. Objects are
+ * freed in the reverse order of their making; every free function accepts NULL. A device and all that lives
+ * on it are used by one thread at a time. */
 #ifndef HEKLA_RUNTIME_HEKLA_H
 #define HEKLA_RUNTIME_HEKLA_H
 
@@ -20,13 +20,16 @@
 
 #define HK_VERSION "0.1.0"
 
-/* Long work calls this now and then; done of total bytes or tokens. Returning false cancels (HK_ERR_CANCELLED). */
+/* Long work calls this now and then; done of total bytes or tokens. Returning false cancels
+ * (HK_ERR_CANCELLED). */
 typedef bool (*hk_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
 
-/* ---- device ----------------------------------------------------------------------------------------------- */
+/* ---- device -----------------------------------------------------------------------------------------------
+ */
 
 struct hk_device_options {
-    const char *select; /* as gpu_options.select; "reference" is the C reference on the host, for comparison */
+    const char
+        *select; /* as gpu_options.select; "reference" is the C reference on the host, for comparison */
     const char *cache_dir;
     bool profile;
 };
@@ -40,13 +43,16 @@ const struct gpu_caps *hk_device_caps(const struct hk_device *d);
 bool hk_device_profile(struct hk_device *d, struct gpu_profile_row **rows, uint32_t *n, struct hk_error *err);
 void hk_device_profile_reset(struct hk_device *d);
 
-/* ---- model ------------------------------------------------------------------------------------------------ */
+/* ---- model ------------------------------------------------------------------------------------------------
+ */
 
 struct hk_model_options {
-    enum hk_weight_type quant; /* matrices stored as F32/F16/BF16 become this type at load; HK_WEIGHT_TYPE_COUNT: as they are */
+    enum hk_weight_type quant; /* matrices stored as F32/F16/BF16 become this type at load;
+                                  HK_WEIGHT_TYPE_COUNT: as they are */
     hk_progress_fn progress;
     void *user;
-    /* what will be opened on it, so that memory can be refused before the load; 0: the session's own defaults */
+    /* what will be opened on it, so that memory can be refused before the load; 0: the session's own defaults
+     */
     uint32_t plan_ctx;
 };
 struct hk_model_stats {
@@ -56,51 +62,61 @@ struct hk_model_stats {
     double load_seconds;
 };
 struct hk_model;
-/* Binds, checks every shape, uploads. The checkpoint must stay open while the model lives. opt may be NULL. */
-struct hk_model *hk_model_open(struct hk_device *d, const struct hk_checkpoint *c, const struct hk_model_options *opt,
-                               struct hk_error *err);
+/* Binds, checks every shape, uploads. The checkpoint must stay open while the model lives. opt may be NULL.
+ */
+struct hk_model *hk_model_open(struct hk_device *d, const struct hk_checkpoint *c,
+                               const struct hk_model_options *opt, struct hk_error *err);
 void hk_model_close(struct hk_model *m);
 const struct hk_hparams *hk_model_hparams(const struct hk_model *m);
 const struct hk_model_stats *hk_model_stats(const struct hk_model *m);
 /* The architectures this build runs, separated by ", ". */
 const char *hk_known_architectures(void);
-/* Fills a checkpoint in memory with random weights of a named shape ("llama-254m", "gpt2-124m", ...) and type, for
- * benchmarks: no file needed. NULL with the list of names when unknown. Close with hk_checkpoint_close. */
-struct hk_checkpoint *hk_synthetic_checkpoint(const char *shape, enum hk_weight_type type, struct hk_error *err);
+/* Fills a checkpoint in memory with random weights of a named shape ("llama-254m", "gpt2-124m", ...) and
+ * type, for benchmarks: no file needed. NULL with the list of names when unknown. Close with
+ * hk_checkpoint_close. */
+struct hk_checkpoint *hk_synthetic_checkpoint(const char *shape, enum hk_weight_type type,
+                                              struct hk_error *err);
 
-/* ---- session ---------------------------------------------------------------------------------------------- */
+/* ---- session ----------------------------------------------------------------------------------------------
+ */
 
-enum hk_kv_type { HK_KV_F16, HK_KV_F32 };
+/* AUTO: f32 where every matrix of the model is f32, else f16: the cache is no narrower than the weights. */
+enum hk_kv_type { HK_KV_AUTO, HK_KV_F16, HK_KV_F32 };
 struct hk_session_options {
     uint32_t n_ctx;   /* positions; 0: the model's own, at most 4096 */
     uint32_t n_batch; /* tokens prefilled at once; 0: 64 */
     enum hk_kv_type kv;
-    bool all_logits;  /* keep the logits of every position of the latest sync, not of the last alone */
+    bool all_logits; /* keep the logits of every position of the latest sync, not of the last alone */
     hk_progress_fn progress;
     void *user;
 };
 struct hk_session;
-struct hk_session *hk_session_open(struct hk_model *m, const struct hk_session_options *opt, struct hk_error *err);
+struct hk_session *hk_session_open(struct hk_model *m, const struct hk_session_options *opt,
+                                   struct hk_error *err);
 void hk_session_close(struct hk_session *s);
 uint32_t hk_session_ctx(const struct hk_session *s);
 
-/* Makes the timeline equal to tokens[0..n), n >= 1: keeps the common prefix, computes the rest (at least the last
- * token, so that its logits are there). A prompt longer than the context is HK_ERR_INPUT and says both numbers; an id
- * outside the vocabulary too. On failure the timeline is what could still be trusted (see hk_session_tokens). */
+/* Makes the timeline equal to tokens[0..n), n >= 1: keeps the common prefix, computes the rest (at least the
+ * last token, so that its logits are there). A prompt longer than the context is HK_ERR_INPUT and says both
+ * numbers; an id outside the vocabulary too. On failure the timeline is what could still be trusted (see
+ * hk_session_tokens). */
 bool hk_session_sync(struct hk_session *s, const uint32_t *tokens, uint32_t n, struct hk_error *err);
 const uint32_t *hk_session_tokens(const struct hk_session *s, uint32_t *n);
 /* Logits (n_vocab floats) after the last token; valid until the next sync. */
 const float *hk_session_logits(struct hk_session *s);
-/* With all_logits: those after position `pos` of the timeline; NULL where the latest sync did not compute it. */
+/* With all_logits: those after position `pos` of the timeline; NULL where the latest sync did not compute it.
+ */
 const float *hk_session_logits_at(struct hk_session *s, uint32_t pos);
 
-/* Appends the greedy continuation, the chosen tokens fed from step to step on the device; calls emit for each token
- * in order until it returns false or n tokens are out or the context is full. *n_out: how many were emitted. */
+/* Appends the greedy continuation, the chosen tokens fed from step to step on the device; calls emit for each
+ * token in order until it returns false or n tokens are out or the context is full. *n_out: how many were
+ * emitted. */
 typedef bool (*hk_token_fn)(void *user, uint32_t token);
 bool hk_session_greedy(struct hk_session *s, uint32_t n, hk_token_fn emit, void *user, uint32_t *n_out,
                        struct hk_error *err);
 
-/* ---- sampling --------------------------------------------------------------------------------------------- */
+/* ---- sampling ---------------------------------------------------------------------------------------------
+ */
 
 struct hk_logit_bias {
     uint32_t token;
@@ -117,12 +133,14 @@ struct hk_sampler_options {
     const struct hk_logit_bias *bias; /* added to the logits first; copied */
     uint32_t n_bias;
 };
-void hk_sampler_defaults(struct hk_sampler_options *o); /* temperature 0.8, top_k 40, top_p 0.95, min_p 0.05, seed 0 */
+void hk_sampler_defaults(
+    struct hk_sampler_options *o); /* temperature 0.8, top_k 40, top_p 0.95, min_p 0.05, seed 0 */
 struct hk_sampler;
 struct hk_sampler *hk_sampler_new(const struct hk_sampler_options *o, uint32_t n_vocab, struct hk_error *err);
 void hk_sampler_free(struct hk_sampler *s);
 /* The next token. history: the tokens so far, for the repetition penalty. logits are not changed. */
-uint32_t hk_sampler_next(struct hk_sampler *s, const float *logits, const uint32_t *history, uint32_t n_history);
+uint32_t hk_sampler_next(struct hk_sampler *s, const float *logits, const uint32_t *history,
+                         uint32_t n_history);
 
 struct hk_token_logprob {
     uint32_t token;
@@ -132,19 +150,20 @@ float hk_logprob(const float *logits, uint32_t n_vocab, uint32_t token);
 /* The k most likely, best first; ties by lower id. Returns how many (min(k, n_vocab)). */
 uint32_t hk_top_logprobs(const float *logits, uint32_t n_vocab, uint32_t k, struct hk_token_logprob *out);
 
-/* ---- selftest and bench ----------------------------------------------------------------------------------- */
+/* ---- selftest and bench -----------------------------------------------------------------------------------
+ */
 
 struct hk_selftest_result {
-    const char *op;     /* "matmul", "attention", ... */
-    char detail[96];    /* weight type, shape, variant */
-    double error;       /* normalised mean squared error against the C reference */
+    const char *op;  /* "matmul", "attention", ... */
+    char detail[96]; /* weight type, shape, variant */
+    double error;    /* normalised mean squared error against the C reference */
     double limit;
     bool passed;
-    char why[160];      /* when the op could not be run at all */
+    char why[160]; /* when the op could not be run at all */
 };
 typedef bool (*hk_selftest_fn)(void *user, const struct hk_selftest_result *r); /* false stops */
-/* Every op on every weight type and awkward shape, on this device against the reference. False only when the test
- * itself could not run; failed rows are reported through fn. */
+/* Every op on every weight type and awkward shape, on this device against the reference. False only when the
+ * test itself could not run; failed rows are reported through fn. */
 bool hk_selftest(struct hk_device *d, hk_selftest_fn fn, void *user, struct hk_error *err);
 
 struct hk_bench_options {
@@ -159,8 +178,9 @@ struct hk_bench_result {
     uint32_t n_prompt, n_decode, repeats;
     double prefill_tps[3], decode_tps[3]; /* minimum, median, maximum over the repeats: tokens per second */
     double decode_gbps;                   /* weight bytes read per second at the median, 1e9 */
-    double read_gbps;                     /* what a plain read kernel reaches on this device, 1e9 bytes per second */
+    double read_gbps; /* what a plain read kernel reaches on this device, 1e9 bytes per second */
 };
-bool hk_bench(struct hk_model *m, const struct hk_bench_options *opt, struct hk_bench_result *out, struct hk_error *err);
+bool hk_bench(struct hk_model *m, const struct hk_bench_options *opt, struct hk_bench_result *out,
+              struct hk_error *err);
 
 #endif

@@ -1,5 +1,6 @@
-/* Binds an architecture's weight table to a checkpoint: finds every tensor, checks its shape, converts where asked,
- * packs and uploads. Nothing is allocated on the device before the whole need is known and compared with the budget. */
+/* Binds an architecture's weight table to a checkpoint: finds every tensor, checks its shape, converts where
+ * asked, packs and uploads. Nothing is allocated on the device before the whole need is known and compared
+ * with the budget. */
 #include "model.h"
 #include "archs.h"
 #include "backend.h"
@@ -29,19 +30,28 @@ const char *hk_known_architectures(void)
 uint32_t hk_dim(const struct hk_hparams *hp, enum dim d)
 {
     switch (d) {
-    case DIM_ONE: return 1;
-    case DIM_EMBD: return hp->n_embd;
-    case DIM_VOCAB: return hp->n_vocab;
-    case DIM_HEADS: return hp->n_head * hp->head_dim;
-    case DIM_KV: return hp->n_head_kv * hp->head_dim;
-    case DIM_QKV: return (hp->n_head + 2 * hp->n_head_kv) * hp->head_dim;
-    case DIM_FF: return hp->n_ff;
-    case DIM_CTX_TRAIN: return hp->n_ctx_train;
+    case DIM_ONE:
+        return 1;
+    case DIM_EMBD:
+        return hp->n_embd;
+    case DIM_VOCAB:
+        return hp->n_vocab;
+    case DIM_HEADS:
+        return hp->n_head * hp->head_dim;
+    case DIM_KV:
+        return hp->n_head_kv * hp->head_dim;
+    case DIM_QKV:
+        return (hp->n_head + 2 * hp->n_head_kv) * hp->head_dim;
+    case DIM_FF:
+        return hp->n_ff;
+    case DIM_CTX_TRAIN:
+        return hp->n_ctx_train;
     }
     return 0;
 }
 
-/* ---- binding ------------------------------------------------------------------------------------------------ */
+/* ---- binding
+ * ------------------------------------------------------------------------------------------------ */
 
 /* One tensor of the checkpoint bound to one field of the architecture's structs. */
 struct binding {
@@ -63,7 +73,8 @@ struct binder {
 
 static bool check_shape(const struct hk_ckpt_tensor *t, uint32_t rows, uint32_t cols, struct hk_error *err)
 {
-    uint64_t have_rows = t->n_dims >= 2 ? t->shape[0] : 1, have_cols = t->n_dims >= 2 ? t->shape[1] : t->shape[0];
+    uint64_t have_rows = t->n_dims >= 2 ? t->shape[0] : 1,
+             have_cols = t->n_dims >= 2 ? t->shape[1] : t->shape[0];
     if (t->n_dims <= 2 && have_rows == rows && have_cols == cols) return true;
     char want[48];
     if (rows == 1)
@@ -74,7 +85,8 @@ static bool check_shape(const struct hk_ckpt_tensor *t, uint32_t rows, uint32_t 
     int at = snprintf(have, sizeof have, "(%llu", (unsigned long long)t->shape[0]);
     for (uint32_t i = 1; i < t->n_dims && i < 4; i++)
         at += snprintf(have + at, sizeof have - (size_t)at, ", %llu", (unsigned long long)t->shape[i]);
-    return hk_fail(err, HK_ERR_FORMAT, "tensor %s: its shape is %s): the configuration asks for %s", t->name, have, want);
+    return hk_fail(err, HK_ERR_FORMAT, "tensor %s: its shape is %s): the configuration asks for %s", t->name,
+                   have, want);
 }
 
 static enum hk_weight_type device_type(const struct binder *b, const struct weight_row *row,
@@ -85,15 +97,15 @@ static enum hk_weight_type device_type(const struct binder *b, const struct weig
     return cols % hk_weight_type_info(b->quant)->block_len == 0 ? b->quant : t->type;
 }
 
-static bool bind_row(struct binder *b, const struct weight_row *row, uint32_t layer, char *base, struct hk_error *err)
+static bool bind_row(struct binder *b, const struct weight_row *row, uint32_t layer, char *base,
+                     struct hk_error *err)
 {
     char name[128];
     snprintf(name, sizeof name, row->name, layer);
     const struct hk_ckpt_tensor *t = hk_checkpoint_tensor(b->m->ckpt, name);
     if (!t && row->fallback) t = hk_checkpoint_tensor(b->m->ckpt, row->fallback);
     if (!t && row->optional) return true;
-    if (!t)
-        return hk_fail(err, HK_ERR_FORMAT, "tensor %s is missing: %s needs it", name, b->m->arch->name);
+    if (!t) return hk_fail(err, HK_ERR_FORMAT, "tensor %s is missing: %s needs it", name, b->m->arch->name);
 
     uint32_t rows = hk_dim(&b->m->hp, row->rows), cols = hk_dim(&b->m->hp, row->cols);
     if (!check_shape(t, rows, cols, err)) return false;
@@ -105,7 +117,8 @@ static bool bind_row(struct binder *b, const struct weight_row *row, uint32_t la
         b->capacity = capacity;
     }
     struct binding *bind = &b->list[b->n];
-    *bind = (struct binding){.tensor = t, .target = base + row->offset, .matrix = row->rows != DIM_ONE, .same = b->n};
+    *bind = (struct binding){
+        .tensor = t, .target = base + row->offset, .matrix = row->rows != DIM_ONE, .same = b->n};
     for (size_t i = 0; row->fallback && i < b->n; i++)
         if (b->list[i].tensor == t) bind->same = i;
 
@@ -118,6 +131,7 @@ static bool bind_row(struct binder *b, const struct weight_row *row, uint32_t la
         w->rows = rows;
         w->cols = cols;
         bind->bytes = b->m->backend->table->weight_bytes(&w->layout);
+        if (bind->type != HK_F32) b->m->f32_only = false;
         if (row->rows != DIM_CTX_TRAIN && (row->rows != DIM_VOCAB || row->fallback))
             b->m->stats.step_weight_bytes += bind->bytes; /* embeddings are looked up, not read whole */
     } else {
@@ -146,7 +160,8 @@ static bool bind_all(struct binder *b, struct hk_error *err)
     return true;
 }
 
-/* ---- upload ------------------------------------------------------------------------------------------------- */
+/* ---- upload
+ * ------------------------------------------------------------------------------------------------- */
 
 /* n_rows rows from `first` of a plain tensor as float: out (n_rows, cols). */
 static void read_float_rows(const struct hk_ckpt_tensor *t, uint32_t first, uint32_t n_rows, uint32_t rows,
@@ -156,7 +171,8 @@ static void read_float_rows(const struct hk_ckpt_tensor *t, uint32_t first, uint
     const char *data = t->data;
     if (!t->transposed) {
         size_t row_bytes = (size_t)cols / info->block_len * info->block_bytes;
-        for (uint32_t r = 0; r < n_rows; r++) info->decode(data + row_bytes * (first + r), out + (size_t)r * cols, cols);
+        for (uint32_t r = 0; r < n_rows; r++)
+            info->decode(data + row_bytes * (first + r), out + (size_t)r * cols, cols);
         return;
     }
     float column[HK_TILE_ROWS];
@@ -179,7 +195,8 @@ static bool upload_matrix(struct binder *b, const struct binding *bind, struct h
     struct backend *backend = b->m->backend;
     const struct hk_weight *w = bind->target;
     const struct hk_ckpt_tensor *t = bind->tensor;
-    const struct hk_weight_type_info *from = hk_weight_type_info(t->type), *to = hk_weight_type_info(bind->type);
+    const struct hk_weight_type_info *from = hk_weight_type_info(t->type),
+                                     *to = hk_weight_type_info(bind->type);
     bool convert = t->transposed || bind->type != t->type;
     size_t from_row = (size_t)w->cols / from->block_len * from->block_bytes;
     size_t to_row = (size_t)w->cols / to->block_len * to->block_bytes;
@@ -199,10 +216,12 @@ static bool upload_matrix(struct binder *b, const struct binding *bind, struct h
         const char *src = (const char *)t->data + from_row * first;
         if (convert) {
             read_float_rows(t, first, n_rows, w->rows, w->cols, c.floats);
-            for (uint32_t r = 0; r < n_rows; r++) to->encode(c.floats + (size_t)r * w->cols, c.blocks + to_row * r, w->cols);
+            for (uint32_t r = 0; r < n_rows; r++)
+                to->encode(c.floats + (size_t)r * w->cols, c.blocks + to_row * r, w->cols);
             src = c.blocks;
         }
-        ok = backend->table->weight_upload(backend, w, tile, n_tiles, src, convert ? to_row : from_row, n_rows, err);
+        ok = backend->table->weight_upload(backend, w, tile, n_tiles, src, convert ? to_row : from_row,
+                                           n_rows, err);
     }
     free(c.floats);
     free(c.blocks);
@@ -214,7 +233,8 @@ static bool upload_vector(struct binder *b, const struct binding *bind, struct h
     const struct hk_tensor *v = bind->target;
     const struct hk_weight_type_info *info = hk_weight_type_info(bind->tensor->type);
     if (v->cols % info->block_len)
-        return hk_fail(err, HK_ERR_FORMAT, "tensor %s: %u values in blocks of %u: a whole number of blocks is needed",
+        return hk_fail(err, HK_ERR_FORMAT,
+                       "tensor %s: %u values in blocks of %u: a whole number of blocks is needed",
                        bind->tensor->name, v->cols, info->block_len);
     float *f = hk_calloc(v->cols, sizeof *f, err);
     if (!f) return false;
@@ -252,9 +272,11 @@ static bool upload_all(struct binder *b, const struct hk_model_options *opt, str
     return true;
 }
 
-/* ---- rotary frequencies ------------------------------------------------------------------------------------- */
+/* ---- rotary frequencies
+ * ------------------------------------------------------------------------------------- */
 
-/* Llama 3's frequency scaling: long wavelengths are slowed down by the factor, short ones kept, between them a ramp. */
+/* Llama 3's frequency scaling: long wavelengths are slowed down by the factor, short ones kept, between them
+ * a ramp. */
 static double llama3_scale(const struct hk_hparams *hp, double freq)
 {
     double wavelength = 2.0 * 3.14159265358979323846 / freq, ctx = hp->rope_original_ctx;
@@ -265,7 +287,8 @@ static double llama3_scale(const struct hk_hparams *hp, double freq)
     return (1.0 - ramp) * freq / (double)hp->rope_factor + ramp * freq;
 }
 
-/* inv_freq[i] = theta^(-2i / rope_dim), scaled as the configuration says or divided by the rope_freqs tensor. */
+/* inv_freq[i] = theta^(-2i / rope_dim), scaled as the configuration says or divided by the rope_freqs tensor.
+ */
 static bool make_inv_freq(struct hk_model *m, struct hk_error *err)
 {
     const struct hk_hparams *hp = &m->hp;
@@ -304,7 +327,8 @@ void hk_rope_table(const struct hk_model *m, uint32_t n_ctx, float *out)
         }
 }
 
-/* ---- open --------------------------------------------------------------------------------------------------- */
+/* ---- open
+ * --------------------------------------------------------------------------------------------------- */
 
 static const struct arch *find_arch(const struct hk_checkpoint *c, struct hk_error *err)
 {
@@ -320,19 +344,21 @@ static const struct arch *find_arch(const struct hk_checkpoint *c, struct hk_err
 }
 
 /* Weights and the session that is planned must fit in what the device has left. */
-static bool check_budget(const struct hk_model *m, uint64_t weight_bytes, uint32_t plan_ctx, struct hk_error *err)
+static bool check_budget(const struct hk_model *m, uint64_t weight_bytes, uint32_t plan_ctx,
+                         struct hk_error *err)
 {
     struct hk_session_options so = {.n_ctx = plan_ctx};
     uint64_t session_bytes = 0, need = 0, budget = m->backend->table->budget(m->backend);
-    if (!hk_session_plan(&m->hp, &so, &session_bytes) || !hk_add_u64(weight_bytes, session_bytes, &need))
-        return hk_fail(err, HK_ERR_MEMORY, "a context of %u does not fit in memory: choose a smaller one (--ctx)",
-                       so.n_ctx);
+    if (!hk_session_plan(m, &so, &session_bytes) || !hk_add_u64(weight_bytes, session_bytes, &need))
+        return hk_fail(err, HK_ERR_MEMORY,
+                       "a context of %u does not fit in memory: choose a smaller one (--ctx)", so.n_ctx);
     if (need <= budget) return true;
-    return hk_fail(err, HK_ERR_MEMORY,
-                   "%s needs %.1f MiB (weights %.1f, context of %u %.1f), but the device has %.1f MiB: choose a smaller "
-                   "--ctx or a smaller weight type (--quant)",
-                   m->ckpt->name, (double)need / 0x1p20, (double)weight_bytes / 0x1p20, so.n_ctx,
-                   (double)session_bytes / 0x1p20, (double)budget / 0x1p20);
+    return hk_fail(
+        err, HK_ERR_MEMORY,
+        "%s needs %.1f MiB (weights %.1f, context of %u %.1f), but the device has %.1f MiB: choose a smaller "
+        "--ctx or a smaller weight type (--quant)",
+        m->ckpt->name, (double)need / 0x1p20, (double)weight_bytes / 0x1p20, so.n_ctx,
+        (double)session_bytes / 0x1p20, (double)budget / 0x1p20);
 }
 
 static bool load(struct hk_model *m, const struct hk_model_options *opt, struct hk_error *err)
@@ -353,8 +379,8 @@ static bool load(struct hk_model *m, const struct hk_model_options *opt, struct 
     return ok;
 }
 
-struct hk_model *hk_model_open(struct hk_device *d, const struct hk_checkpoint *c, const struct hk_model_options *opt,
-                               struct hk_error *err)
+struct hk_model *hk_model_open(struct hk_device *d, const struct hk_checkpoint *c,
+                               const struct hk_model_options *opt, struct hk_error *err)
 {
     static const struct hk_model_options defaults = {.quant = HK_WEIGHT_TYPE_COUNT};
     if (!opt) opt = &defaults;
@@ -365,6 +391,7 @@ struct hk_model *hk_model_open(struct hk_device *d, const struct hk_checkpoint *
     m->ckpt = c;
     m->hp = c->hparams;
     m->arch = arch;
+    m->f32_only = true;
     if (!load(m, opt, err)) {
         hk_model_close(m);
         return NULL;

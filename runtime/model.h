@@ -15,10 +15,12 @@ struct hk_model {
     const struct hk_checkpoint *ckpt;
     struct hk_hparams hp;
     const struct arch *arch;
-    struct arena *arena;  /* the weights */
-    void *global;         /* the architecture's struct of global weights */
-    void *layers;         /* n_layer of its struct of layer weights */
-    float *inv_freq;      /* rotary frequencies (rope_dim / 2), scaling applied; NULL where the architecture has none */
+    struct arena *arena; /* the weights */
+    void *global;        /* the architecture's struct of global weights */
+    void *layers;        /* n_layer of its struct of layer weights */
+    float *inv_freq; /* rotary frequencies (rope_dim / 2), scaling applied; NULL where the architecture has
+                        none */
+    bool f32_only;   /* every matrix on the device is f32 */
     struct hk_model_stats stats;
 };
 
@@ -31,12 +33,12 @@ struct step {
     struct hk_tensor x, h;    /* (T, n_embd) residual stream, normalised input */
     struct hk_tensor qkv;     /* (T, (n_head + 2 n_head_kv) head_dim); q, k, v are column views of it */
     struct hk_tensor q, k, v;
-    struct hk_tensor a;        /* (T, n_head * head_dim) attention's output */
-    struct hk_tensor gate, up; /* (T, n_ff) */
+    struct hk_tensor a;            /* (T, n_head * head_dim) attention's output */
+    struct hk_tensor gate, up;     /* (T, n_ff) */
     struct hk_tensor last, last_h; /* (n_out, n_embd) */
-    struct hk_tensor logits;   /* (n_out, n_vocab) */
-    struct hk_tensor rope;     /* (n_ctx, rope_dim) cos, sin */
-    const struct hk_kv *kv;    /* [n_layer] */
+    struct hk_tensor logits;       /* (n_out, n_vocab) */
+    struct hk_tensor rope;         /* (n_ctx, rope_dim) cos, sin */
+    const struct hk_kv *kv;        /* [n_layer] */
 };
 
 /* Sizes a weight's dimensions can have. */
@@ -45,8 +47,8 @@ uint32_t hk_dim(const struct hk_hparams *hp, enum dim d);
 
 /* A row of an architecture's weight table: what model.c looks for, checks, packs and uploads. */
 struct weight_row {
-    const char *name;     /* canonical tensor name; %u is the layer */
-    size_t offset;        /* of the struct hk_weight (matrix) or hk_tensor (vector) in the architecture's struct */
+    const char *name; /* canonical tensor name; %u is the layer */
+    size_t offset; /* of the struct hk_weight (matrix) or hk_tensor (vector) in the architecture's struct */
     enum dim rows, cols;  /* the shape it must have; a vector (1, cols) has rows DIM_ONE */
     bool optional;        /* absent gives rows == 0 */
     bool keep;            /* not quantized at load */
@@ -65,8 +67,8 @@ struct arch {
 /* cos and sin of every position: out (n_ctx, rope_dim), as ops.h's rope takes it. */
 void hk_rope_table(const struct hk_model *m, uint32_t n_ctx, float *out);
 
-/* Bytes of device memory that a session of these options takes on a model of these hyperparameters; false when it
- * does not fit in 64 bits. Zero options are replaced by the defaults (in *opt). */
-bool hk_session_plan(const struct hk_hparams *hp, struct hk_session_options *opt, uint64_t *bytes);
+/* Bytes of device memory that a session of these options takes; false when that does not fit in 64 bits. Zero
+ * options are replaced by the defaults (in *opt). The model need only be bound, not loaded. */
+bool hk_session_plan(const struct hk_model *m, struct hk_session_options *opt, uint64_t *bytes);
 
 #endif

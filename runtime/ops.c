@@ -5,9 +5,9 @@
 #include <assert.h>
 
 static const char *const names[OP_KIND_COUNT] = {
-    [OP_EMBED] = "embed",       [OP_RMSNORM] = "rmsnorm",         [OP_LAYERNORM] = "layernorm",
-    [OP_MATMUL] = "matmul",     [OP_ROPE] = "rope",               [OP_KV_WRITE] = "kv_write",
-    [OP_ATTENTION] = "attention", [OP_ACTIVATE] = "activate",     [OP_SELECT_ROWS] = "select_rows",
+    [OP_EMBED] = "embed",         [OP_RMSNORM] = "rmsnorm",   [OP_LAYERNORM] = "layernorm",
+    [OP_MATMUL] = "matmul",       [OP_ROPE] = "rope",         [OP_KV_WRITE] = "kv_write",
+    [OP_ATTENTION] = "attention", [OP_ACTIVATE] = "activate", [OP_SELECT_ROWS] = "select_rows",
     [OP_ARGMAX] = "argmax",
 };
 
@@ -33,8 +33,8 @@ static void record(struct recorder *r, const struct op *op)
     r->table->record(r, op);
 }
 
-static void record_embed(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor ids,
-                         bool accumulate)
+static void record_embed(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w,
+                         struct hk_tensor ids, bool accumulate)
 {
     assert(dst.cols == w->cols && is_vector(ids, dst.rows));
     record(r, &(struct op){.kind = OP_EMBED, .dst = dst, .w = w, .ids = ids, .accumulate = accumulate});
@@ -64,13 +64,14 @@ void layernorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, str
     record(r, &(struct op){.kind = OP_LAYERNORM, .dst = dst, .x = x, .gain = gain, .bias = bias, .eps = eps});
 }
 
-static void record_matmul(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor bias,
-                          struct hk_tensor x, bool accumulate)
+static void record_matmul(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w,
+                          struct hk_tensor bias, struct hk_tensor x, bool accumulate)
 {
     assert(dst.rows == x.rows && dst.cols == w->rows && x.cols == w->cols);
     assert(x.ld % HK_ROW_ALIGN == 0 && x.addr % 16 == 0);
     assert(!hk_tensor_given(&bias) || is_vector(bias, w->rows));
-    record(r, &(struct op){.kind = OP_MATMUL, .dst = dst, .x = x, .w = w, .bias = bias, .accumulate = accumulate});
+    record(r, &(struct op){
+                  .kind = OP_MATMUL, .dst = dst, .x = x, .w = w, .bias = bias, .accumulate = accumulate});
 }
 
 void matmul(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor bias,
@@ -85,15 +86,21 @@ void matmul_add(struct recorder *r, struct hk_tensor dst, const struct hk_weight
     record_matmul(r, dst, w, bias, x, true);
 }
 
-void rope(struct recorder *r, struct hk_tensor x, struct hk_tensor table, struct hk_tensor pos, uint32_t head_dim,
-          enum hk_rope_pairing pairing)
+void rope(struct recorder *r, struct hk_tensor x, struct hk_tensor table, struct hk_tensor pos,
+          uint32_t head_dim, enum hk_rope_pairing pairing)
 {
     assert(x.cols % head_dim == 0 && table.cols <= head_dim && table.cols % 2 == 0 && is_vector(pos, x.rows));
-    record(r, &(struct op){.kind = OP_ROPE, .dst = x, .x = x, .y = table, .ids = pos, .head_dim = head_dim,
+    record(r, &(struct op){.kind = OP_ROPE,
+                           .dst = x,
+                           .x = x,
+                           .y = table,
+                           .ids = pos,
+                           .head_dim = head_dim,
                            .pairing = pairing});
 }
 
-void kv_write(struct recorder *r, const struct hk_kv *kv, struct hk_tensor k, struct hk_tensor v, struct hk_tensor pos)
+void kv_write(struct recorder *r, const struct hk_kv *kv, struct hk_tensor k, struct hk_tensor v,
+              struct hk_tensor pos)
 {
     assert(same_shape(k, v) && k.cols == kv->n_head_kv * kv->head_dim && is_vector(pos, k.rows));
     record(r, &(struct op){.kind = OP_KV_WRITE, .kv = *kv, .x = k, .y = v, .ids = pos});
@@ -104,8 +111,14 @@ void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor q, con
 {
     assert(same_shape(dst, q) && q.cols == n_head * kv->head_dim && n_head % kv->n_head_kv == 0);
     assert(is_vector(pos, q.rows));
-    record(r, &(struct op){.kind = OP_ATTENTION, .dst = dst, .x = q, .kv = *kv, .ids = pos, .n_head = n_head,
-                           .head_dim = kv->head_dim, .scale = scale});
+    record(r, &(struct op){.kind = OP_ATTENTION,
+                           .dst = dst,
+                           .x = q,
+                           .kv = *kv,
+                           .ids = pos,
+                           .n_head = n_head,
+                           .head_dim = kv->head_dim,
+                           .scale = scale});
 }
 
 void activate(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, enum hk_activation f)

@@ -1,8 +1,8 @@
 /* The vocabulary in which models are written: one function per line of a paper, destination first.
  *
- * T is the number of tokens of the step. Shapes travel with the tensors; every function asserts that they fit (a
- * misfit is our own mistake: model.c has checked the checkpoint). Nothing here fails: failures stick to the recorder
- * and come out when it ends. Barriers are derived from what each op reads and writes.
+ * T is the number of tokens of the step. Shapes travel with the tensors; every function asserts that they fit
+ * (a misfit is our own mistake: model.c has checked the checkpoint). Nothing here fails: failures stick to
+ * the recorder and come out when it ends. Barriers are derived from what each op reads and writes.
  *
  * Two backends carry the ops out: ops_vulkan.c and ops_reference.c (plain C, accumulating in double). */
 #ifndef HEKLA_RUNTIME_OPS_H
@@ -18,9 +18,11 @@ void embed(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, 
 /* dst[t] += W[ids[t]]         learned positions: ids are positions */
 void embed_add(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor ids);
 
-/* dst = x / sqrt(mean(x^2) + eps) * gain                      x, dst (T, n); gain (1, n)         Zhang & Sennrich 2019 */
+/* dst = x / sqrt(mean(x^2) + eps) * gain                      x, dst (T, n); gain (1, n)         Zhang &
+ * Sennrich 2019 */
 void rmsnorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor gain, float eps);
-/* dst = (x - mean(x)) / sqrt(var(x) + eps) * gain + bias      bias may be absent (rows 0)        Ba et al. 2016 */
+/* dst = (x - mean(x)) / sqrt(var(x) + eps) * gain + bias      bias may be absent (rows 0)        Ba et al.
+ * 2016 */
 void layernorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor gain,
                struct hk_tensor bias, float eps);
 
@@ -33,21 +35,25 @@ void matmul_add(struct recorder *r, struct hk_tensor dst, const struct hk_weight
 
 /* Rotates the first rope_dim values of each head of x in place:
  * (a, b) -> (a cos - b sin, a sin + b cos), a and b paired as `pairing` says.
- * x (T, n_heads * head_dim); table (n_ctx, rope_dim): row p holds cos(p f_i), sin(p f_i) for i < rope_dim / 2, in
- * turn; pos (1, T)                                                                              Su et al. 2021 */
-void rope(struct recorder *r, struct hk_tensor x, struct hk_tensor table, struct hk_tensor pos, uint32_t head_dim,
-          enum hk_rope_pairing pairing);
+ * x (T, n_heads * head_dim); table (n_ctx, rope_dim): row p holds cos(p f_i), sin(p f_i) for i < rope_dim /
+ * 2, in turn; pos (1, T)                                                                              Su et
+ * al. 2021 */
+void rope(struct recorder *r, struct hk_tensor x, struct hk_tensor table, struct hk_tensor pos,
+          uint32_t head_dim, enum hk_rope_pairing pairing);
 
 /* kv[pos[t]] = (k[t], v[t])   k, v (T, n_head_kv * head_dim), pos (1, T) */
-void kv_write(struct recorder *r, const struct hk_kv *kv, struct hk_tensor k, struct hk_tensor v, struct hk_tensor pos);
-/* dst[t, h] = sum_p softmax_p(scale * q[t, h] . K[h', p]) V[h', p],  p <= pos[t], h' = h / (n_head / n_head_kv)
- * q, dst (T, n_head * head_dim)                                            Vaswani et al. 2017; GQA: Ainslie et al. 2023 */
+void kv_write(struct recorder *r, const struct hk_kv *kv, struct hk_tensor k, struct hk_tensor v,
+              struct hk_tensor pos);
+/* dst[t, h] = sum_p softmax_p(scale * q[t, h] . K[h', p]) V[h', p],  p <= pos[t], h' = h / (n_head /
+ * n_head_kv) q, dst (T, n_head * head_dim)                                            Vaswani et al. 2017;
+ * GQA: Ainslie et al. 2023 */
 void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor q, const struct hk_kv *kv,
                struct hk_tensor pos, uint32_t n_head, float scale);
 
 /* dst = f(x)                  x, dst (T, n); dst may be x */
 void activate(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, enum hk_activation f);
-/* dst = f(gate) * up          all (T, n); dst may be gate                                       Shazeer 2020 */
+/* dst = f(gate) * up          all (T, n); dst may be gate                                       Shazeer 2020
+ */
 void activate_mul(struct recorder *r, struct hk_tensor dst, struct hk_tensor gate, struct hk_tensor up,
                   enum hk_activation f);
 

@@ -1,7 +1,9 @@
-/* The reference backend: every op in plain C on the host, one short function each, accumulating in double. It is
- * what selftest and the tests hold a device against; nothing in it is fast. Addresses are host pointers; weights keep
- * the file's blocks and are decoded by weight_types.c, so that the packing of the device path is tested too. */
+/* The reference backend: every op in plain C on the host, one short function each, accumulating in double. It
+ * is what selftest and the tests hold a device against; nothing in it is fast. Addresses are host pointers;
+ * weights keep the file's blocks and are decoded by weight_types.c, so that the packing of the device path is
+ * tested too. */
 #include "backend.h"
+#include "os.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,19 +13,20 @@ struct arena {
     struct span_list {
         struct span_list *next;
         void *data;
-    } *spans;
+    } * spans;
 };
 
 struct reference_recorder {
     struct recorder base;
     struct step {
         struct op op; /* of a copy: dst.addr, x.addr, kv.k = size, and kind = OP_KIND_COUNT */
-    } *steps;
+    } * steps;
     size_t n, capacity;
     bool failed;
 };
 
-/* ---- access ------------------------------------------------------------------------------------------------- */
+/* ---- access
+ * ------------------------------------------------------------------------------------------------- */
 
 static float *row(const struct hk_tensor *t, uint32_t r)
 {
@@ -46,8 +49,9 @@ static void weight_row(const struct hk_weight *w, uint32_t r, float *out)
 static void *kv_element(const struct hk_kv *kv, bool is_k, uint32_t head, uint32_t p, uint32_t i)
 {
     uint32_t per_word = kv->f16 ? 8 : 4;
-    size_t word = is_k ? (((size_t)head * (kv->n_ctx / 32) + p / 32) * kv->head_words + i / per_word) * 32 + p % 32
-                       : ((size_t)head * kv->n_ctx + p) * kv->head_words + i / per_word;
+    size_t word =
+        is_k ? (((size_t)head * (kv->n_ctx / 32) + p / 32) * kv->head_words + i / per_word) * 32 + p % 32
+             : ((size_t)head * kv->n_ctx + p) * kv->head_words + i / per_word;
     return (char *)(uintptr_t)(is_k ? kv->k : kv->v) + word * 16 + (size_t)(i % per_word) * (kv->f16 ? 2 : 4);
 }
 
@@ -75,7 +79,8 @@ static double kv_get(const struct hk_kv *kv, bool is_k, uint32_t head, uint32_t 
     return (double)f;
 }
 
-/* ---- ops ---------------------------------------------------------------------------------------------------- */
+/* ---- ops
+ * ---------------------------------------------------------------------------------------------------- */
 
 static bool do_embed(const struct op *op)
 {
@@ -118,7 +123,8 @@ static bool do_layernorm(const struct op *op)
         for (uint32_t i = 0; i < op->x.cols; i++) var += ((double)x[i] - mean) * ((double)x[i] - mean);
         double scale = 1.0 / sqrt(var / op->x.cols + (double)op->eps);
         for (uint32_t i = 0; i < op->x.cols; i++)
-            dst[i] = (float)(((double)x[i] - mean) * scale * (double)gain[i] + (bias ? (double)bias[i] : 0.0));
+            dst[i] =
+                (float)(((double)x[i] - mean) * scale * (double)gain[i] + (bias ? (double)bias[i] : 0.0));
     }
     return true;
 }
@@ -187,7 +193,8 @@ static void attend(const struct op *op, uint32_t t, uint32_t head, uint32_t n_kv
     double largest = -INFINITY, sum = 0;
     for (uint32_t p = 0; p < n_kv; p++) {
         score[p] = 0;
-        for (uint32_t i = 0; i < kv->head_dim; i++) score[p] += (double)q[i] * kv_get(kv, true, kv_head, p, i);
+        for (uint32_t i = 0; i < kv->head_dim; i++)
+            score[p] += (double)q[i] * kv_get(kv, true, kv_head, p, i);
         score[p] *= (double)op->scale;
         largest = fmax(largest, score[p]);
     }
@@ -215,10 +222,14 @@ static bool do_attention(const struct op *op)
 static double activation(enum hk_activation f, double x)
 {
     switch (f) {
-    case HK_ACT_SILU: return x / (1.0 + exp(-x));
-    case HK_ACT_GELU_TANH: return 0.5 * x * (1.0 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
-    case HK_ACT_GELU_ERF: return 0.5 * x * (1.0 + erf(x * 0.7071067811865476));
-    case HK_ACT_RELU: return x > 0 ? x : 0;
+    case HK_ACT_SILU:
+        return x / (1.0 + exp(-x));
+    case HK_ACT_GELU_TANH:
+        return 0.5 * x * (1.0 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+    case HK_ACT_GELU_ERF:
+        return 0.5 * x * (1.0 + erf(x * 0.7071067811865476));
+    case HK_ACT_RELU:
+        return x > 0 ? x : 0;
     }
     return x;
 }
@@ -254,27 +265,24 @@ static bool do_argmax(const struct op *op)
 }
 
 static bool (*const run[OP_KIND_COUNT])(const struct op *op) = {
-    [OP_EMBED] = do_embed,
-    [OP_RMSNORM] = do_rmsnorm,
-    [OP_LAYERNORM] = do_layernorm,
-    [OP_MATMUL] = do_matmul,
-    [OP_ROPE] = do_rope,
-    [OP_KV_WRITE] = do_kv_write,
-    [OP_ATTENTION] = do_attention,
-    [OP_ACTIVATE] = do_activate,
-    [OP_SELECT_ROWS] = do_select_rows,
+    [OP_EMBED] = do_embed,         [OP_RMSNORM] = do_rmsnorm,   [OP_LAYERNORM] = do_layernorm,
+    [OP_MATMUL] = do_matmul,       [OP_ROPE] = do_rope,         [OP_KV_WRITE] = do_kv_write,
+    [OP_ATTENTION] = do_attention, [OP_ACTIVATE] = do_activate, [OP_SELECT_ROWS] = do_select_rows,
     [OP_ARGMAX] = do_argmax,
 };
 
-/* ---- backend ------------------------------------------------------------------------------------------------ */
+/* ---- backend
+ * ------------------------------------------------------------------------------------------------ */
 
 static uint64_t ref_budget(struct backend *b)
 {
     (void)b;
-    return UINT64_MAX; /* the host's allocator says no where it must */
+    uint64_t available = hk_os_memory_available();
+    return available ? available : UINT64_MAX;
 }
 
-static struct arena *ref_arena_new(struct backend *b, enum gpu_memory kind, uint64_t expected, struct hk_error *err)
+static struct arena *ref_arena_new(struct backend *b, enum gpu_memory kind, uint64_t expected,
+                                   struct hk_error *err)
 {
     (void)b, (void)kind, (void)expected;
     return hk_calloc(1, sizeof(struct arena), err);
@@ -334,8 +342,9 @@ static uint64_t ref_weight_bytes(const struct hk_weight_layout *l)
     return (uint64_t)ref_row_bytes(l) * l->rows;
 }
 
-static bool ref_weight_upload(struct backend *b, const struct hk_weight *w, uint32_t first_tile, uint32_t n_tiles,
-                              const void *src, uint64_t row_stride, uint32_t n_rows, struct hk_error *err)
+static bool ref_weight_upload(struct backend *b, const struct hk_weight *w, uint32_t first_tile,
+                              uint32_t n_tiles, const void *src, uint64_t row_stride, uint32_t n_rows,
+                              struct hk_error *err)
 {
     (void)b, (void)n_tiles, (void)err;
     size_t row_bytes = ref_row_bytes(&w->layout);

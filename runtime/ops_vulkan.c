@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- helpers ------------------------------------------------------------------------------------------------ */
+/* ---- helpers
+ * ------------------------------------------------------------------------------------------------ */
 
 /* A dispatch in the making. */
 struct call {
@@ -52,10 +53,12 @@ static void writes(struct call *c, const struct hk_tensor *t)
 }
 
 /* The kernel's name is its shader's, with the weight type where it reads weights ("matvec_q8_0"). */
-static void dispatch(struct call *c, const char *kernel, const struct hk_weight *w, const void *args, size_t size)
+static void dispatch(struct call *c, const char *kernel, const struct hk_weight *w, const void *args,
+                     size_t size)
 {
     char name[64];
-    snprintf(name, sizeof name, "%s%s%s", kernel, w ? "_" : "", w ? hk_weight_type_info(w->layout.type)->name : "");
+    snprintf(name, sizeof name, "%s%s%s", kernel, w ? "_" : "",
+             w ? hk_weight_type_info(w->layout.type)->name : "");
     c->d.kernel = gpu_kernel_get(c->r->gpu, name, c->spec, c->n_spec, &c->r->error);
     if (!c->d.kernel) return;
     c->d.push = args;
@@ -83,7 +86,8 @@ static void elementwise(struct call *c, uint32_t cols, uint32_t rows)
     groups(c, hk_div_up(cols, lanes), rows);
 }
 
-/* ---- ops ---------------------------------------------------------------------------------------------------- */
+/* ---- ops
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void plane_addrs(const struct hk_weight *w, struct hk_addr out[HK_MAX_PLANES])
 {
@@ -102,9 +106,17 @@ static void do_embed(struct call *c, const struct op *op)
     c->d.bytes = l->bytes / l->rows * op->dst.rows; /* a row for each token, not the table */
     reads(c, &op->ids);
     writes(c, &op->dst);
-    struct embed_args args = {.w0 = w[0], .w1 = w[1], .w2 = w[2], .w3 = w[3], .dst = tensor_addr(&op->dst),
-                              .ids = tensor_addr(&op->ids), .rows = op->w->rows, .cols = op->w->cols,
-                              .n_blocks = l->n_blocks, .dst_ld = op->dst.ld, .n_tokens = op->dst.rows,
+    struct embed_args args = {.w0 = w[0],
+                              .w1 = w[1],
+                              .w2 = w[2],
+                              .w3 = w[3],
+                              .dst = tensor_addr(&op->dst),
+                              .ids = tensor_addr(&op->ids),
+                              .rows = op->w->rows,
+                              .cols = op->w->cols,
+                              .n_blocks = l->n_blocks,
+                              .dst_ld = op->dst.ld,
+                              .n_tokens = op->dst.rows,
                               .accumulate = op->accumulate};
     dispatch(c, "embed", op->w, &args, sizeof args);
 }
@@ -118,9 +130,14 @@ static void do_norm(struct call *c, const struct op *op)
     reads(c, &op->gain);
     reads(c, &op->bias);
     writes(c, &op->dst);
-    struct norm_args args = {.dst = tensor_addr(&op->dst), .x = tensor_addr(&op->x), .gain = tensor_addr(&op->gain),
-                             .bias = tensor_addr(&op->bias), .cols = op->x.cols, .dst_ld = op->dst.ld,
-                             .x_ld = op->x.ld, .eps = op->eps};
+    struct norm_args args = {.dst = tensor_addr(&op->dst),
+                             .x = tensor_addr(&op->x),
+                             .gain = tensor_addr(&op->gain),
+                             .bias = tensor_addr(&op->bias),
+                             .cols = op->x.cols,
+                             .dst_ld = op->dst.ld,
+                             .x_ld = op->x.ld,
+                             .eps = op->eps};
     dispatch(c, "norm", NULL, &args, sizeof args);
 }
 
@@ -140,10 +157,19 @@ static void do_matmul(struct call *c, const struct op *op)
     reads(c, &op->bias);
     writes(c, &op->dst);
     c->d.flops = 2ull * l->rows * l->cols * op->x.rows;
-    struct matvec_args args = {.w0 = w[0], .w1 = w[1], .w2 = w[2], .w3 = w[3], .x = tensor_addr(&op->x),
-                               .y = tensor_addr(&op->dst), .bias = tensor_addr(&op->bias), .rows = l->rows,
-                               .n_blocks = l->n_blocks, .x_ld = op->x.ld, .y_ld = op->dst.ld,
-                               .n_tokens = op->x.rows, .accumulate = op->accumulate};
+    struct matvec_args args = {.w0 = w[0],
+                               .w1 = w[1],
+                               .w2 = w[2],
+                               .w3 = w[3],
+                               .x = tensor_addr(&op->x),
+                               .y = tensor_addr(&op->dst),
+                               .bias = tensor_addr(&op->bias),
+                               .rows = l->rows,
+                               .n_blocks = l->n_blocks,
+                               .x_ld = op->x.ld,
+                               .y_ld = op->dst.ld,
+                               .n_tokens = op->x.rows,
+                               .accumulate = op->accumulate};
     dispatch(c, "matvec", op->w, &args, sizeof args);
 }
 
@@ -155,9 +181,15 @@ static void do_rope(struct call *c, const struct op *op)
     c->d.bytes = 0;
     reads(c, &op->ids);
     writes(c, &op->dst);
-    struct rope_args args = {.x = tensor_addr(&op->dst), .table = tensor_addr(&op->y), .pos = tensor_addr(&op->ids),
-                             .x_ld = op->dst.ld, .n_pairs = n_pairs, .half_dim = half_dim, .head_dim = op->head_dim,
-                             .table_rows = op->y.rows, .interleaved = op->pairing == HK_ROPE_INTERLEAVED};
+    struct rope_args args = {.x = tensor_addr(&op->dst),
+                             .table = tensor_addr(&op->y),
+                             .pos = tensor_addr(&op->ids),
+                             .x_ld = op->dst.ld,
+                             .n_pairs = n_pairs,
+                             .half_dim = half_dim,
+                             .head_dim = op->head_dim,
+                             .table_rows = op->y.rows,
+                             .interleaved = op->pairing == HK_ROPE_INTERLEAVED};
     dispatch(c, "rope", NULL, &args, sizeof args);
 }
 
@@ -179,10 +211,16 @@ static void do_kv_write(struct call *c, const struct op *op)
     reads(c, &op->y);
     reads(c, &op->ids);
     touch_kv(c, kv, true);
-    struct kv_write_args args = {.k_cache = addr(kv->k), .v_cache = addr(kv->v), .k = tensor_addr(&op->x),
-                                 .v = tensor_addr(&op->y), .pos = tensor_addr(&op->ids), .ld = op->x.ld,
-                                 .n_head_kv = kv->n_head_kv, .head_dim = kv->head_dim,
-                                 .head_words = kv->head_words, .n_ctx = kv->n_ctx};
+    struct kv_write_args args = {.k_cache = addr(kv->k),
+                                 .v_cache = addr(kv->v),
+                                 .k = tensor_addr(&op->x),
+                                 .v = tensor_addr(&op->y),
+                                 .pos = tensor_addr(&op->ids),
+                                 .ld = op->x.ld,
+                                 .n_head_kv = kv->n_head_kv,
+                                 .head_dim = kv->head_dim,
+                                 .head_words = kv->head_words,
+                                 .n_ctx = kv->n_ctx};
     dispatch(c, "kv_write", NULL, &args, sizeof args);
 }
 
@@ -196,10 +234,17 @@ static void do_attention(struct call *c, const struct op *op)
     reads(c, &op->ids);
     writes(c, &op->dst);
     touch_kv(c, kv, false);
-    struct attention_args args = {.k_cache = addr(kv->k), .v_cache = addr(kv->v), .q = tensor_addr(&op->x),
-                                  .dst = tensor_addr(&op->dst), .pos = tensor_addr(&op->ids), .q_ld = op->x.ld,
-                                  .dst_ld = op->dst.ld, .group = op->n_head / kv->n_head_kv,
-                                  .head_dim = kv->head_dim, .head_words = kv->head_words, .n_ctx = kv->n_ctx,
+    struct attention_args args = {.k_cache = addr(kv->k),
+                                  .v_cache = addr(kv->v),
+                                  .q = tensor_addr(&op->x),
+                                  .dst = tensor_addr(&op->dst),
+                                  .pos = tensor_addr(&op->ids),
+                                  .q_ld = op->x.ld,
+                                  .dst_ld = op->dst.ld,
+                                  .group = op->n_head / kv->n_head_kv,
+                                  .head_dim = kv->head_dim,
+                                  .head_words = kv->head_words,
+                                  .n_ctx = kv->n_ctx,
                                   .scale = op->scale};
     dispatch(c, "attention", NULL, &args, sizeof args);
 }
@@ -211,8 +256,13 @@ static void do_activate(struct call *c, const struct op *op)
     reads(c, &op->x);
     reads(c, &op->y);
     writes(c, &op->dst);
-    struct activate_args args = {.dst = tensor_addr(&op->dst), .x = tensor_addr(&op->x), .y = tensor_addr(&op->y),
-                                 .cols = op->x.cols, .dst_ld = op->dst.ld, .x_ld = op->x.ld, .y_ld = op->y.ld};
+    struct activate_args args = {.dst = tensor_addr(&op->dst),
+                                 .x = tensor_addr(&op->x),
+                                 .y = tensor_addr(&op->y),
+                                 .cols = op->x.cols,
+                                 .dst_ld = op->dst.ld,
+                                 .x_ld = op->x.ld,
+                                 .y_ld = op->y.ld};
     dispatch(c, "activate", NULL, &args, sizeof args);
 }
 
@@ -222,9 +272,13 @@ static void do_select_rows(struct call *c, const struct op *op)
     reads(c, &op->x);
     reads(c, &op->ids);
     writes(c, &op->dst);
-    struct select_rows_args args = {.dst = tensor_addr(&op->dst), .x = tensor_addr(&op->x),
-                                    .idx = tensor_addr(&op->ids), .cols = op->dst.cols, .dst_ld = op->dst.ld,
-                                    .x_ld = op->x.ld, .x_rows = op->x.rows};
+    struct select_rows_args args = {.dst = tensor_addr(&op->dst),
+                                    .x = tensor_addr(&op->x),
+                                    .idx = tensor_addr(&op->ids),
+                                    .cols = op->dst.cols,
+                                    .dst_ld = op->dst.ld,
+                                    .x_ld = op->x.ld,
+                                    .x_rows = op->x.rows};
     dispatch(c, "select_rows", NULL, &args, sizeof args);
 }
 
@@ -234,21 +288,15 @@ static void do_argmax(struct call *c, const struct op *op)
     groups(c, op->x.rows, 1);
     reads(c, &op->x);
     writes(c, &op->dst);
-    struct argmax_args args = {.dst = tensor_addr(&op->dst), .x = tensor_addr(&op->x), .cols = op->x.cols,
-                               .x_ld = op->x.ld};
+    struct argmax_args args = {
+        .dst = tensor_addr(&op->dst), .x = tensor_addr(&op->x), .cols = op->x.cols, .x_ld = op->x.ld};
     dispatch(c, "argmax", NULL, &args, sizeof args);
 }
 
 static void (*const run[OP_KIND_COUNT])(struct call *c, const struct op *op) = {
-    [OP_EMBED] = do_embed,
-    [OP_RMSNORM] = do_norm,
-    [OP_LAYERNORM] = do_norm,
-    [OP_MATMUL] = do_matmul,
-    [OP_ROPE] = do_rope,
-    [OP_KV_WRITE] = do_kv_write,
-    [OP_ATTENTION] = do_attention,
-    [OP_ACTIVATE] = do_activate,
-    [OP_SELECT_ROWS] = do_select_rows,
+    [OP_EMBED] = do_embed,         [OP_RMSNORM] = do_norm,      [OP_LAYERNORM] = do_norm,
+    [OP_MATMUL] = do_matmul,       [OP_ROPE] = do_rope,         [OP_KV_WRITE] = do_kv_write,
+    [OP_ATTENTION] = do_attention, [OP_ACTIVATE] = do_activate, [OP_SELECT_ROWS] = do_select_rows,
     [OP_ARGMAX] = do_argmax,
 };
 

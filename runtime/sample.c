@@ -1,6 +1,6 @@
-/* Logits -> token. The order of the steps is the usual one: bias, repetition penalty, temperature, top-k, top-p, min-p,
- * then a draw. Sums are in double and candidates are sorted with ties by token id, so that the same logits and seed
- * give the same token everywhere. */
+/* Logits -> token. The order of the steps is the usual one: bias, repetition penalty, temperature, top-k,
+ * top-p, min-p, then a draw. Sums are in double and candidates are sorted with ties by token id, so that the
+ * same logits and seed give the same token everywhere. */
 #include "hekla.h"
 
 #include <math.h>
@@ -24,7 +24,8 @@ struct hk_sampler {
     uint32_t draw;
 };
 
-/* ---- random numbers: xoshiro256** seeded by splitmix64 (Blackman & Vigna 2018) ------------------------------- */
+/* ---- random numbers: xoshiro256** seeded by splitmix64 (Blackman & Vigna 2018)
+ * ------------------------------- */
 
 static uint64_t rotl(uint64_t x, int k)
 {
@@ -54,7 +55,8 @@ static double uniform(uint64_t s[4])
     return (double)(result >> 11) * 0x1p-53;
 }
 
-/* ---- log-probabilities -------------------------------------------------------------------------------------- */
+/* ---- log-probabilities
+ * -------------------------------------------------------------------------------------- */
 
 /* log(sum(exp(x))). NaN and -inf contribute nothing. */
 static double log_sum_exp(const float *x, uint32_t n)
@@ -130,25 +132,33 @@ uint32_t hk_top_logprobs(const float *logits, uint32_t n_vocab, uint32_t k, stru
     return n;
 }
 
-/* ---- the sampler -------------------------------------------------------------------------------------------- */
+/* ---- the sampler
+ * -------------------------------------------------------------------------------------------- */
 
 void hk_sampler_defaults(struct hk_sampler_options *o)
 {
-    *o = (struct hk_sampler_options){
-        .temperature = 0.8f, .top_k = 40, .top_p = 0.95f, .min_p = 0.05f, .repeat_penalty = 1.0f, .repeat_last = 64};
+    *o = (struct hk_sampler_options){.temperature = 0.8f,
+                                     .top_k = 40,
+                                     .top_p = 0.95f,
+                                     .min_p = 0.05f,
+                                     .repeat_penalty = 1.0f,
+                                     .repeat_last = 64};
 }
 
 static bool check_options(const struct hk_sampler_options *o, uint32_t n_vocab, struct hk_error *err)
 {
     if (!(o->temperature >= 0 && isfinite(o->temperature)))
         return hk_fail(err, HK_ERR_INPUT, "temperature %g: 0 or more is needed", (double)o->temperature);
-    if (!(o->top_p > 0 && o->top_p <= 1)) return hk_fail(err, HK_ERR_INPUT, "top-p %g: above 0, at most 1", (double)o->top_p);
-    if (!(o->min_p >= 0 && o->min_p <= 1)) return hk_fail(err, HK_ERR_INPUT, "min-p %g: 0 to 1", (double)o->min_p);
+    if (!(o->top_p > 0 && o->top_p <= 1))
+        return hk_fail(err, HK_ERR_INPUT, "top-p %g: above 0, at most 1", (double)o->top_p);
+    if (!(o->min_p >= 0 && o->min_p <= 1))
+        return hk_fail(err, HK_ERR_INPUT, "min-p %g: 0 to 1", (double)o->min_p);
     if (!(o->repeat_penalty > 0 && isfinite(o->repeat_penalty)))
         return hk_fail(err, HK_ERR_INPUT, "repeat penalty %g: above 0", (double)o->repeat_penalty);
     for (uint32_t i = 0; i < o->n_bias; i++)
         if (o->bias[i].token >= n_vocab)
-            return hk_fail(err, HK_ERR_INPUT, "logit bias for token %u: the vocabulary has %u", o->bias[i].token, n_vocab);
+            return hk_fail(err, HK_ERR_INPUT, "logit bias for token %u: the vocabulary has %u",
+                           o->bias[i].token, n_vocab);
     return true;
 }
 
@@ -184,8 +194,8 @@ void hk_sampler_free(struct hk_sampler *s)
     free(s);
 }
 
-/* Repetition penalty (Keskar et al. 2019): a token seen lately has its logit divided by it where positive, multiplied
- * where negative. */
+/* Repetition penalty (Keskar et al. 2019): a token seen lately has its logit divided by it where positive,
+ * multiplied where negative. */
 static void penalise(struct hk_sampler *s, const uint32_t *history, uint32_t n)
 {
     float p = s->opt.repeat_penalty;
@@ -209,13 +219,15 @@ static uint32_t truncate(struct hk_sampler *s, uint32_t n, double *total)
         sum += s->probs[i];
     }
     uint32_t keep = 0;
-    while (keep < n && (keep == 0 || (kept < (double)s->opt.top_p * sum && s->probs[keep] >= (double)s->opt.min_p)))
+    while (keep < n &&
+           (keep == 0 || (kept < (double)s->opt.top_p * sum && s->probs[keep] >= (double)s->opt.min_p)))
         kept += s->probs[keep++];
     *total = kept;
     return keep;
 }
 
-uint32_t hk_sampler_next(struct hk_sampler *s, const float *logits, const uint32_t *history, uint32_t n_history)
+uint32_t hk_sampler_next(struct hk_sampler *s, const float *logits, const uint32_t *history,
+                         uint32_t n_history)
 {
     memcpy(s->logits, logits, sizeof *logits * s->n_vocab);
     for (uint32_t i = 0; i < s->opt.n_bias; i++) s->logits[s->bias[i].token] += s->bias[i].bias;

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Normalised mean squared error: sum (a - b)^2 / sum b^2. Sums of a thousand f32 products differ by about 1e-12; f16
- * keys and values may be rounded either way, 1e-7. */
+/* Normalised mean squared error: sum (a - b)^2 / sum b^2. Sums of a thousand f32 products differ by about
+ * 1e-12; f16 keys and values may be rounded either way, 1e-7. */
 static const double LIMIT_F32 = 1e-9, LIMIT_F16 = 1e-6;
 
 enum { DEV, REF, N_SIDES };
@@ -38,7 +38,8 @@ static float noise(struct pair *p)
     return (float)(int32_t)p->noise * 0x1p-31f;
 }
 
-/* ---- operands ----------------------------------------------------------------------------------------------- */
+/* ---- operands
+ * ----------------------------------------------------------------------------------------------- */
 
 static bool begin_case(struct pair *p)
 {
@@ -79,8 +80,10 @@ static struct pair_tensor tensor(struct pair *p, uint32_t rows, uint32_t cols, c
     for (uint32_t r = 0; padded && values && r < rows; r++)
         memcpy(padded + (size_t)r * ld, (const char *)values + (size_t)r * cols * 4, cols * 4ull);
     for (int s = 0; s < N_SIDES; s++) {
-        out.t[s] = (struct hk_tensor){.addr = alloc(p, s, 4ull * rows * ld), .rows = rows, .cols = cols, .ld = ld};
-        if (!failed(p)) p->side[s]->table->write(p->side[s], out.t[s].addr, padded, 4ull * rows * ld, &p->error);
+        out.t[s] =
+            (struct hk_tensor){.addr = alloc(p, s, 4ull * rows * ld), .rows = rows, .cols = cols, .ld = ld};
+        if (!failed(p))
+            p->side[s]->table->write(p->side[s], out.t[s].addr, padded, 4ull * rows * ld, &p->error);
     }
     free(padded);
     return out;
@@ -95,7 +98,8 @@ static struct pair_tensor random_tensor(struct pair *p, uint32_t rows, uint32_t 
     return out;
 }
 
-static struct pair_weight random_weight(struct pair *p, enum hk_weight_type type, uint32_t rows, uint32_t cols)
+static struct pair_weight random_weight(struct pair *p, enum hk_weight_type type, uint32_t rows,
+                                        uint32_t cols)
 {
     struct pair_weight out = {0};
     uint64_t bytes = 0;
@@ -109,14 +113,16 @@ static struct pair_weight random_weight(struct pair *p, enum hk_weight_type type
         if (!hk_weight_layout(type, rows, cols, &w->layout, &p->error)) break;
         w->addr = alloc(p, s, p->side[s]->table->weight_bytes(&w->layout));
         if (!failed(p))
-            p->side[s]->table->weight_upload(p->side[s], w, 0, w->layout.n_tiles, blocks, bytes / rows, rows, &p->error);
+            p->side[s]->table->weight_upload(p->side[s], w, 0, w->layout.n_tiles, blocks, bytes / rows, rows,
+                                             &p->error);
         if (!failed(p)) p->side[s]->table->weight_finish(p->side[s], &p->error);
     }
     free(blocks);
     return out;
 }
 
-/* ---- running and comparing ---------------------------------------------------------------------------------- */
+/* ---- running and comparing
+ * ---------------------------------------------------------------------------------- */
 
 static struct recorder *start(struct pair *p, int s)
 {
@@ -159,25 +165,27 @@ static void report(struct pair *p, const char *op, const char *detail, double er
     if (!p->stopped && !p->fn(p->user, &r)) p->stopped = true;
 }
 
-#define ON_BOTH(p, s, r)                                                                                               \
-    for (int s = 0; s < N_SIDES; s++)                                                                                  \
+#define ON_BOTH(p, s, r)                                                                                     \
+    for (int s = 0; s < N_SIDES; s++)                                                                        \
         for (struct recorder *r = start(p, s); r; finish(p, s, r), r = NULL)
 
-/* ---- cases -------------------------------------------------------------------------------------------------- */
+/* ---- cases
+ * -------------------------------------------------------------------------------------------------- */
 
-static void test_matmul(struct pair *p, enum hk_weight_type type, uint32_t rows, uint32_t cols, uint32_t tokens,
-                        bool accumulate, bool with_bias)
+static void test_matmul(struct pair *p, enum hk_weight_type type, uint32_t rows, uint32_t cols,
+                        uint32_t tokens, bool accumulate, bool with_bias)
 {
     char detail[96];
-    snprintf(detail, sizeof detail, "%s (%u, %u) x %u%s%s", hk_weight_type_info(type)->name, rows, cols, tokens,
-             with_bias ? " + bias" : "", accumulate ? ", added" : "");
+    snprintf(detail, sizeof detail, "%s (%u, %u) x %u%s%s", hk_weight_type_info(type)->name, rows, cols,
+             tokens, with_bias ? " + bias" : "", accumulate ? ", added" : "");
     double error = NAN;
     if (begin_case(p)) {
         struct pair_weight w = random_weight(p, type, rows, cols);
         struct pair_tensor x = random_tensor(p, tokens, cols), dst = random_tensor(p, tokens, rows);
         struct pair_tensor bias = random_tensor(p, 1, rows);
         ON_BOTH(p, s, r)
-            (accumulate ? matmul_add : matmul)(r, dst.t[s], &w.w[s], with_bias ? bias.t[s] : (struct hk_tensor){0}, x.t[s]);
+        (accumulate ? matmul_add : matmul)(r, dst.t[s], &w.w[s],
+                                           with_bias ? bias.t[s] : (struct hk_tensor){0}, x.t[s]);
         error = compare(p, &dst);
     }
     report(p, "matmul", detail, error, LIMIT_F32);
@@ -215,7 +223,8 @@ static void test_norm(struct pair *p, bool layer, bool with_bias, uint32_t rows,
         ON_BOTH(p, s, r)
         {
             if (layer)
-                layernorm(r, dst.t[s], x.t[s], gain.t[s], with_bias ? bias.t[s] : (struct hk_tensor){0}, 1e-5f);
+                layernorm(r, dst.t[s], x.t[s], gain.t[s], with_bias ? bias.t[s] : (struct hk_tensor){0},
+                          1e-5f);
             else
                 rmsnorm(r, dst.t[s], x.t[s], gain.t[s], 1e-5f);
         }
@@ -239,7 +248,8 @@ static void test_rope(struct pair *p, enum hk_rope_pairing pairing, uint32_t hea
         for (uint32_t i = 0; i < 8 * rope_dim; i++) values[i] = noise(p);
         for (int s = 0; s < N_SIDES; s++) {
             uint64_t bytes = 32ull * rope_dim;
-            table.t[s] = (struct hk_tensor){.addr = alloc(p, s, bytes), .rows = 8, .cols = rope_dim, .ld = rope_dim};
+            table.t[s] =
+                (struct hk_tensor){.addr = alloc(p, s, bytes), .rows = 8, .cols = rope_dim, .ld = rope_dim};
             if (!failed(p)) p->side[s]->table->write(p->side[s], table.t[s].addr, values, bytes, &p->error);
         }
         ON_BOTH(p, s, r) rope(r, x.t[s], table.t[s], id.t[s], head_dim, pairing);
@@ -258,8 +268,8 @@ struct attention_case {
 static void test_attention(struct pair *p, const struct attention_case *c)
 {
     char detail[96];
-    snprintf(detail, sizeof detail, "%s, %u heads on %u of %u, %u tokens behind %u", c->f16 ? "f16" : "f32", c->n_head,
-             c->n_head_kv, c->head_dim, c->n_tokens, c->n_past);
+    snprintf(detail, sizeof detail, "%s, %u heads on %u of %u, %u tokens behind %u", c->f16 ? "f16" : "f32",
+             c->n_head, c->n_head_kv, c->head_dim, c->n_tokens, c->n_past);
     double error = NAN;
     uint32_t n = c->n_past + c->n_tokens, kv_cols = c->n_head_kv * c->head_dim;
     uint32_t *pos = hk_calloc(n, sizeof *pos, &p->error);
@@ -269,7 +279,10 @@ static void test_attention(struct pair *p, const struct attention_case *c)
         struct pair_tensor k = random_tensor(p, n, kv_cols), v = random_tensor(p, n, kv_cols);
         struct pair_tensor dst = tensor(p, c->n_tokens, c->n_head * c->head_dim, NULL);
         struct pair_tensor all = tensor(p, 1, n, pos), last = tensor(p, 1, c->n_tokens, pos + c->n_past);
-        struct hk_kv kv = {.n_head_kv = c->n_head_kv, .head_dim = c->head_dim, .n_ctx = c->n_ctx, .f16 = c->f16,
+        struct hk_kv kv = {.n_head_kv = c->n_head_kv,
+                           .head_dim = c->head_dim,
+                           .n_ctx = c->n_ctx,
+                           .f16 = c->f16,
                            .head_words = hk_kv_head_words(c->head_dim, c->f16)};
         uint64_t plane = hk_kv_plane_bytes(kv.n_head_kv, kv.head_words, kv.n_ctx);
         ON_BOTH(p, s, r)
@@ -320,7 +333,7 @@ static void test_rows(struct pair *p, uint32_t cols)
     float *values = hk_calloc(4ull * cols, sizeof *values, &p->error);
     if (values && begin_case(p)) {
         for (uint32_t i = 0; i < 4 * cols; i++) values[i] = noise(p);
-        values[cols - 1] = 2.0f;                             /* row 0: the last */
+        values[cols - 1] = 2.0f;                               /* row 0: the last */
         values[2 * cols] = values[2 * cols + cols / 2] = 2.0f; /* row 2: the first of two */
         uint32_t idx[3] = {2, 0, 3};
         struct pair_tensor x = tensor(p, 4, cols, values), id = tensor(p, 1, 3, idx);
@@ -342,14 +355,16 @@ static void test_rows(struct pair *p, uint32_t cols)
     free(values);
 }
 
-/* ---- the lists ---------------------------------------------------------------------------------------------- */
+/* ---- the lists
+ * ---------------------------------------------------------------------------------------------- */
 
 static void all_weights(struct pair *p)
 {
     for (enum hk_weight_type type = 0; type < HK_WEIGHT_TYPE_COUNT && !p->stopped; type++) {
         uint32_t block = hk_weight_type_info(type)->block_len;
         const uint32_t shapes[][3] = {/* rows, blocks (of at least 4), tokens */
-                                      {1, 1, 1}, {31, 3, 1}, {33, 5, 2}, {64, 4, 3}, {172, 2, 5}, {96, 7, 8}, {40, 6, 17}};
+                                      {1, 1, 1},   {31, 3, 1}, {33, 5, 2}, {64, 4, 3},
+                                      {172, 2, 5}, {96, 7, 8}, {40, 6, 17}};
         for (size_t i = 0; i < sizeof shapes / sizeof *shapes && !p->stopped; i++) {
             uint32_t cols = shapes[i][1] * (block < 4 ? 4 : block);
             test_matmul(p, type, shapes[i][0], cols, shapes[i][2], i % 2, i % 3 == 0);
@@ -363,9 +378,9 @@ static void all_weights(struct pair *p)
 static void all_attention(struct pair *p)
 {
     static const struct attention_case cases[] = {
-        {true, 4, 2, 8, 64, 1, 0},     {true, 4, 4, 64, 64, 3, 30},   {true, 2, 1, 80, 96, 1, 95},
-        {true, 6, 2, 128, 320, 2, 290}, {true, 2, 2, 12, 32, 32, 0},  {true, 1, 1, 256, 64, 2, 40},
-        {false, 4, 2, 8, 64, 5, 50},   {false, 3, 1, 6, 64, 4, 60},   {false, 2, 2, 64, 160, 1, 150},
+        {true, 4, 2, 8, 64, 1, 0},       {true, 4, 4, 64, 64, 3, 30},  {true, 2, 1, 80, 96, 1, 95},
+        {true, 6, 2, 128, 320, 2, 290},  {true, 2, 2, 12, 32, 32, 0},  {true, 1, 1, 256, 64, 2, 40},
+        {false, 4, 2, 8, 64, 5, 50},     {false, 3, 1, 6, 64, 4, 60},  {false, 2, 2, 64, 160, 1, 150},
         {false, 2, 1, 128, 288, 2, 270}, {false, 1, 1, 256, 32, 1, 9},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases && !p->stopped; i++) test_attention(p, &cases[i]);
@@ -379,7 +394,8 @@ static void all_small(struct pair *p)
         test_norm(p, true, i % 2, 2, cols[i]);
         test_rows(p, cols[i]);
     }
-    for (enum hk_rope_pairing pairing = HK_ROPE_INTERLEAVED; pairing <= HK_ROPE_HALVES && !p->stopped; pairing++) {
+    for (enum hk_rope_pairing pairing = HK_ROPE_INTERLEAVED; pairing <= HK_ROPE_HALVES && !p->stopped;
+         pairing++) {
         test_rope(p, pairing, 3, 8, 8);
         test_rope(p, pairing, 2, 64, 32);
         test_rope(p, pairing, 5, 6, 6);

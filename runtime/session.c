@@ -1,6 +1,7 @@
-/* One timeline on a model: a KV cache, and the tokens that are in it. The caller gives the whole prefix it wants; what
- * the cache already holds of it is kept, the rest is computed in chunks. Steps are recorded once for each number of
- * tokens and replayed: what changes (ids, positions) lives in a small buffer that the host writes. */
+/* One timeline on a model: a KV cache, and the tokens that are in it. The caller gives the whole prefix it
+ * wants; what the cache already holds of it is kept, the rest is computed in chunks. Steps are recorded once
+ * for each number of tokens and replayed: what changes (ids, positions) lives in a small buffer that the host
+ * writes. */
 #include "backend.h"
 #include "model.h"
 
@@ -11,7 +12,8 @@ enum {
     DEFAULT_CTX = 4096,
     DEFAULT_BATCH = 64,
     MAX_BATCH = 4096,
-    N_SLOTS = 3,      /* step inputs in flight: the device runs one while the host reads the last and fills the next */
+    N_SLOTS =
+        3, /* step inputs in flight: the device runs one while the host reads the last and fills the next */
     N_RECORDINGS = 8, /* kept, least recently used dropped */
 };
 
@@ -24,7 +26,7 @@ struct slot {
 struct recording {
     struct recorder *recorder;
     uint32_t n_tokens, n_out, slot;
-    bool greedy; /* the chosen token goes into the next slot's inputs instead of the logits to the host */
+    bool greedy;   /* the chosen token goes into the next slot's inputs instead of the logits to the host */
     uint64_t used; /* a clock of uses */
 };
 
@@ -43,22 +45,25 @@ struct hk_session {
 
     uint32_t *tokens; /* [n_ctx] the timeline */
     uint32_t n_tokens;
-    bool logits_valid;        /* the logits after the last token are on the host */
-    uint32_t logits_row;      /* ... in this row of logits_host */
-    float *all;               /* with all_logits: (all_n, n_vocab) of positions all_first.. */
+    bool logits_valid;   /* the logits after the last token are on the host */
+    uint32_t logits_row; /* ... in this row of logits_host */
+    float *all;          /* with all_logits: (all_n, n_vocab) of positions all_first.. */
     uint32_t all_first, all_n;
     size_t all_capacity; /* rows */
 };
 
-/* ---- memory ------------------------------------------------------------------------------------------------- */
+/* ---- memory
+ * ------------------------------------------------------------------------------------------------- */
 
 static uint32_t out_max(const struct hk_session_options *opt)
 {
     return opt->all_logits ? opt->n_batch : 1;
 }
 
-static void fill_defaults(const struct hk_hparams *hp, struct hk_session_options *opt)
+static void fill_defaults(const struct hk_model *m, struct hk_session_options *opt)
 {
+    const struct hk_hparams *hp = &m->hp;
+    if (opt->kv == HK_KV_AUTO) opt->kv = m->f32_only ? HK_KV_F32 : HK_KV_F16;
     if (!opt->n_ctx) opt->n_ctx = hp->n_ctx_train < DEFAULT_CTX ? hp->n_ctx_train : DEFAULT_CTX;
     if (!opt->n_batch) opt->n_batch = DEFAULT_BATCH;
     if (opt->n_batch > MAX_BATCH) opt->n_batch = MAX_BATCH;
@@ -67,7 +72,8 @@ static void fill_defaults(const struct hk_hparams *hp, struct hk_session_options
 
 static struct hk_tensor shaped(uint32_t rows, uint64_t cols)
 {
-    return (struct hk_tensor){.rows = rows, .cols = (uint32_t)cols, .ld = (uint32_t)hk_align_up(cols, HK_ROW_ALIGN)};
+    return (struct hk_tensor){
+        .rows = rows, .cols = (uint32_t)cols, .ld = (uint32_t)hk_align_up(cols, HK_ROW_ALIGN)};
 }
 
 /* The shapes of a step's buffers, without memory. */
@@ -102,9 +108,10 @@ static struct hk_kv kv_shape(const struct hk_hparams *hp, const struct hk_sessio
                           .f16 = f16};
 }
 
-bool hk_session_plan(const struct hk_hparams *hp, struct hk_session_options *opt, uint64_t *bytes)
+bool hk_session_plan(const struct hk_model *m, struct hk_session_options *opt, uint64_t *bytes)
 {
-    fill_defaults(hp, opt);
+    const struct hk_hparams *hp = &m->hp;
+    fill_defaults(m, opt);
     if (opt->n_ctx > UINT32_MAX - HK_TILE_ROWS) return false;
     struct step s;
     shape_step(hp, opt, &s);
@@ -118,14 +125,16 @@ bool hk_session_plan(const struct hk_hparams *hp, struct hk_session_options *opt
         return false;
     for (int i = 0; i < N_STEP_BUFFERS; i++) {
         uint64_t size = 0;
-        if (!hk_mul_u64(4ull * buffers[i]->rows, buffers[i]->ld, &size) || !hk_add_u64(total, size + 512, &total))
+        if (!hk_mul_u64(4ull * buffers[i]->rows, buffers[i]->ld, &size) ||
+            !hk_add_u64(total, size + 512, &total))
             return false;
     }
     *bytes = total;
     return true;
 }
 
-static bool alloc_tensor(struct arena *a, const struct backend_table *be, struct hk_tensor *t, struct hk_error *err)
+static bool alloc_tensor(struct arena *a, const struct backend_table *be, struct hk_tensor *t,
+                         struct hk_error *err)
 {
     struct gpu_span span;
     uint64_t bytes = 4ull * t->rows * t->ld;
@@ -156,7 +165,8 @@ static bool alloc_state(struct hk_session *s, uint64_t bytes, struct hk_error *e
         s->kv[i] = kv_shape(hp, &s->opt);
         uint64_t plane = hk_kv_plane_bytes(s->kv[i].n_head_kv, s->kv[i].head_words, s->kv[i].n_ctx);
         struct gpu_span k, v;
-        if (!be->arena_alloc(s->state, plane, &k, err) || !be->arena_alloc(s->state, plane, &v, err)) return false;
+        if (!be->arena_alloc(s->state, plane, &k, err) || !be->arena_alloc(s->state, plane, &v, err))
+            return false;
         s->kv[i].k = k.addr;
         s->kv[i].v = v.addr;
     }
@@ -167,8 +177,10 @@ static bool alloc_state(struct hk_session *s, uint64_t bytes, struct hk_error *e
 static bool alloc_host(struct hk_session *s, struct hk_error *err)
 {
     const struct backend_table *be = s->backend->table;
-    uint64_t slot_bytes = 12ull * s->opt.n_batch, logits_bytes = 4ull * s->full.logits.rows * s->full.logits.ld;
-    s->host = be->arena_new(s->backend, GPU_MEMORY_HOST, N_SLOTS * (slot_bytes + 256) + logits_bytes + 256, err);
+    uint64_t slot_bytes = 12ull * s->opt.n_batch,
+             logits_bytes = 4ull * s->full.logits.rows * s->full.logits.ld;
+    s->host =
+        be->arena_new(s->backend, GPU_MEMORY_HOST, N_SLOTS * (slot_bytes + 256) + logits_bytes + 256, err);
     if (!s->host) return false;
     struct gpu_span span;
     for (int i = 0; i < N_SLOTS; i++) {
@@ -197,28 +209,31 @@ static bool check_options(const struct hk_session *s, uint64_t *bytes, struct hk
 {
     const struct hk_hparams *hp = &s->model->hp;
     struct hk_session_options opt = s->opt;
-    if (!hk_session_plan(hp, &opt, bytes))
-        return hk_fail(err, HK_ERR_MEMORY, "a context of %u does not fit in memory: choose a smaller one (--ctx)", opt.n_ctx);
+    if (!hk_session_plan(s->model, &opt, bytes))
+        return hk_fail(err, HK_ERR_MEMORY,
+                       "a context of %u does not fit in memory: choose a smaller one (--ctx)", opt.n_ctx);
     if (!s->model->arch->rope && opt.n_ctx > hp->n_ctx_train)
         return hk_fail(err, HK_ERR_INPUT,
-                       "context of %u: this model has learned positions for %u only: choose --ctx %u or less", opt.n_ctx,
-                       hp->n_ctx_train, hp->n_ctx_train);
+                       "context of %u: this model has learned positions for %u only: choose --ctx %u or less",
+                       opt.n_ctx, hp->n_ctx_train, hp->n_ctx_train);
     uint64_t budget = s->backend->table->budget(s->backend);
     if (*bytes > budget)
-        return hk_fail(err, HK_ERR_MEMORY,
-                       "a context of %u needs %.1f MiB, but the device has %.1f MiB left: choose a smaller --ctx", opt.n_ctx,
-                       (double)*bytes / 0x1p20, (double)budget / 0x1p20);
+        return hk_fail(
+            err, HK_ERR_MEMORY,
+            "a context of %u needs %.1f MiB, but the device has %.1f MiB left: choose a smaller --ctx",
+            opt.n_ctx, (double)*bytes / 0x1p20, (double)budget / 0x1p20);
     return true;
 }
 
-struct hk_session *hk_session_open(struct hk_model *m, const struct hk_session_options *opt, struct hk_error *err)
+struct hk_session *hk_session_open(struct hk_model *m, const struct hk_session_options *opt,
+                                   struct hk_error *err)
 {
     struct hk_session *s = hk_calloc(1, sizeof *s, err);
     if (!s) return NULL;
     s->model = m;
     s->backend = m->backend;
     if (opt) s->opt = *opt;
-    fill_defaults(&m->hp, &s->opt);
+    fill_defaults(m, &s->opt);
     uint64_t bytes = 0;
     bool ok = check_options(s, &bytes, err) && alloc_state(s, bytes, err) && alloc_host(s, err) &&
               write_rope_table(s, err);
@@ -244,11 +259,13 @@ void hk_session_close(struct hk_session *s)
     free(s);
 }
 
-/* ---- steps -------------------------------------------------------------------------------------------------- */
+/* ---- steps
+ * -------------------------------------------------------------------------------------------------- */
 
 static struct hk_tensor slot_row(const struct hk_session *s, uint32_t slot, uint32_t which, uint32_t n)
 {
-    return (struct hk_tensor){.addr = s->slots[slot].addr + 4ull * which * s->opt.n_batch, .rows = 1, .cols = n, .ld = n};
+    return (struct hk_tensor){
+        .addr = s->slots[slot].addr + 4ull * which * s->opt.n_batch, .rows = 1, .cols = n, .ld = n};
 }
 
 /* The buffers of a step of n tokens: the first rows of the full ones. */
@@ -260,7 +277,7 @@ static struct step make_step(const struct hk_session *s, uint32_t slot, uint32_t
     step.tokens = slot_row(s, slot, 0, n);
     step.pos = slot_row(s, slot, 1, n);
     step.out_idx = slot_row(s, slot, 2, n_out);
-    struct hk_tensor *per_token[] = {&step.x, &step.h, &step.qkv, &step.q,   &step.k,
+    struct hk_tensor *per_token[] = {&step.x, &step.h, &step.qkv,  &step.q, &step.k,
                                      &step.v, &step.a, &step.gate, &step.up};
     for (size_t i = 0; i < sizeof per_token / sizeof *per_token; i++) per_token[i]->rows = n;
     step.last.rows = step.last_h.rows = step.logits.rows = n_out;
@@ -309,9 +326,10 @@ static bool submit_step(struct hk_session *s, struct recording key, uint64_t *ti
     return r && s->backend->table->submit(s->backend, r, ticket, err);
 }
 
-/* Computes tokens[first..first + n) (n <= n_batch) behind a timeline of `first` tokens. n_out 0, 1 (the last) or n. */
-static bool run_chunk(struct hk_session *s, const uint32_t *tokens, uint32_t first, uint32_t n, uint32_t n_out,
-                      struct hk_error *err)
+/* Computes tokens[first..first + n) (n <= n_batch) behind a timeline of `first` tokens. n_out 0, 1 (the last)
+ * or n. */
+static bool run_chunk(struct hk_session *s, const uint32_t *tokens, uint32_t first, uint32_t n,
+                      uint32_t n_out, struct hk_error *err)
 {
     uint32_t *in = s->slots[0].host, batch = s->opt.n_batch;
     for (uint32_t i = 0; i < n; i++) {
@@ -330,9 +348,12 @@ static bool keep_all_logits(struct hk_session *s, uint32_t n, struct hk_error *e
     if (s->all_n + n > s->all_capacity) {
         size_t capacity = s->all_n + n > 2 * s->all_capacity ? s->all_n + n : 2 * s->all_capacity;
         uint64_t bytes = 0;
-        float *all = hk_mul_u64(capacity, 4ull * n_vocab, &bytes) && bytes <= SIZE_MAX ? realloc(s->all, (size_t)bytes) : NULL;
+        float *all = hk_mul_u64(capacity, 4ull * n_vocab, &bytes) && bytes <= SIZE_MAX
+                         ? realloc(s->all, (size_t)bytes)
+                         : NULL;
         if (!all)
-            return hk_fail(err, HK_ERR_MEMORY, "logits of %zu positions of %u: host memory is out", capacity, n_vocab);
+            return hk_fail(err, HK_ERR_MEMORY, "logits of %zu positions of %u: host memory is out", capacity,
+                           n_vocab);
         s->all = all;
         s->all_capacity = capacity;
     }
@@ -347,12 +368,13 @@ static bool check_tokens(const struct hk_session *s, const uint32_t *tokens, uin
 {
     if (n == 0) return hk_fail(err, HK_ERR_INPUT, "an empty prompt: at least one token is needed");
     if (n > s->opt.n_ctx)
-        return hk_fail(err, HK_ERR_INPUT, "the prompt has %u tokens, but the context has room for %u: shorten it or raise --ctx",
+        return hk_fail(err, HK_ERR_INPUT,
+                       "the prompt has %u tokens, but the context has room for %u: shorten it or raise --ctx",
                        n, s->opt.n_ctx);
     for (uint32_t i = 0; i < n; i++)
         if (tokens[i] >= s->model->hp.n_vocab)
-            return hk_fail(err, HK_ERR_INPUT, "token %u of the prompt is %u: the vocabulary has %u", i, tokens[i],
-                           s->model->hp.n_vocab);
+            return hk_fail(err, HK_ERR_INPUT, "token %u of the prompt is %u: the vocabulary has %u", i,
+                           tokens[i], s->model->hp.n_vocab);
     return true;
 }
 
@@ -409,18 +431,22 @@ const float *hk_session_logits_at(struct hk_session *s, uint32_t pos)
     return s->all + (size_t)(pos - s->all_first) * s->model->hp.n_vocab;
 }
 
-/* ---- greedy decoding ---------------------------------------------------------------------------------------- */
+/* ---- greedy decoding
+ * ---------------------------------------------------------------------------------------- */
 
-/* Submits the step that feeds position pos; its token is already in the slot's inputs, or will be put there by the
- * step before it. */
-static bool submit_greedy(struct hk_session *s, uint32_t slot, uint32_t pos, uint64_t *ticket, struct hk_error *err)
+/* Submits the step that feeds position pos; its token is already in the slot's inputs, or will be put there
+ * by the step before it. */
+static bool submit_greedy(struct hk_session *s, uint32_t slot, uint32_t pos, uint64_t *ticket,
+                          struct hk_error *err)
 {
     s->slots[slot].host[s->opt.n_batch] = pos;
     s->slots[slot].host[2 * s->opt.n_batch] = 0;
-    return submit_step(s, (struct recording){.n_tokens = 1, .n_out = 1, .slot = slot, .greedy = true}, ticket, err);
+    return submit_step(s, (struct recording){.n_tokens = 1, .n_out = 1, .slot = slot, .greedy = true}, ticket,
+                       err);
 }
 
-/* Positions below the context's end whose steps are under way at once: one runs while the host handles another. */
+/* Positions below the context's end whose steps are under way at once: one runs while the host handles
+ * another. */
 enum { GREEDY_AHEAD = N_SLOTS - 1 };
 
 bool hk_session_greedy(struct hk_session *s, uint32_t n, hk_token_fn emit, void *user, uint32_t *n_out,

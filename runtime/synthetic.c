@@ -1,6 +1,6 @@
-/* Checkpoints in memory with random weights of a named shape, for benchmarks: no file is needed, nothing is read from
- * disk, and every weight type can be timed at every size. All matrices share one block of random rows (a device gets
- * its own copy of each), so that the host needs little memory. */
+/* Checkpoints in memory with random weights of a named shape, for benchmarks: no file is needed, nothing is
+ * read from disk, and every weight type can be timed at every size. All matrices share one block of random
+ * rows (a device gets its own copy of each), so that the host needs little memory. */
 #include "hekla.h"
 #include "synthetic.h"
 
@@ -24,23 +24,38 @@ static const struct shape shapes[] = {
 /* One tensor of a layer (name with %u) or of the whole model. */
 struct row {
     const char *arch, *name;
-    char rows, cols; /* 'e' n_embd, 'v' vocabulary, 'q' heads, 'k' key heads, 'a' q + 2k, 'f' n_ff, 'c' context, '1' */
+    char rows, cols; /* 'e' n_embd, 'v' vocabulary, 'q' heads, 'k' key heads, 'a' q + 2k, 'f' n_ff, 'c'
+                        context, '1' */
 };
 static const struct row rows[] = {
-    {"llama", "token_embd.weight", 'v', 'e'},        {"llama", "output_norm.weight", '1', 'e'},
-    {"llama", "output.weight", 'v', 'e'},            {"llama", "blk.%u.attn_norm.weight", '1', 'e'},
-    {"llama", "blk.%u.attn_q.weight", 'q', 'e'},     {"llama", "blk.%u.attn_k.weight", 'k', 'e'},
-    {"llama", "blk.%u.attn_v.weight", 'k', 'e'},     {"llama", "blk.%u.attn_output.weight", 'e', 'q'},
-    {"llama", "blk.%u.ffn_norm.weight", '1', 'e'},   {"llama", "blk.%u.ffn_gate.weight", 'f', 'e'},
-    {"llama", "blk.%u.ffn_up.weight", 'f', 'e'},     {"llama", "blk.%u.ffn_down.weight", 'e', 'f'},
-    {"gpt2", "token_embd.weight", 'v', 'e'},         {"gpt2", "position_embd.weight", 'c', 'e'},
-    {"gpt2", "output_norm.weight", '1', 'e'},        {"gpt2", "output_norm.bias", '1', 'e'},
-    {"gpt2", "blk.%u.attn_norm.weight", '1', 'e'},   {"gpt2", "blk.%u.attn_norm.bias", '1', 'e'},
-    {"gpt2", "blk.%u.attn_qkv.weight", 'a', 'e'},    {"gpt2", "blk.%u.attn_qkv.bias", '1', 'a'},
-    {"gpt2", "blk.%u.attn_output.weight", 'e', 'q'}, {"gpt2", "blk.%u.attn_output.bias", '1', 'e'},
-    {"gpt2", "blk.%u.ffn_norm.weight", '1', 'e'},    {"gpt2", "blk.%u.ffn_norm.bias", '1', 'e'},
-    {"gpt2", "blk.%u.ffn_up.weight", 'f', 'e'},      {"gpt2", "blk.%u.ffn_up.bias", '1', 'f'},
-    {"gpt2", "blk.%u.ffn_down.weight", 'e', 'f'},    {"gpt2", "blk.%u.ffn_down.bias", '1', 'e'},
+    {"llama", "token_embd.weight", 'v', 'e'},
+    {"llama", "output_norm.weight", '1', 'e'},
+    {"llama", "output.weight", 'v', 'e'},
+    {"llama", "blk.%u.attn_norm.weight", '1', 'e'},
+    {"llama", "blk.%u.attn_q.weight", 'q', 'e'},
+    {"llama", "blk.%u.attn_k.weight", 'k', 'e'},
+    {"llama", "blk.%u.attn_v.weight", 'k', 'e'},
+    {"llama", "blk.%u.attn_output.weight", 'e', 'q'},
+    {"llama", "blk.%u.ffn_norm.weight", '1', 'e'},
+    {"llama", "blk.%u.ffn_gate.weight", 'f', 'e'},
+    {"llama", "blk.%u.ffn_up.weight", 'f', 'e'},
+    {"llama", "blk.%u.ffn_down.weight", 'e', 'f'},
+    {"gpt2", "token_embd.weight", 'v', 'e'},
+    {"gpt2", "position_embd.weight", 'c', 'e'},
+    {"gpt2", "output_norm.weight", '1', 'e'},
+    {"gpt2", "output_norm.bias", '1', 'e'},
+    {"gpt2", "blk.%u.attn_norm.weight", '1', 'e'},
+    {"gpt2", "blk.%u.attn_norm.bias", '1', 'e'},
+    {"gpt2", "blk.%u.attn_qkv.weight", 'a', 'e'},
+    {"gpt2", "blk.%u.attn_qkv.bias", '1', 'a'},
+    {"gpt2", "blk.%u.attn_output.weight", 'e', 'q'},
+    {"gpt2", "blk.%u.attn_output.bias", '1', 'e'},
+    {"gpt2", "blk.%u.ffn_norm.weight", '1', 'e'},
+    {"gpt2", "blk.%u.ffn_norm.bias", '1', 'e'},
+    {"gpt2", "blk.%u.ffn_up.weight", 'f', 'e'},
+    {"gpt2", "blk.%u.ffn_up.bias", '1', 'f'},
+    {"gpt2", "blk.%u.ffn_down.weight", 'e', 'f'},
+    {"gpt2", "blk.%u.ffn_down.bias", '1', 'e'},
 };
 enum { N_ROWS = sizeof rows / sizeof *rows };
 
@@ -48,14 +63,22 @@ static uint32_t dim(const struct hk_hparams *hp, char d)
 {
     uint32_t q = hp->n_head * hp->head_dim, k = hp->n_head_kv * hp->head_dim;
     switch (d) {
-    case 'e': return hp->n_embd;
-    case 'v': return hp->n_vocab;
-    case 'q': return q;
-    case 'k': return k;
-    case 'a': return q + 2 * k;
-    case 'f': return hp->n_ff;
-    case 'c': return hp->n_ctx_train;
-    default: return 1;
+    case 'e':
+        return hp->n_embd;
+    case 'v':
+        return hp->n_vocab;
+    case 'q':
+        return q;
+    case 'k':
+        return k;
+    case 'a':
+        return q + 2 * k;
+    case 'f':
+        return hp->n_ff;
+    case 'c':
+        return hp->n_ctx_train;
+    default:
+        return 1;
     }
 }
 
@@ -65,7 +88,6 @@ static float noise(uint32_t *state)
     *state = *state * 1664525u + 1013904223u;
     return (float)(int32_t)*state * 0x1p-31f;
 }
-
 
 void hk_weight_random(enum hk_weight_type type, void *out, uint64_t n, uint32_t state)
 {
@@ -92,10 +114,18 @@ void hk_weight_random(enum hk_weight_type type, void *out, uint64_t n, uint32_t 
 static void fill_hparams(struct hk_checkpoint *c, const struct shape *s)
 {
     struct hk_hparams *hp = &c->hparams;
-    *hp = (struct hk_hparams){.n_vocab = s->n_vocab, .n_ctx_train = s->n_ctx, .n_embd = s->n_embd,
-                              .n_layer = s->n_layer, .n_head = s->n_head, .n_head_kv = s->n_head_kv,
-                              .head_dim = s->n_embd / s->n_head, .n_ff = s->n_ff, .norm_eps = 1e-5f,
-                              .rope_theta = 10000.0f, .rope_pairing = HK_ROPE_HALVES, .rope_factor = 1.0f};
+    *hp = (struct hk_hparams){.n_vocab = s->n_vocab,
+                              .n_ctx_train = s->n_ctx,
+                              .n_embd = s->n_embd,
+                              .n_layer = s->n_layer,
+                              .n_head = s->n_head,
+                              .n_head_kv = s->n_head_kv,
+                              .head_dim = s->n_embd / s->n_head,
+                              .n_ff = s->n_ff,
+                              .norm_eps = 1e-5f,
+                              .rope_theta = 10000.0f,
+                              .rope_pairing = HK_ROPE_HALVES,
+                              .rope_factor = 1.0f};
     snprintf(hp->arch, sizeof hp->arch, "%s", s->arch);
     hp->rope_dim = strcmp(s->arch, "llama") == 0 ? hp->head_dim : 0;
     hp->activation = strcmp(s->arch, "llama") == 0 ? HK_ACT_SILU : HK_ACT_GELU_TANH;
@@ -115,7 +145,8 @@ static bool add_tensor(struct hk_checkpoint *c, const struct row *r, uint32_t la
     int len = snprintf(name, sizeof name, r->name, layer);
     struct hk_ckpt_tensor *t = &c->tensors[c->n_tensors++];
     uint32_t n_rows = dim(&c->hparams, r->rows), cols = dim(&c->hparams, r->cols);
-    *t = (struct hk_ckpt_tensor){.type = r->rows == '1' ? HK_F32 : type, .shape = {n_rows, cols, 1, 1}, .n_dims = 2};
+    *t = (struct hk_ckpt_tensor){
+        .type = r->rows == '1' ? HK_F32 : type, .shape = {n_rows, cols, 1, 1}, .n_dims = 2};
     if (r->rows == '1') t->n_dims = 1, t->shape[0] = cols, t->shape[1] = 1;
     if (cols % hk_weight_type_info(t->type)->block_len) t->type = HK_F16;
     t->name = hk_arena_strndup(&c->arena, name, (size_t)len, err);
@@ -134,7 +165,8 @@ static bool fill_tensors(struct hk_checkpoint *c, enum hk_weight_type type, stru
     }
     qsort(c->tensors, c->n_tensors, sizeof *c->tensors, by_name);
 
-    /* One block of noise a type, as large as its largest tensor: 64 Ki blocks of it are random, the rest repeats them. */
+    /* One block of noise a type, as large as its largest tensor: 64 Ki blocks of it are random, the rest
+     * repeats them. */
     for (enum hk_weight_type t = 0; t < HK_WEIGHT_TYPE_COUNT; t++) {
         uint64_t largest = 0;
         for (uint32_t i = 0; i < c->n_tensors; i++)
@@ -155,7 +187,8 @@ static bool fill_tensors(struct hk_checkpoint *c, enum hk_weight_type type, stru
     return true;
 }
 
-struct hk_checkpoint *hk_synthetic_checkpoint(const char *shape, enum hk_weight_type type, struct hk_error *err)
+struct hk_checkpoint *hk_synthetic_checkpoint(const char *shape, enum hk_weight_type type,
+                                              struct hk_error *err)
 {
     char known[256] = "";
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {

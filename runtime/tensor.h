@@ -1,12 +1,14 @@
-/* What ops work on: matrices of activations, weights, and a layer's KV cache. Plain values; memory belongs to arenas. */
+/* What ops work on: matrices of activations, weights, and a layer's KV cache. Plain values; memory belongs to
+ * arenas. */
 #ifndef HEKLA_RUNTIME_TENSOR_H
 #define HEKLA_RUNTIME_TENSOR_H
 
 #include "weight_layout.h"
 
 /* A matrix (rows, cols) of 32-bit values: float activations, or uint32 ids and positions. Row r begins at
- * addr + 4 * r * ld. Activations that a matmul reads have rows padded with zeros to a multiple of 32 (HK_ROW_ALIGN)
- * columns, 16-byte aligned: kernels read whole words past `cols` and rely on finite values there. */
+ * addr + 4 * r * ld. Activations that a matmul reads have rows padded with zeros to a multiple of 32
+ * (HK_ROW_ALIGN) columns, 16-byte aligned: kernels read whole words past `cols` and rely on finite values
+ * there. */
 struct hk_tensor {
     uint64_t addr; /* device address; on the reference backend a host pointer */
     uint32_t rows, cols;
@@ -40,8 +42,8 @@ static inline uint64_t hk_tensor_bytes(const struct hk_tensor *t)
     return t->rows ? 4ull * ((uint64_t)(t->rows - 1) * t->ld + t->cols) : 0;
 }
 
-/* A weight matrix (rows = outputs, cols = inputs), packed for the backend (weight_layout.h; the reference backend keeps
- * the file's blocks). rows == 0: the checkpoint has none. */
+/* A weight matrix (rows = outputs, cols = inputs), packed for the backend (weight_layout.h; the reference
+ * backend keeps the file's blocks). rows == 0: the checkpoint has none. */
 struct hk_weight {
     const char *name; /* the checkpoint's tensor */
     struct hk_weight_layout layout;

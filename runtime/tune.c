@@ -6,7 +6,8 @@ static bool is_cpu(const struct gpu_caps *caps)
     return caps->type == GPU_TYPE_CPU;
 }
 
-struct matvec_variant tune_matvec(const struct gpu_caps *caps, const struct hk_weight_layout *w, uint32_t n_tokens)
+struct matvec_variant tune_matvec(const struct gpu_caps *caps, const struct hk_weight_layout *w,
+                                  uint32_t n_tokens)
 {
     (void)w;
     struct matvec_variant v = {.lanes = is_cpu(caps) ? 32 : 128, .tile_lanes = 32, .tiles = 1, .tokens = 1};

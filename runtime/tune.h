@@ -12,7 +12,8 @@ struct matvec_variant {
     uint32_t tiles;      /* tiles of a lane */
     uint32_t tokens;     /* tokens for which a weight is decoded once */
 };
-struct matvec_variant tune_matvec(const struct gpu_caps *caps, const struct hk_weight_layout *w, uint32_t n_tokens);
+struct matvec_variant tune_matvec(const struct gpu_caps *caps, const struct hk_weight_layout *w,
+                                  uint32_t n_tokens);
 
 /* Workgroup size for a kernel whose lanes take columns in turn: a power of two, at least 32. */
 uint32_t tune_row_lanes(const struct gpu_caps *caps, uint32_t cols);

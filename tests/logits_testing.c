@@ -1,0 +1,413 @@
+#include "logits_testing.h"
+#include "loader_testing.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+struct hk_device *hk_test_device;
+
+static const char *const goldens[] = {
+    "gpt2",           "gpt2-f16",    "gpt2-odd",          "llama-bf16",        "llama-biases",
+    "llama-gqa",      "llama-head6", "llama-rope-linear", "llama-rope-llama3", "llama-f16-sharded",
+    "llama-head-dim", "llama-odd",   "llama-tied",        "llama-tokenizer",
+};
+enum { N_GOLDENS = sizeof goldens / sizeof *goldens };
+
+/* ---- what the tests share
+ * ------------------------------------------------------------------------------------ */
+
+/* A model with a session on it. */
+struct rig {
+    struct hk_checkpoint *ckpt;
+    struct hk_model *model;
+    struct hk_session *session;
+};
+
+static struct rig rig_open(const char *path, enum hk_weight_type quant, const struct hk_session_options *so)
+{
+    struct hk_error err = {0};
+    struct rig r = {.ckpt = hk_checkpoint_open(path, NULL, &err)};
+    struct hk_model_options mo = {.quant = quant};
+    if (r.ckpt) r.model = hk_model_open(hk_test_device, r.ckpt, &mo, &err);
+    if (r.model) r.session = hk_session_open(r.model, so, &err);
+    if (!r.session) fail_msg("%s: %s", path, err.text);
+    return r;
+}
+
+static void rig_close(struct rig *r)
+{
+    hk_session_close(r->session);
+    hk_model_close(r->model);
+    hk_checkpoint_close(r->ckpt);
+}
+
+static void sync_to(struct rig *r, const uint32_t *tokens, uint32_t n)
+{
+    struct hk_error err = {0};
+    if (!hk_session_sync(r->session, tokens, n, &err)) fail_msg("%s", err.text);
+}
+
+static const char *golden_path(const char *name, const char *file, char out[HK_TEST_PATH])
+{
+    snprintf(out, HK_TEST_PATH, "%s/tests/golden/hf/%s%s%s",
+             getenv("HEKLA_SOURCE_DIR") ? getenv("HEKLA_SOURCE_DIR") : ".", name, *file ? "/" : "", file);
+    return out;
+}
+
+static char *read_all(const char *path, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f) fail_msg("%s: cannot be opened", path);
+    assert_int_equal(fseek(f, 0, SEEK_END), 0);
+    long n = ftell(f);
+    assert_true(n >= 0);
+    rewind(f);
+    char *data = malloc((size_t)n + 1);
+    assert_non_null(data);
+    assert_int_equal(fread(data, 1, (size_t)n, f), n);
+    data[n] = 0;
+    fclose(f);
+    if (size) *size = (size_t)n;
+    return data;
+}
+
+static cJSON *read_json(const char *path)
+{
+    char *text = read_all(path, NULL);
+    cJSON *json = cJSON_Parse(text);
+    free(text);
+    assert_non_null(json);
+    return json;
+}
+
+/* The numbers of a JSON array; free it. */
+static uint32_t *ids_of(const cJSON *array, uint32_t *n)
+{
+    *n = (uint32_t)cJSON_GetArraySize(array);
+    uint32_t *ids = calloc(*n + 1, sizeof *ids), i = 0;
+    assert_non_null(ids);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, array) ids[i++] = (uint32_t)item->valuedouble;
+    return ids;
+}
+
+static double largest_difference(const float *a, const float *b, size_t n)
+{
+    double largest = 0;
+    assert_non_null(a);
+    for (size_t i = 0; i < n; i++) {
+        double d = fabs((double)a[i] - (double)b[i]);
+        if (!(d <= largest)) largest = d; /* NaN too */
+    }
+    return largest;
+}
+
+/* ---- against transformers
+ * ------------------------------------------------------------------------------------ */
+
+/* The largest difference over all positions of all prompts. */
+static double golden_difference(const char *name, enum hk_weight_type quant, enum hk_kv_type kv)
+{
+    char path[HK_TEST_PATH];
+    size_t size = 0;
+    cJSON *json = read_json(golden_path(name, "prompts.json", path));
+    float *want = (float *)(void *)read_all(golden_path(name, "logits.f32", path), &size);
+    struct hk_session_options so = {.kv = kv, .all_logits = true, .n_batch = 24};
+    struct rig r = rig_open(golden_path(name, "", path), quant, &so);
+    uint32_t n_vocab = hk_model_hparams(r.model)->n_vocab, positions = 0;
+    double largest = 0;
+    const cJSON *prompt;
+    cJSON_ArrayForEach(prompt, cJSON_GetObjectItem(json, "prompts"))
+    {
+        uint32_t n, *ids = ids_of(prompt, &n);
+        assert_true((positions + n) * sizeof(float) * n_vocab <= size);
+        sync_to(&r, ids, n);
+        for (uint32_t p = 0; p < n; p++) {
+            /* The first tokens may be shared with the last prompt; then the last sync computed them. */
+            const float *got = hk_session_logits_at(r.session, p);
+            if (got)
+                largest =
+                    fmax(largest, largest_difference(got, want + (size_t)(positions + p) * n_vocab, n_vocab));
+        }
+        positions += n;
+        free(ids);
+    }
+    assert_int_equal(positions * sizeof(float) * n_vocab, size);
+    assert_true(positions >= 64);
+    rig_close(&r);
+    free(want);
+    cJSON_Delete(json);
+    return largest;
+}
+
+static void check_goldens(enum hk_weight_type quant, enum hk_kv_type kv, double limit)
+{
+    for (int i = 0; i < N_GOLDENS; i++) {
+        double d = golden_difference(goldens[i], quant, kv);
+        print_message("%-20s %.2g\n", goldens[i], d);
+        if (!(d <= limit))
+            fail_msg("%s: logits differ from transformers' by %g, more than %g", goldens[i], d, limit);
+    }
+}
+
+static void logits_equal_transformers(void **state)
+{
+    (void)state;
+    check_goldens(HK_WEIGHT_TYPE_COUNT, HK_KV_F32, 1e-3);
+}
+
+static void logits_with_f16_weights_and_cache(void **state)
+{
+    (void)state;
+    check_goldens(HK_F16, HK_KV_F16, 2e-2);
+}
+
+/* ---- consistency
+ * --------------------------------------------------------------------------------------------- */
+
+static void fill(uint32_t *tokens, uint32_t n, uint32_t first, uint32_t step)
+{
+    for (uint32_t i = 0; i < n; i++) tokens[i] = (first + step * i) % 97;
+}
+
+/* Prefill of N tokens and N single steps give the same logits. */
+static void prefill_equals_steps(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"llama-gqa", "gpt2"};
+    for (int m = 0; m < 2; m++) {
+        char path[HK_TEST_PATH];
+        uint32_t tokens[60];
+        fill(tokens, 60, 5, 13);
+        struct hk_session_options whole = {.kv = HK_KV_F16, .all_logits = true, .n_batch = 23},
+                                  single = {.kv = HK_KV_F16};
+        struct rig a = rig_open(golden_path(names[m], "", path), HK_WEIGHT_TYPE_COUNT, &whole);
+        struct rig b = rig_open(golden_path(names[m], "", path), HK_WEIGHT_TYPE_COUNT, &single);
+        uint32_t n_vocab = hk_model_hparams(a.model)->n_vocab;
+        sync_to(&a, tokens, 60);
+        for (uint32_t n = 1; n <= 60; n++) {
+            sync_to(&b, tokens, n);
+            double d = largest_difference(hk_session_logits(b.session),
+                                          hk_session_logits_at(a.session, n - 1), n_vocab);
+            if (!(d <= 1e-3)) fail_msg("%s: position %u differs by %g", names[m], n - 1, d);
+        }
+        rig_close(&a);
+        rig_close(&b);
+    }
+}
+
+/* A session synced to another continuation, a shorter prefix, or the same again equals a fresh one. */
+static void diverging_prefix_equals_fresh(void **state)
+{
+    (void)state;
+    char path[HK_TEST_PATH];
+    uint32_t tokens[50], other[50], n = 0;
+    fill(tokens, 50, 3, 7);
+    fill(other, 50, 3, 7);
+    fill(other + 20, 30, 11, 5);
+    struct hk_session_options so = {.n_batch = 16};
+    struct rig used = rig_open(golden_path("llama-tied", "", path), HK_WEIGHT_TYPE_COUNT, &so);
+    uint32_t n_vocab = hk_model_hparams(used.model)->n_vocab;
+    const struct {
+        const uint32_t *tokens;
+        uint32_t n;
+    } steps[] = {{tokens, 50}, {other, 50}, {tokens, 50}, {tokens, 33},
+                 {tokens, 33}, {other, 21}, {tokens, 1},  {other, 50}};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        sync_to(&used, steps[i].tokens, steps[i].n);
+        struct rig fresh = rig_open(golden_path("llama-tied", "", path), HK_WEIGHT_TYPE_COUNT, &so);
+        sync_to(&fresh, steps[i].tokens, steps[i].n);
+        double d =
+            largest_difference(hk_session_logits(used.session), hk_session_logits(fresh.session), n_vocab);
+        if (!(d <= 1e-4)) fail_msg("step %zu differs by %g", i, d);
+        const uint32_t *timeline = hk_session_tokens(used.session, &n);
+        assert_int_equal(n, steps[i].n);
+        assert_memory_equal(timeline, steps[i].tokens, n * sizeof *timeline);
+        rig_close(&fresh);
+    }
+    rig_close(&used);
+}
+
+struct emitted {
+    uint32_t ids[512], n, stop_after;
+};
+
+static bool keep(void *user, uint32_t token)
+{
+    struct emitted *e = user;
+    assert_true(e->n < 512);
+    e->ids[e->n++] = token;
+    return e->n != e->stop_after;
+}
+
+static uint32_t greedy(struct rig *r, uint32_t n, struct emitted *e)
+{
+    struct hk_error err = {0};
+    uint32_t out = 0;
+    if (!hk_session_greedy(r->session, n, keep, e, &out, &err)) fail_msg("%s", err.text);
+    assert_int_equal(out, e->n);
+    return out;
+}
+
+/* The greedy chain on the device gives what choosing on the host gives; stopping, going on, and the end of
+ * the context leave a session that can be used. */
+static void greedy_on_the_device(void **state)
+{
+    (void)state;
+    char path[HK_TEST_PATH];
+    struct hk_session_options so = {.n_ctx = 64};
+    struct rig r = rig_open(golden_path("llama-gqa", "", path), HK_WEIGHT_TYPE_COUNT, &so);
+    uint32_t n_vocab = hk_model_hparams(r.model)->n_vocab, tokens[128], n = 9;
+    fill(tokens, n, 1, 19);
+    for (; n < 60; n++) { /* on the host */
+        struct hk_token_logprob best;
+        sync_to(&r, tokens, n);
+        hk_top_logprobs(hk_session_logits(r.session), n_vocab, 1, &best);
+        tokens[n] = best.token;
+    }
+    struct emitted e = {.stop_after = 7};
+    sync_to(&r, tokens, 9);
+    assert_int_equal(greedy(&r, 30, &e), 7);
+    assert_memory_equal(e.ids, tokens + 9, 7 * sizeof *tokens);
+
+    sync_to(&r, tokens, 16); /* goes on where it stopped */
+    e = (struct emitted){0};
+    assert_int_equal(greedy(&r, 20, &e), 20);
+    assert_memory_equal(e.ids, tokens + 16, 20 * sizeof *tokens);
+
+    sync_to(&r, tokens, 16);
+    e = (struct emitted){0};
+    assert_int_equal(greedy(&r, 500, &e), 48); /* to the end of the context */
+    assert_memory_equal(e.ids, tokens + 16, 44 * sizeof *tokens);
+    e = (struct emitted){0};
+    sync_to(&r, tokens, 9);
+    assert_int_equal(greedy(&r, 1, &e), 1);
+    assert_int_equal(e.ids[0], tokens[9]);
+    rig_close(&r);
+}
+
+/* ---- real models
+ * --------------------------------------------------------------------------------------------- */
+
+static void check_reference(const char *model, const char *reference)
+{
+    char path[HK_TEST_PATH];
+    cJSON *json = read_json(hk_test_shared(reference, path));
+    uint32_t n, n_greedy, *ids = ids_of(cJSON_GetObjectItem(json, "prompt_ids"), &n);
+    uint32_t *want_ids = ids_of(cJSON_GetObjectItem(json, "greedy_ids"), &n_greedy);
+    const cJSON *want = cJSON_GetObjectItem(json, "logits_after_prompt"), *item;
+    struct hk_session_options so = {.kv = HK_KV_F32};
+    struct rig r = rig_open(hk_test_shared(model, path), HK_WEIGHT_TYPE_COUNT, &so);
+    sync_to(&r, ids, n);
+    const float *got = hk_session_logits(r.session);
+    uint32_t i = 0;
+    assert_int_equal(cJSON_GetArraySize(want), hk_model_hparams(r.model)->n_vocab);
+    cJSON_ArrayForEach(item, want)
+    {
+        if (!(fabs((double)got[i] - item->valuedouble) <= 1e-3))
+            fail_msg("%s: logit %u is %g, not %g", model, i, (double)got[i], item->valuedouble);
+        i++;
+    }
+    struct emitted e = {0};
+    greedy(&r, n_greedy, &e);
+    assert_int_equal(e.n, n_greedy);
+    assert_memory_equal(e.ids, want_ids, n_greedy * sizeof *want_ids);
+    rig_close(&r);
+    free(ids);
+    free(want_ids);
+    cJSON_Delete(json);
+}
+
+static void stories_bin(void **state)
+{
+    (void)state;
+    check_reference("models/stories260K/stories260K.bin", "models/stories260K/reference.json");
+}
+
+static void stories_gguf(void **state)
+{
+    (void)state;
+    check_reference("models/stories260K/stories260K.gguf", "models/stories260K/reference.json");
+}
+
+static void tarotble(void **state)
+{
+    (void)state;
+    check_reference("models/tarotble", "models/tarotble/reference.json");
+}
+
+/* ---- refusals
+ * ------------------------------------------------------------------------------------------------ */
+
+static void refusals(void **state)
+{
+    (void)state;
+    char path[HK_TEST_PATH];
+    struct hk_error err = {0};
+    struct hk_session_options so = {.n_ctx = 40};
+    struct rig r = rig_open(golden_path("llama-gqa", "", path), HK_WEIGHT_TYPE_COUNT, &so);
+    uint32_t tokens[41] = {0};
+    assert_false(hk_session_sync(r.session, tokens, 41, &err));
+    assert_non_null(strstr(err.text, "41"));
+    assert_non_null(strstr(err.text, "40"));
+    tokens[2] = 5000;
+    assert_false(hk_session_sync(r.session, tokens, 3, &err));
+    assert_non_null(strstr(err.text, "5000"));
+    assert_false(hk_session_sync(r.session, tokens, 0, &err));
+    tokens[2] = 1;
+    sync_to(&r, tokens, 40); /* the session lives on */
+
+    struct hk_session_options huge = {.n_ctx = 4000000000u};
+    assert_null(hk_session_open(r.model, &huge, &err));
+    assert_int_equal(err.code, HK_ERR_MEMORY);
+    assert_non_null(strstr(err.text, "4000000000"));
+    rig_close(&r);
+
+    r = rig_open(golden_path("gpt2", "", path), HK_WEIGHT_TYPE_COUNT, &so);
+    struct hk_session_options longer = {.n_ctx = hk_model_hparams(r.model)->n_ctx_train + 1};
+    assert_null(hk_session_open(r.model, &longer, &err));
+    assert_int_equal(err.code, HK_ERR_INPUT);
+
+    char arch[sizeof r.ckpt->hparams.arch];
+    memcpy(arch, r.ckpt->hparams.arch, sizeof arch);
+    memcpy(r.ckpt->hparams.arch, "mamba", 6);
+    assert_null(hk_model_open(hk_test_device, r.ckpt, NULL, &err));
+    assert_int_equal(err.code, HK_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "mamba"));
+    assert_non_null(strstr(err.text, "llama, gpt2"));
+    memcpy(r.ckpt->hparams.arch, arch, sizeof arch);
+    r.ckpt->hparams.n_ff++;
+    assert_null(hk_model_open(hk_test_device, r.ckpt, NULL, &err));
+    assert_non_null(strstr(err.text, "ffn_up"));
+    rig_close(&r);
+}
+
+int hk_test_logits_main(const char *select)
+{
+    struct hk_error err = {0};
+    struct hk_device_options opt = {.select = select};
+    hk_test_device = hk_device_open(&opt, &err);
+    if (!hk_test_device) {
+        print_message("skipped: %s\n", err.text);
+        return 77;
+    }
+    print_message("on %s\n", hk_device_name(hk_test_device));
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(logits_equal_transformers),
+        cmocka_unit_test(logits_with_f16_weights_and_cache),
+        cmocka_unit_test(prefill_equals_steps),
+        cmocka_unit_test(diverging_prefix_equals_fresh),
+        cmocka_unit_test(greedy_on_the_device),
+        cmocka_unit_test(stories_bin),
+        cmocka_unit_test(stories_gguf),
+        cmocka_unit_test(tarotble),
+        cmocka_unit_test(refusals),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    hk_device_close(hk_test_device);
+    return failed;
+}

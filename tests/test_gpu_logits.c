@@ -1,0 +1,7 @@
+/* Models on a Vulkan device. */
+#include "logits_testing.h"
+
+int main(void)
+{
+    return hk_test_logits_main(NULL);
+}

@@ -1,0 +1,7 @@
+/* Models on the C reference. */
+#include "logits_testing.h"
+
+int main(void)
+{
+    return hk_test_logits_main("reference");
+}
