@@ -92,7 +92,7 @@ struct hk_checkpoint *hk_checkpoint_open(const char *path, const struct hk_check
 
 /* ---- life ---- */
 
-static void vocab_clear(struct hk_vocab *v)
+void hk_vocab_clear(struct hk_vocab *v)
 {
     *v = (struct hk_vocab){.bos = HK_NO_TOKEN, .eos = HK_NO_TOKEN, .unk = HK_NO_TOKEN, .pad = HK_NO_TOKEN};
     memcpy(v->kind_name, "missing", sizeof "missing");
@@ -102,7 +102,7 @@ struct hk_checkpoint *hk_checkpoint_new(const char *path, struct hk_error *err)
 {
     struct hk_checkpoint *c = hk_calloc(1, sizeof *c, err);
     if (!c) return NULL;
-    vocab_clear(&c->vocab);
+    hk_vocab_clear(&c->vocab);
     size_t len = strlen(path);
     c->path = hk_arena_strndup(&c->arena, path, len, err);
     while (len > 1 && path[len - 1] == '/') len--; /* "model/" is named "model" */
@@ -308,7 +308,7 @@ bool hk_vocab_from_option(struct hk_checkpoint *c, const char *path, struct hk_e
     struct hk_mapping *m = hk_mapping_open(path, err);
     if (!m) return false;
     bool ok;
-    vocab_clear(&c->vocab);
+    hk_vocab_clear(&c->vocab);
     if (is_json(m->data, m->size)) {
         ok = hk_vocab_from_tokenizer_json(&c->arena, (const char *)m->data, m->size, &c->vocab, err);
         if (!ok) hk_fail_prefix(err, "%s", path);

@@ -47,6 +47,8 @@ const struct hk_arch_traits *hk_arch_traits(const char *arch);
  */
 bool hk_hparams_check(const struct hk_hparams *hp, const char *file, struct hk_error *err);
 
+/* No vocabulary: kind NONE, "missing", no special tokens. */
+void hk_vocab_clear(struct hk_vocab *v);
 /* The id of the token with that text, HK_NO_TOKEN where there is none. A linear search. */
 uint32_t hk_vocab_find(const struct hk_vocab *v, const char *text, size_t len);
 /* Adds a token that ends an answer; ids outside the vocabulary, repeats and those beyond the table are

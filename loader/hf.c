@@ -278,20 +278,42 @@ static bool read_tokenizer_config(struct hk_checkpoint *c, const cJSON *config, 
     return !text || (c->chat_template = hk_arena_strndup(&c->arena, text, strlen(text), err));
 }
 
-/* An id, or a list of ids of which each ends an answer. */
-static void token_ids(struct hk_vocab *v, const cJSON *config, const char *key, uint32_t *first, bool stops)
+/* An id, or a list of ids of which the first is the one: that one, or NULL. */
+static const cJSON *first_id(const cJSON *config, const char *key, bool *list)
 {
     const cJSON *item = hk_json_get(config, key);
-    if (cJSON_IsArray(item))
-        item = item->child;
-    else if (!cJSON_IsNumber(item))
-        return;
-    for (bool list = item && item->next; item; item = list ? item->next : NULL) {
-        uint64_t id;
-        if (!hk_json_is_u64(item, &id) || id >= v->n_tokens) continue;
-        if (*first == HK_NO_TOKEN) *first = (uint32_t)id;
-        if (stops) hk_vocab_add_stop(v, (uint32_t)id);
+    *list = cJSON_IsArray(item);
+    return *list ? item->child : item;
+}
+
+static void token_id(const struct hk_vocab *v, const cJSON *config, const char *key, uint32_t *id)
+{
+    bool list;
+    uint64_t value;
+    const cJSON *item = first_id(config, key, &list);
+    if (item && hk_json_is_u64(item, &value) && value < v->n_tokens) *id = (uint32_t)value;
+}
+
+static void stop_ids(struct hk_vocab *v, const cJSON *config)
+{
+    bool list;
+    uint64_t value;
+    for (const cJSON *item = first_id(config, "eos_token_id", &list); item; item = list ? item->next : NULL) {
+        if (hk_json_is_u64(item, &value) && value < v->n_tokens) hk_vocab_add_stop(v, (uint32_t)value);
     }
+}
+
+/* Which token is which: what a file of the tokenizer's own names by its text wins over config.json's numbers,
+ * and those over what tokenizer.json lets one guess; but a token that its template puts before a text is the
+ * one that begins it. */
+static void model_ids(struct hk_vocab *v, const cJSON *config, const cJSON *generation)
+{
+    if (!v->add_bos || v->bos == HK_NO_TOKEN) token_id(v, config, "bos_token_id", &v->bos);
+    if (!v->add_eos || v->eos == HK_NO_TOKEN) {
+        token_id(v, generation, "eos_token_id", &v->eos);
+        token_id(v, config, "eos_token_id", &v->eos);
+    }
+    token_id(v, config, "pad_token_id", &v->pad);
 }
 
 static bool read_vocab(struct hk_checkpoint *c, const struct hk_hf_text texts[HK_HF_PARTS],
@@ -299,35 +321,29 @@ static bool read_vocab(struct hk_checkpoint *c, const struct hk_hf_text texts[HK
 {
     struct hk_vocab *v = &c->vocab;
     const struct hk_hf_text *t = &texts[HK_HF_TOKENIZER];
-    if (t->text && !hk_vocab_from_tokenizer_json(&c->arena, t->text, t->len, v, err))
-        return hk_fail_prefix(err, "%s", t->file);
-    static const enum hk_hf_part CONFIGS[] = {HK_HF_SPECIAL_TOKENS, HK_HF_TOKENIZER_CONFIG,
-                                              HK_HF_GENERATION_CONFIG};
+    struct hk_error problem = {0};
+    if (t->text && !hk_vocab_from_tokenizer_json(&c->arena, t->text, t->len, v, &problem)) {
+        /* a model that cannot run anyway may be listed without its tokenizer */
+        if (problem.code != HK_ERR_UNSUPPORTED || !config || hk_arch_traits(c->hparams.arch))
+            return hk_fail(err, problem.code, "%s: %s", t->file, problem.text);
+        hk_vocab_clear(v);
+    }
+    const struct hk_hf_text *g = &texts[HK_HF_GENERATION_CONFIG];
     cJSON *generation = NULL;
+    if (g->text && !(generation = hk_json_parse(g->text, g->len, g->file, err))) return false;
+    model_ids(v, config, generation);
+    static const enum hk_hf_part CONFIGS[] = {HK_HF_SPECIAL_TOKENS, HK_HF_TOKENIZER_CONFIG};
     bool ok = true;
-    for (size_t i = 0; ok && i < 3; i++) {
+    for (size_t i = 0; ok && i < 2; i++) {
         const struct hk_hf_text *s = &texts[CONFIGS[i]];
-        if (!s->text) continue;
-        cJSON *json = hk_json_parse(s->text, s->len, s->file, err);
-        if (!json)
-            ok = false;
-        else if (CONFIGS[i] == HK_HF_GENERATION_CONFIG)
-            generation = json;
-        else {
-            ok = read_tokenizer_config(c, json, s->file, err);
-            cJSON_Delete(json);
-        }
+        cJSON *json = s->text ? hk_json_parse(s->text, s->len, s->file, err) : NULL;
+        ok = !s->text || (json && read_tokenizer_config(c, json, s->file, err));
+        cJSON_Delete(json);
     }
-    if (ok) {
-        /* the tokenizer's own word comes first, then the model's; every id that either names ends an answer
-         */
-        token_ids(v, config, "bos_token_id", &v->bos, false);
-        token_ids(v, config, "pad_token_id", &v->pad, false);
-        hk_vocab_add_stop(v, v->eos);
-        token_ids(v, generation, "eos_token_id", &v->eos, true);
-        token_ids(v, config, "eos_token_id", &v->eos, true);
-        hk_vocab_add_known_stops(v);
-    }
+    hk_vocab_add_stop(v, v->eos);
+    stop_ids(v, generation);
+    stop_ids(v, config);
+    hk_vocab_add_known_stops(v);
     cJSON_Delete(generation);
     const struct hk_hf_text *j = &texts[HK_HF_TEMPLATE];
     if (ok && j->text) ok = (c->chat_template = hk_arena_strndup(&c->arena, j->text, j->len, err)) != NULL;
