@@ -107,7 +107,7 @@ static bool choose(struct gpu *g, const char *select, struct hk_error *err)
         ok = gpui_probe(devices[i], g->probe, err);
         caps[i] = g->probe->caps;
     }
-    ok = ok && gpu_plan_choose(caps, n, select, &index, err) && gpui_probe(devices[index], g->probe, err);
+    ok = ok && gpu_choose(caps, n, select, &index, err) && gpui_probe(devices[index], g->probe, err);
     free(caps);
     free(devices);
     return ok;

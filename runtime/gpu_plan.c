@@ -76,8 +76,8 @@ static bool choose_name(const struct gpu_caps *caps, uint32_t n, const char *sel
                    names);
 }
 
-bool gpu_plan_choose(const struct gpu_caps *caps, uint32_t n, const char *select, uint32_t *index,
-                     struct hk_error *err)
+bool gpu_choose(const struct gpu_caps *caps, uint32_t n, const char *select, uint32_t *index,
+                struct hk_error *err)
 {
     char names[300];
     if (!n) return hk_fail(err, HK_ERR_DEVICE, "device: there is none");

@@ -1,14 +1,9 @@
-/* The decisions behind gpu.h that need no device: which device, where a barrier, how much work at once.
+/* The decisions behind gpu.h that need no device: where a barrier, how much work at once, and gpu_choose.
  * Plain logic, no Vulkan: tests/test_schedule.c runs it anywhere. */
 #ifndef HEKLA_RUNTIME_GPU_PLAN_H
 #define HEKLA_RUNTIME_GPU_PLAN_H
 
 #include "gpu.h"
-
-/* Which of the n devices `select` means (see gpu_options.select). False and *err: none, several, or below the
- * floor. */
-bool gpu_plan_choose(const struct gpu_caps *caps, uint32_t n, const char *select, uint32_t *index,
-                     struct hk_error *err);
 
 /* What commands since the last barrier have read and written. Zero-initialise; gpu_plan_hazards_free
  * releases. */

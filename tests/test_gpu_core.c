@@ -1,6 +1,7 @@
 /* gpu.h on a real device: memory in and out, kernels, order, replay, splitting, failures. Every test runs on
  * the device as it is and as it pretends to be: with fences for a timeline, and with memory that the host
  * cannot see. */
+#define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "gpu_pretend.h"
 
 #include "../shaders/args.h"
@@ -223,6 +224,16 @@ static void many_small_uploads(void **state)
         CHECK(gpu_read(g, s.addr, back, sizeof back, &err));
         for (uint32_t i = 0; i < N; i++)
             for (uint32_t j = 0; j < EACH; j++) assert_int_equal(back[i * 64 + j], i * 1000 + j);
+        for (uint32_t i = 0; i < 100; i++) { /* to one place: the last one counts */
+            uint32_t *p = gpu_upload_begin(g, s.addr + 4 * (i % 2), 8, &err);
+            CHECK(p);
+            p[0] = p[1] = i;
+            CHECK(gpu_upload_end(g, &err));
+        }
+        CHECK(gpu_read(g, s.addr, back, 12, &err));
+        assert_int_equal(back[0], 98);
+        assert_int_equal(back[1], 99);
+        assert_int_equal(back[2], 99);
         gpu_arena_free(a);
         gpu_close(g);
     }

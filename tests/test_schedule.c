@@ -22,8 +22,7 @@ static void expect_choice(const struct gpu_caps *caps, uint32_t n, const char *s
 {
     uint32_t index = 99;
     struct hk_error err = {0};
-    if (!gpu_plan_choose(caps, n, select, &index, &err))
-        fail_msg("%s: %s", select ? select : "best", err.text);
+    if (!gpu_choose(caps, n, select, &index, &err)) fail_msg("%s: %s", select ? select : "best", err.text);
     assert_int_equal(index, want);
 }
 
@@ -31,7 +30,7 @@ static void expect_refusal(const struct gpu_caps *caps, uint32_t n, const char *
 {
     uint32_t index = 99;
     struct hk_error err = {0};
-    assert_false(gpu_plan_choose(caps, n, select, &index, &err));
+    assert_false(gpu_choose(caps, n, select, &index, &err));
     if (!strstr(err.text, part)) fail_msg("'%s' does not say '%s'", err.text, part);
 }
 
