@@ -59,18 +59,6 @@ static struct totals add_up(const struct hk_checkpoint *c)
     return t;
 }
 
-/* Whether this build runs the architecture: a word of the list. */
-static bool known(const char *arch)
-{
-    size_t len = strlen(arch);
-    for (const char *p = hk_known_architectures(); *p; p += strspn(p, ", ")) {
-        size_t n = strcspn(p, ", ");
-        if (n == len && memcmp(p, arch, n) == 0) return true;
-        p += n;
-    }
-    return false;
-}
-
 static const char *activation_name(enum hk_activation a)
 {
     const char *names[] = {"silu", "gelu (tanh)", "gelu (erf)", "relu"};
@@ -111,9 +99,6 @@ static void print_line(const char *what, const char *text)
 
 static void print_hparams(const struct hk_hparams *h)
 {
-    print_line("architecture", h->arch);
-    if (!known(h->arch)) printf("%-24s%s\n", "", "not one that this version runs:");
-    if (!known(h->arch)) print_line("", hk_known_architectures());
     printf("%-24s%u\n", "layers", (unsigned)h->n_layer);
     printf("%-24s%u\n", "embedding", (unsigned)h->n_embd);
     printf("%-24s%u of %u\n", "attention heads", (unsigned)h->n_head, (unsigned)h->head_dim);
@@ -164,11 +149,12 @@ static void print_text(const struct hk_checkpoint *c)
     print_line("file", c->path);
     print_line("name", c->name ? c->name : "");
     print_line("format", c->format);
-    if (c->has_hparams) {
-        print_hparams(&c->hparams);
-    } else {
-        print_line("weights", "none: a vocabulary only");
+    if (c->hparams.arch[0]) print_line("architecture", c->hparams.arch);
+    if (c->n_tensors && !known_architecture(c->hparams.arch)) {
+        printf("%-24snot one of those that this version runs: %s\n", "", hk_known_architectures());
     }
+    if (c->has_hparams) print_hparams(&c->hparams);
+    if (c->n_tensors == 0) print_line("weights", "none: a vocabulary only");
     if (c->n_tensors) print_tensors(c, &t);
     print_tokenizer(&c->vocab);
     print_line("chat template", c->chat_template ? "yes" : "no");
@@ -188,9 +174,7 @@ static bool add_number(cJSON *o, const char *key, double v)
 
 static bool json_hparams(cJSON *root, const struct hk_hparams *h)
 {
-    return add_text(root, "architecture", h->arch) &&
-           cJSON_AddBoolToObject(root, "architecture_known", known(h->arch)) &&
-           add_number(root, "layers", h->n_layer) && add_number(root, "embedding", h->n_embd) &&
+    return add_number(root, "layers", h->n_layer) && add_number(root, "embedding", h->n_embd) &&
            add_number(root, "heads", h->n_head) && add_number(root, "kv_heads", h->n_head_kv) &&
            add_number(root, "head_dim", h->head_dim) && add_number(root, "feed_forward", h->n_ff) &&
            add_text(root, "activation", activation_name(h->activation)) &&
@@ -242,8 +226,10 @@ static bool print_json(const struct hk_checkpoint *c, struct hk_error *err)
 {
     cJSON *root = cJSON_CreateObject();
     bool ok = root && add_text(root, "file", c->path) && add_text(root, "name", c->name ? c->name : "") &&
-              add_text(root, "format", c->format) && (!c->has_hparams || json_hparams(root, &c->hparams)) &&
-              json_tensors(root, c) && json_tokenizer(root, &c->vocab) &&
+              add_text(root, "format", c->format) && add_text(root, "architecture", c->hparams.arch) &&
+              cJSON_AddBoolToObject(root, "architecture_known", known_architecture(c->hparams.arch)) &&
+              (!c->has_hparams || json_hparams(root, &c->hparams)) && json_tensors(root, c) &&
+              json_tokenizer(root, &c->vocab) &&
               (c->chat_template ? add_text(root, "chat_template", c->chat_template)
                                 : cJSON_AddNullToObject(root, "chat_template") != NULL);
     ok = json_print(ok ? root : NULL, stdout, err);

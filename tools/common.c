@@ -203,13 +203,13 @@ const struct opt model_opts[] = {
      .parse = parse_kv,
      .field = offsetof(struct model_options, kv),
      .metavar = "TYPE",
-     .help = "keep the context's keys and values as f16 (default) or f32"},
+     .help = "keep the context's keys and values as f16 or f32. Default: f32 for f32 weights, else f16"},
     {0},
 };
 
 void model_options_init(struct model_options *o)
 {
-    *o = (struct model_options){.quant = HK_WEIGHT_TYPE_COUNT, .kv = HK_KV_F16};
+    *o = (struct model_options){.quant = HK_WEIGHT_TYPE_COUNT, .kv = HK_KV_AUTO};
 }
 
 const struct opt sampling_opts[] = {
@@ -336,7 +336,15 @@ bool engine_open_checkpoint(struct engine *e, const struct model_options *m, str
 {
     struct hk_checkpoint_options o = {.tokenizer_path = m->tokenizer};
     e->checkpoint = hk_checkpoint_open(m->model, &o, err);
-    return e->checkpoint != NULL;
+    if (!e->checkpoint) return false;
+    const char *arch = e->checkpoint->hparams.arch;
+    if (e->checkpoint->n_tensors == 0) {
+        return hk_fail(err, HK_ERR_UNSUPPORTED,
+                       "%s: a vocabulary alone: a checkpoint with weights would be accepted", m->model);
+    }
+    return known_architecture(arch) ||
+           hk_fail(err, HK_ERR_UNSUPPORTED, "%s: architecture '%s': one of %s would be accepted", m->model,
+                   arch, hk_known_architectures());
 }
 
 bool engine_open_tokenizer(struct engine *e, struct hk_error *err)
@@ -348,6 +356,7 @@ bool engine_open_tokenizer(struct engine *e, struct hk_error *err)
 bool engine_open_device(struct engine *e, const struct device_options *d, bool profile, struct hk_error *err)
 {
     e->progress.enabled = !d->v.quiet && term_is_tty(stderr);
+    e->progress.last = term_seconds(); /* what is done at once shows no bar */
     if (d->threads) term_set_driver_threads(d->threads);
     struct hk_device_options o = {.select = d->device, .profile = profile};
     e->device = hk_device_open(&o, err);
@@ -443,6 +452,17 @@ const char *format_count(uint64_t n, char buf[32])
     return buf;
 }
 
+bool known_architecture(const char *arch)
+{
+    size_t len = strlen(arch);
+    for (const char *p = hk_known_architectures(); *p; p += strspn(p, ", ")) {
+        size_t n = strcspn(p, ", ");
+        if (n == len && memcmp(p, arch, n) == 0) return true;
+        p += n;
+    }
+    return false;
+}
+
 const char *device_type_name(enum gpu_type t)
 {
     switch (t) {
@@ -462,7 +482,7 @@ const char *device_type_name(enum gpu_type t)
 
 const char *kv_type_name(enum hk_kv_type t)
 {
-    return t == HK_KV_F32 ? "f32" : "f16";
+    return t == HK_KV_F32 ? "f32" : t == HK_KV_F16 ? "f16" : "auto";
 }
 
 bool print_profile(struct hk_device *d, struct hk_error *err)

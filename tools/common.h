@@ -83,6 +83,7 @@ struct engine {
     struct hk_session *session;
     struct progress progress;
 };
+/* Refuses what no device could run: an unknown architecture, a file without weights. */
 bool engine_open_checkpoint(struct engine *e, const struct model_options *m, struct hk_error *err);
 bool engine_open_tokenizer(struct engine *e, struct hk_error *err);
 /* Says on stderr when a CPU-type device was taken because there is no other. */
@@ -101,6 +102,7 @@ void engine_close(struct engine *e);
 /* "1.2 GiB" and "254.1 M"; buf is returned. */
 const char *format_bytes(uint64_t n, char buf[32]);
 const char *format_count(uint64_t n, char buf[32]);
+bool known_architecture(const char *arch);     /* one that this build runs */
 const char *device_type_name(enum gpu_type t); /* "discrete", "cpu", ... */
 const char *kv_type_name(enum hk_kv_type t);
 /* The time by kernel since the device was opened, as a table on stderr. */
