@@ -100,8 +100,8 @@ static void add_bytes(struct hk_bpe *b)
     for (unsigned i = 0; i < 256; i++) {
         char byte = (char)i;
         uint32_t id = v->metaspace ? HK_NO_TOKEN : hk_vocab_map_get(&b->words, &byte, 1);
-        /* an added token that happens to be spelt like a byte stands for its spelling */
-        bool added = id != HK_NO_TOKEN && v->tokens[id].type != HK_TOKEN_NORMAL &&
+        /* an added token stands for its spelling, which is not the byte unless that is ASCII */
+        bool added = id != HK_NO_TOKEN && v->tokens[id].len > 1 && v->tokens[id].type != HK_TOKEN_NORMAL &&
                      v->tokens[id].type != HK_TOKEN_UNUSED;
         b->byte_id[i] = added ? HK_NO_TOKEN : id;
     }

@@ -1,4 +1,4 @@
-/* Symbols in a doubly linked list, candidate pairs in a binary heap. A candidate whose pair has changed since
+/* Symbols in a doubly linked list, candidate pairs in a heap. A candidate whose pair has changed since
  * is recognised when it comes up: symbols only grow, so that the pair is the same exactly when its length is.
  */
 #include "merge.h"
@@ -47,15 +47,19 @@ void hk_merger_add(struct hk_merger *m, size_t start, size_t len, uint32_t id)
 
 static bool before(const struct hk_merge_candidate *a, const struct hk_merge_candidate *b)
 {
-    return a->priority != b->priority ? a->priority < b->priority : a->left < b->left;
+    uint64_t x = (uint64_t)a->priority << 32 | a->left, y = (uint64_t)b->priority << 32 | b->left;
+    return x < y;
 }
+
+/* Four children each: half the levels of a binary heap, and the four lie side by side. */
+enum { ARITY = 4 };
 
 static void heap_push(struct hk_merger *m, struct hk_merge_candidate c)
 {
     uint32_t i = m->n_heap++;
-    while (i > 0 && before(&c, &m->heap[(i - 1) / 2])) {
-        m->heap[i] = m->heap[(i - 1) / 2];
-        i = (i - 1) / 2;
+    while (i > 0 && before(&c, &m->heap[(i - 1) / ARITY])) {
+        m->heap[i] = m->heap[(i - 1) / ARITY];
+        i = (i - 1) / ARITY;
     }
     m->heap[i] = c;
 }
@@ -65,12 +69,15 @@ static struct hk_merge_candidate heap_pop(struct hk_merger *m)
     struct hk_merge_candidate top = m->heap[0], last = m->heap[--m->n_heap];
     uint32_t i = 0;
     for (;;) {
-        uint32_t child = 2 * i + 1;
-        if (child >= m->n_heap) break;
-        if (child + 1 < m->n_heap && before(&m->heap[child + 1], &m->heap[child])) child++;
-        if (!before(&m->heap[child], &last)) break;
-        m->heap[i] = m->heap[child];
-        i = child;
+        uint32_t first = ARITY * i + 1, end = first + ARITY < m->n_heap ? first + ARITY : m->n_heap;
+        if (first >= m->n_heap) break;
+        uint32_t least = first;
+        for (uint32_t k = first + 1; k < end; k++) {
+            if (before(&m->heap[k], &m->heap[least])) least = k;
+        }
+        if (!before(&m->heap[least], &last)) break;
+        m->heap[i] = m->heap[least];
+        i = least;
     }
     m->heap[i] = last;
     return top;

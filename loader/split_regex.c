@@ -19,8 +19,11 @@
 #define NOT_SPACES                                                                                           \
     "\\x{0}-\\x{8}\\x{e}-\\x{1f}\\x{21}-\\x{84}\\x{86}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}"          \
     "\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{10ffff}"
-#define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}"
-#define HEX  "0-9a-fA-F"
+/* Oniguruma's own list: Alphabetic, marks, digits, connectors, and in Latin-1 the other numbers too */
+#define WORD                                                                                                 \
+    "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}"               \
+    "\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
+#define HEX "0-9a-fA-F"
 
 enum { HEAP_LIMIT_KIB = 256 * 1024 };
 enum { MATCH_LIMIT = 100 * 1000 * 1000 };

@@ -4,6 +4,7 @@
 #include "json_util.h"
 #include "normalize.h"
 #include "pretokenizers.h"
+#include "vocab_map.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -95,6 +96,30 @@ static bool is_byte_spelling(const char *s)
            s[5] == '>';
 }
 
+/* One of added_tokens. Where the model knows its text already, the model's id is the one that counts. */
+static bool read_added_token(const struct reader *r, const struct hk_vocab_map *known, const cJSON *item)
+{
+    const struct hk_json_at at = {item, FILE_NAME, r->err};
+    const char *content = "";
+    uint64_t id = 0;
+    bool special = false, lstrip = false, rstrip = false, word = false, normalized = false;
+    if (!hk_json_string(&at, "content", HK_JSON_REQUIRED, &content) ||
+        !id_of(r, hk_json_get(item, "id"), content, &id) ||
+        !hk_json_bool(&at, "special", HK_JSON_OPTIONAL, &special) ||
+        !hk_json_bool(&at, "lstrip", HK_JSON_OPTIONAL, &lstrip) ||
+        !hk_json_bool(&at, "rstrip", HK_JSON_OPTIONAL, &rstrip) ||
+        !hk_json_bool(&at, "single_word", HK_JSON_OPTIONAL, &word) ||
+        !hk_json_bool(&at, "normalized", HK_JSON_OPTIONAL, &normalized))
+        return false;
+    uint32_t model_id = hk_vocab_map_get(known, content, strlen(content));
+    if (model_id != HK_NO_TOKEN) id = model_id;
+    if (!set_token(r, id, content, special ? HK_TOKEN_CONTROL : HK_TOKEN_USER_DEFINED)) return false;
+    r->tokens[id].flags =
+        (uint8_t)((lstrip ? HK_TOKEN_MATCH_LSTRIP : 0) | (rstrip ? HK_TOKEN_MATCH_RSTRIP : 0) |
+                  (word ? HK_TOKEN_MATCH_WORD : 0) | (normalized ? HK_TOKEN_MATCH_NORMALIZED : 0));
+    return true;
+}
+
 static bool read_tokens(struct reader *r, const cJSON *vocab, const cJSON *added)
 {
     const cJSON *item;
@@ -105,32 +130,18 @@ static bool read_tokens(struct reader *r, const cJSON *vocab, const cJSON *added
     r->v->tokens = r->tokens;
     for (uint32_t i = 0; i < r->v->n_tokens; i++)
         r->tokens[i] = (struct hk_vocab_token){.text = "", .type = HK_TOKEN_UNUSED};
-    cJSON_ArrayForEach(item, vocab)
-    {
+    struct hk_vocab_map known;
+    bool ok = hk_vocab_map_init(&known, (size_t)cJSON_GetArraySize(vocab), r->err);
+    for (item = vocab->child; ok && item; item = item->next) {
         bool byte = r->v->byte_fallback && is_byte_spelling(item->string);
-        if (!id_of(r, item, item->string, &id) ||
-            !set_token(r, id, item->string, byte ? HK_TOKEN_BYTE : HK_TOKEN_NORMAL))
-            return false;
+        ok = id_of(r, item, item->string, &id) &&
+             set_token(r, id, item->string, byte ? HK_TOKEN_BYTE : HK_TOKEN_NORMAL);
+        if (ok) hk_vocab_map_put(&known, item->string, (uint32_t)strlen(item->string), (uint32_t)id);
     }
-    cJSON_ArrayForEach(item, added)
-    {
-        const struct hk_json_at at = {item, FILE_NAME, r->err};
-        const char *content = "";
-        bool special = false, lstrip = false, rstrip = false, word = false, normalized = false;
-        if (!hk_json_string(&at, "content", HK_JSON_REQUIRED, &content) ||
-            !id_of(r, hk_json_get(item, "id"), content, &id) ||
-            !hk_json_bool(&at, "special", HK_JSON_OPTIONAL, &special) ||
-            !hk_json_bool(&at, "lstrip", HK_JSON_OPTIONAL, &lstrip) ||
-            !hk_json_bool(&at, "rstrip", HK_JSON_OPTIONAL, &rstrip) ||
-            !hk_json_bool(&at, "single_word", HK_JSON_OPTIONAL, &word) ||
-            !hk_json_bool(&at, "normalized", HK_JSON_OPTIONAL, &normalized) ||
-            !set_token(r, id, content, special ? HK_TOKEN_CONTROL : HK_TOKEN_USER_DEFINED))
-            return false;
-        r->tokens[id].flags =
-            (uint8_t)((lstrip ? HK_TOKEN_MATCH_LSTRIP : 0) | (rstrip ? HK_TOKEN_MATCH_RSTRIP : 0) |
-                      (word ? HK_TOKEN_MATCH_WORD : 0) | (normalized ? HK_TOKEN_MATCH_NORMALIZED : 0));
-    }
-    return true;
+    for (item = added ? added->child : NULL; ok && item; item = item->next)
+        ok = read_added_token(r, &known, item);
+    hk_vocab_map_free(&known);
+    return ok;
 }
 
 /* A merge is "left right" or ["left", "right"]; the second form allows spaces in its sides. */
