@@ -2,7 +2,6 @@
 #include "gpu_internal.h"
 
 #include "os.h"
-#include "shader_table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -272,7 +271,9 @@ static void probe_heaps(struct gpu_probe *p)
         VkMemoryPropertyFlags flags = m.memoryTypes[i].propertyFlags;
         if (flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
             c->heaps[m.memoryTypes[i].heapIndex].host_visible = true;
-        if (m.memoryTypes[i].heapIndex == largest && (flags & wanted) == wanted) c->unified_memory = true;
+        if (m.memoryTypes[i].heapIndex != largest || (flags & wanted) != wanted) continue;
+        c->unified_memory = true;
+        if (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) p->direct = true;
     }
     gpui_read_budget(p->handle, p->memory_budget, c);
 }
@@ -335,55 +336,71 @@ static void feature(struct gpu_caps *c, const char *name, bool present, bool use
     f->name = name;
     f->present = present;
     f->used = present && used;
-    snprintf(f->why, sizeof f->why, "%s", why);
+    snprintf(f->why, sizeof f->why, "%s", f->used ? "" : why);
+}
+
+/* One that is used where a kernel of this build asks for it. */
+static void kernel_feature(struct gpu_caps *c, const char *name, bool present,
+                           enum gpui_capability capability, const char *instead)
+{
+    char why[96];
+    bool asked = gpui_build_uses(capability);
+    snprintf(why, sizeof why, "%s%s", present && !asked ? "no kernel of this build needs it: " : "", instead);
+    feature(c, name, present, asked, why);
+}
+
+static void coopmat_feature(struct gpu_probe *p, const struct extensions *e)
+{
+    struct gpu_caps *c = &p->caps;
+    const char *why = "no kernel of this build needs it: shared-memory tiles are used";
+    bool tiles = coopmat_tiles(p), asked = gpui_build_uses(SPV_COOPMAT);
+#ifdef VK_KHR_cooperative_matrix
+    bool present = p->enabled.coopmat.cooperativeMatrix;
+    if (present && !tiles) why = "it has no 16x16x16 half-to-float tile for a subgroup";
+#else
+    bool present = listed(e, "VK_KHR_cooperative_matrix");
+    if (present) why = "this build's Vulkan headers are too old for it";
+#endif
+    if (!present) why = "shared-memory tiles are used instead";
+    (void)e;
+    c->coopmat = tiles && asked;
+    feature(c, "cooperative matrix", present, c->coopmat, why);
 }
 
 static void fill_features(struct gpu_probe *p, const struct extensions *e)
 {
     struct gpu_caps *c = &p->caps;
     const struct gpu_enabled *f = &p->enabled;
-    bool address = f->address.bufferDeviceAddress, timeline = f->timeline.timelineSemaphore;
-    bool tiles = coopmat_tiles(p), coopmat_kernel = hk_shader_find("matmul_coopmat") != NULL;
-#ifdef VK_KHR_cooperative_matrix
-    bool coopmat = f->coopmat.cooperativeMatrix;
-    const char *coopmat_why =
-        !coopmat         ? "shared-memory tiles are used instead"
-        : !tiles         ? "no 16x16x16 half-to-float tile in a subgroup"
-        : coopmat_kernel ? ""
-                         : "this build has no such kernel: its glslang is too old or none is there yet";
-#else
-    bool coopmat = listed(e, "VK_KHR_cooperative_matrix");
-    const char *coopmat_why =
-        coopmat ? "this build's Vulkan headers are too old for it" : "shared-memory tiles are used instead";
-#endif
     c->fp16 = f->float16_int8.shaderFloat16;
     c->int8_dot = f->dot.shaderIntegerDotProduct;
-    c->coopmat = tiles && coopmat_kernel;
 
-    feature(c, "buffer device address", address, true, address ? "" : "required");
-    feature(c, "timeline semaphore", timeline, true, timeline ? "" : "fences are used instead");
-    feature(c, "unified memory", c->unified_memory, true,
-            c->unified_memory ? "" : "weights are copied through a staging ring");
+    feature(c, "buffer device address", f->address.bufferDeviceAddress, true, "it is required");
+    feature(c, "timeline semaphore", f->timeline.timelineSemaphore, true, "fences are used instead");
+    feature(c, "unified memory", c->unified_memory, p->direct,
+            c->unified_memory ? "the host does not cache it: weights go through a staging ring"
+                              : "weights go through a staging ring");
     feature(c, "memory budget", p->memory_budget, true,
-            p->memory_budget ? "" : "heap sizes are taken instead");
-    feature(c, "subgroup arithmetic", c->subgroup_arithmetic, true,
-            c->subgroup_arithmetic ? "" : "shared memory is used instead");
+            c->type == GPU_TYPE_CPU ? "the host's free memory is taken instead"
+                                    : "heap sizes are taken instead");
+    feature(c, "timestamps", c->timestamps, true, "no profile by kernel");
+    kernel_feature(c, "subgroup arithmetic", c->subgroup_arithmetic, SPV_SUBGROUP_ARITHMETIC,
+                   "lanes add up through shared memory");
     feature(c, "subgroup size control", f->subgroup_size.subgroupSizeControl, false,
             "kernels take any subgroup size");
-    feature(c, "fp16 arithmetic", c->fp16, false, "kernels compute in fp32");
-    feature(c, "16-bit storage", f->storage16.storageBuffer16BitAccess, false,
-            "kernels load 32-bit words and unpack");
-    feature(c, "16-bit integers", f->core.features.shaderInt16, false, "kernels compute in 32 bits");
-    feature(c, "8-bit storage", f->storage8.storageBuffer8BitAccess, false,
-            "kernels load 32-bit words and unpack");
-    feature(c, "8-bit integers", f->float16_int8.shaderInt8, false, "kernels compute in 32 bits");
-    feature(c, "integer dot product", c->int8_dot, false, "no kernel multiplies quantized activations yet");
-    feature(c, "cooperative matrix", coopmat, c->coopmat, coopmat_why);
-    feature(c, "Vulkan memory model", f->memory_model.vulkanMemoryModel, c->coopmat,
-            c->coopmat ? "" : "only cooperative matrices need it");
+    kernel_feature(c, "fp16 arithmetic", c->fp16, SPV_FLOAT16, "kernels compute in fp32");
+    kernel_feature(c, "16-bit storage", f->storage16.storageBuffer16BitAccess, SPV_STORAGE_16,
+                   "kernels load 32-bit words and unpack");
+    kernel_feature(c, "16-bit integers", f->core.features.shaderInt16, SPV_INT16,
+                   "kernels compute in 32 bits");
+    kernel_feature(c, "8-bit storage", f->storage8.storageBuffer8BitAccess, SPV_STORAGE_8,
+                   "kernels load 32-bit words and unpack");
+    kernel_feature(c, "8-bit integers", f->float16_int8.shaderInt8, SPV_INT8, "kernels compute in 32 bits");
+    kernel_feature(c, "integer dot product", c->int8_dot, SPV_DOT, "quants are decoded to fp32");
+    coopmat_feature(p, e);
+    kernel_feature(c, "Vulkan memory model", f->memory_model.vulkanMemoryModel, SPV_MEMORY_MODEL,
+                   "only cooperative matrices would");
     feature(c, "imported host memory", listed(e, "VK_EXT_external_memory_host"), false,
             "weights are repacked, so the file's pages are no use");
-    feature(c, "timestamps", c->timestamps, true, c->timestamps ? "" : "no profile by kernel");
 }
 
 /* ---- a device --------------------------------------------------------------------------------------- */

@@ -51,6 +51,7 @@ struct gpu_probe {
     VkQueueFamilyProperties queue;
     VkSubgroupFeatureFlags subgroup_operations; /* in compute shaders */
     bool memory_budget;
+    bool direct; /* unified memory that the host caches */
 };
 
 bool gpui_instance_open(VkInstance *instance, struct hk_error *err);
@@ -169,6 +170,37 @@ struct gpu_kernel {
     VkPipeline pipeline;
     uint32_t n_spec, spec[GPU_MAX_SPEC];
 };
+
+/* Capabilities by their numbers in the SPIR-V specification, 3.31: those that a kernel may ask a device for.
+ */
+enum gpui_capability {
+    SPV_SHADER = 1,
+    SPV_FLOAT16 = 9,
+    SPV_INT16 = 22,
+    SPV_INT8 = 39,
+    SPV_SUBGROUP = 61,
+    SPV_SUBGROUP_VOTE,
+    SPV_SUBGROUP_ARITHMETIC,
+    SPV_SUBGROUP_BALLOT,
+    SPV_SUBGROUP_SHUFFLE,
+    SPV_SUBGROUP_SHUFFLE_RELATIVE,
+    SPV_SUBGROUP_CLUSTERED,
+    SPV_SUBGROUP_QUAD,
+    SPV_STORAGE_16 = 4433,
+    SPV_UNIFORM_STORAGE_16,
+    SPV_STORAGE_8 = 4448,
+    SPV_UNIFORM_STORAGE_8,
+    SPV_MEMORY_MODEL = 5345,
+    SPV_MEMORY_MODEL_DEVICE_SCOPE,
+    SPV_ADDRESSES, /* PhysicalStorageBufferAddresses */
+    SPV_DOT_INPUT_ALL = 6016,
+    SPV_DOT_INPUT_4X8,
+    SPV_DOT_INPUT_4X8_PACKED,
+    SPV_DOT,
+    SPV_COOPMAT = 6022, /* CooperativeMatrixKHR */
+};
+/* Whether a kernel of this build declares the capability. */
+bool gpui_build_uses(enum gpui_capability capability);
 
 bool gpui_kernels_open(struct gpu *g, const char *cache_dir, struct hk_error *err);
 void gpui_kernels_close(struct gpu *g);

@@ -134,58 +134,73 @@ void gpui_kernels_close(struct gpu *g)
     g->vk.vkDestroyPipelineLayout(g->device, g->layout, NULL);
 }
 
-/* What a SPIR-V capability asks of a device; NULL: the device has it. Numbers from the SPIR-V
- * specification 3.31. */
+/* The capability that the module declares at word *i (5 to begin with: they come first), 0 after the last. */
+static uint32_t next_capability(const struct hk_shader *shader, uint32_t *i)
+{
+    const uint32_t op_capability = 17;
+    if (*i + 1 >= shader->n_words || (shader->words[*i] & 0xffff) != op_capability) return 0;
+    *i += 2;
+    return shader->words[*i - 1];
+}
+
+bool gpui_build_uses(enum gpui_capability capability)
+{
+    for (uint32_t s = 0; s < hk_n_shaders; s++)
+        for (uint32_t i = 5, c; (c = next_capability(&hk_shaders[s], &i));)
+            if (c == (uint32_t)capability) return true;
+    return false;
+}
+
+/* What a capability asks of a device; NULL: the device has it. */
 static const char *lacks(const struct gpu *g, uint32_t capability)
 {
     const struct gpu_enabled *f = &g->probe->enabled;
     VkSubgroupFeatureFlags s = g->probe->subgroup_operations;
     switch (capability) {
-    case 1: /* Shader */
+    case SPV_SHADER:
+    case SPV_ADDRESSES:
         return NULL;
-    case 5347: /* PhysicalStorageBufferAddresses */
-        return NULL;
-    case 9:
+    case SPV_FLOAT16:
         return f->float16_int8.shaderFloat16 ? NULL : "fp16 arithmetic";
-    case 22:
+    case SPV_INT16:
         return f->core.features.shaderInt16 ? NULL : "16-bit integers";
-    case 39:
+    case SPV_INT8:
         return f->float16_int8.shaderInt8 ? NULL : "8-bit integers";
-    case 4433:
+    case SPV_STORAGE_16:
         return f->storage16.storageBuffer16BitAccess ? NULL : "16-bit storage";
-    case 4434:
+    case SPV_UNIFORM_STORAGE_16:
         return f->storage16.uniformAndStorageBuffer16BitAccess ? NULL : "16-bit storage";
-    case 4448:
+    case SPV_STORAGE_8:
         return f->storage8.storageBuffer8BitAccess ? NULL : "8-bit storage";
-    case 4449:
+    case SPV_UNIFORM_STORAGE_8:
         return f->storage8.uniformAndStorageBuffer8BitAccess ? NULL : "8-bit storage";
-    case 61:
+    case SPV_SUBGROUP:
         return s & VK_SUBGROUP_FEATURE_BASIC_BIT ? NULL : "subgroup operations";
-    case 62:
+    case SPV_SUBGROUP_VOTE:
         return s & VK_SUBGROUP_FEATURE_VOTE_BIT ? NULL : "subgroup votes";
-    case 63:
+    case SPV_SUBGROUP_ARITHMETIC:
         return s & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT ? NULL : "subgroup arithmetic";
-    case 64:
+    case SPV_SUBGROUP_BALLOT:
         return s & VK_SUBGROUP_FEATURE_BALLOT_BIT ? NULL : "subgroup ballots";
-    case 65:
+    case SPV_SUBGROUP_SHUFFLE:
         return s & VK_SUBGROUP_FEATURE_SHUFFLE_BIT ? NULL : "subgroup shuffles";
-    case 66:
+    case SPV_SUBGROUP_SHUFFLE_RELATIVE:
         return s & VK_SUBGROUP_FEATURE_SHUFFLE_RELATIVE_BIT ? NULL : "relative subgroup shuffles";
-    case 67:
+    case SPV_SUBGROUP_CLUSTERED:
         return s & VK_SUBGROUP_FEATURE_CLUSTERED_BIT ? NULL : "clustered subgroup operations";
-    case 68:
+    case SPV_SUBGROUP_QUAD:
         return s & VK_SUBGROUP_FEATURE_QUAD_BIT ? NULL : "quad operations";
-    case 5345:
+    case SPV_MEMORY_MODEL:
         return f->memory_model.vulkanMemoryModel ? NULL : "the Vulkan memory model";
-    case 5346:
+    case SPV_MEMORY_MODEL_DEVICE_SCOPE:
         return f->memory_model.vulkanMemoryModelDeviceScope ? NULL : "device scope in the memory model";
-    case 6016: /* DotProductInputAll, 4x8Bit, 4x8BitPacked, DotProduct */
-    case 6017:
-    case 6018:
-    case 6019:
+    case SPV_DOT_INPUT_ALL:
+    case SPV_DOT_INPUT_4X8:
+    case SPV_DOT_INPUT_4X8_PACKED:
+    case SPV_DOT:
         return f->dot.shaderIntegerDotProduct ? NULL : "integer dot products";
 #ifdef VK_KHR_cooperative_matrix
-    case 6022:
+    case SPV_COOPMAT:
         return f->coopmat.cooperativeMatrix ? NULL : "cooperative matrices";
 #endif
     default:
@@ -196,12 +211,11 @@ static const char *lacks(const struct gpu *g, uint32_t capability)
 /* Refuses a shader that needs what the device lacks: a driver may crash on it instead. */
 static bool supported(const struct gpu *g, const struct hk_shader *shader, struct hk_error *err)
 {
-    const uint32_t op_capability = 17;
-    for (uint32_t i = 5; i + 1 < shader->n_words && (shader->words[i] & 0xffff) == op_capability; i += 2) {
-        const char *missing = lacks(g, shader->words[i + 1]);
+    for (uint32_t i = 5, c; (c = next_capability(shader, &i));) {
+        const char *missing = lacks(g, c);
         if (missing)
             return hk_fail(err, HK_ERR_UNSUPPORTED, "%s: kernel %s needs %s (SPIR-V capability %u)",
-                           g->caps.name, shader->name, missing, shader->words[i + 1]);
+                           g->caps.name, shader->name, missing, c);
     }
     return true;
 }

@@ -353,7 +353,7 @@ static void chains_run_in_order(void **state)
 {
     (void)state;
     struct hk_error err = {0};
-    enum { N = 50000, STEPS = 60 };
+    enum { N = 30000, STEPS = 40 };
     uint32_t *data = malloc(N * 4ull);
     assert_non_null(data);
     FOR_EACH_MODE(m)
@@ -793,9 +793,11 @@ static void a_lost_device_is_an_error(void **state)
     }
 }
 
-/* Everything once; false at the first failure, with all freed. */
-static bool whole_life(const struct gpu_pretend *pretend, struct hk_error *err)
+/* Everything once; false at the first failure, with all freed. *left: of pretend->fail_allocation, 0 when it
+ * fell. */
+static bool whole_life(const struct gpu_pretend *pretend, uint32_t *left, struct hk_error *err)
 {
+    *left = 0;
     struct gpu *g = gpui_open(&(struct gpu_options){.cache_dir = "", .profile = true}, pretend, err);
     if (!g) return false;
     struct gpu_arena *a = gpu_arena_new(g, GPU_MEMORY_STATE, 0, err);
@@ -811,6 +813,7 @@ static bool whole_life(const struct gpu_pretend *pretend, struct hk_error *err)
     ok = ok && gpu_record_end(rec, err) && gpu_submit(g, rec, NULL, err) &&
          gpu_read(g, s.addr, &word, 4, err) && gpu_profile(g, &rows, &n, err);
     if (ok) assert_int_equal(word, 16);
+    *left = gpui_pretend(g)->fail_allocation;
     free(rows);
     gpu_recording_free(rec);
     gpu_arena_free(a);
@@ -823,12 +826,13 @@ static void every_allocation_may_fail(void **state)
     (void)state;
     const struct gpu_pretend *last = &modes[N_MODES - 1], *both[2] = {&modes[0], last};
     for (int i = 0; i < 2; i++) {
-        uint32_t failures = 0;
-        for (uint32_t k = 1; k < 100; k++) {
+        uint32_t failures = 0, left = 0;
+        for (uint32_t k = 1; !left; k++) {
             struct hk_error err = {0};
             struct gpu_pretend p = *both[i];
             p.fail_allocation = k;
-            if (whole_life(&p, &err)) continue; /* a block that failed was made smaller; or all went well */
+            if (whole_life(&p, &left, &err))
+                continue; /* a block that failed was made smaller; or all went well */
             failures++;
             assert_int_equal(err.code, HK_ERR_MEMORY);
             assert_true(strlen(err.text) > 10);

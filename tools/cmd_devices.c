@@ -46,20 +46,20 @@ static void print_memory(const struct gpu_caps *c)
     for (uint32_t i = 0; i < c->n_heaps; i++) {
         const struct gpu_heap *h = &c->heaps[i];
         const char *where = h->device_local ? "on the device" : "of the host";
-        printf("    %-22s%s %s%s, %s can be taken now\n", i ? "" : "memory", format_bytes(h->size, size),
+        printf("    %-24s%s %s%s, %s can be taken now\n", i ? "" : "memory", format_bytes(h->size, size),
                where, h->device_local && h->host_visible ? ", seen by the host" : "",
                format_bytes(h->budget, budget));
     }
-    printf("    %-22s%s in one allocation\n", "", format_bytes(c->max_allocation, size));
+    printf("    %-24s%s in one allocation\n", "", format_bytes(c->max_allocation, size));
 }
 
 static void print_limits(const struct gpu_caps *c)
 {
     char shared[32];
-    printf("    %-22s%u invocations (%u x %u x %u), %s shared, subgroups of %u\n", "workgroup",
+    printf("    %-24s%u invocations (%u x %u x %u), %s shared, subgroups of %u\n", "workgroup",
            (unsigned)c->max_invocations, (unsigned)c->max_group_size[0], (unsigned)c->max_group_size[1],
            (unsigned)c->max_group_size[2], format_bytes(c->shared_bytes, shared), (unsigned)c->subgroup_size);
-    printf("    %-22s%u x %u x %u workgroups\n", "dispatch", (unsigned)c->max_groups[0],
+    printf("    %-24s%u x %u x %u workgroups\n", "dispatch", (unsigned)c->max_groups[0],
            (unsigned)c->max_groups[1], (unsigned)c->max_groups[2]);
 }
 
@@ -68,7 +68,7 @@ static void print_features(const struct gpu_caps *c)
     for (uint32_t i = 0; i < c->n_features; i++) {
         const struct gpu_feature *f = &c->features[i];
         const char *how = f->used ? "used" : f->present ? "not used" : "absent";
-        printf("    %-22s%s%s%s\n", f->name, how, f->why[0] ? ": " : "", f->why);
+        printf("    %-24s%s%s%s\n", f->name, how, f->why[0] ? ": " : "", f->why);
     }
 }
 
@@ -77,10 +77,10 @@ static void print_device(const struct gpu_caps *c, uint32_t index, bool best, ui
     const char *only = c->type == GPU_TYPE_CPU && n == 1 ? ", as there is no other" : "";
     printf("%u  %s%s%s%s\n", (unsigned)index, c->name, best ? "  (used by default" : "", best ? only : "",
            best ? ")" : "");
-    if (!c->usable) printf("    %-22s%s\n", "cannot be used", c->unusable_why);
-    printf("    %-22s%s, vendor 0x%04x, device 0x%04x\n", "type", device_type_name(c->type),
+    if (!c->usable) printf("    %-24s%s\n", "cannot be used", c->unusable_why);
+    printf("    %-24s%s, vendor 0x%04x, device 0x%04x\n", "type", device_type_name(c->type),
            (unsigned)c->vendor_id, (unsigned)c->device_id);
-    printf("    %-22s%s %s, Vulkan %s\n", "driver", c->driver, c->driver_version, c->api_version);
+    printf("    %-24s%s %s, Vulkan %s\n", "driver", c->driver, c->driver_version, c->api_version);
     print_memory(c);
     print_limits(c);
     print_features(c);
