@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Writes the small valid files in tests/fuzz/seeds/ that the fuzz targets of the checkpoint formats start from.
+
+Made with gguf 0.19.0, numpy 2.4.6, safetensors 0.8.0. Run from the repository: python3 tests/make_fuzz_seeds.py
+"""
+import os
+import struct
+
+import gguf
+import numpy as np
+from safetensors.numpy import save
+
+SEEDS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fuzz", "seeds")
+
+
+def path(target, name):
+    folder = os.path.join(SEEDS, target)
+    os.makedirs(folder, exist_ok=True)
+    return os.path.join(folder, name)
+
+
+def write(target, name, data):
+    with open(path(target, name), "wb") as f:
+        f.write(data)
+
+
+def make_gguf(name, model, pre):
+    w = gguf.GGUFWriter(path("fuzz_gguf", name), "llama")
+    w.add_block_count(1)
+    w.add_context_length(64)
+    w.add_embedding_length(8)
+    w.add_feed_forward_length(12)
+    w.add_head_count(2)
+    w.add_layer_norm_rms_eps(1e-5)
+    w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+    w.add_rope_scaling_factor(2.0)
+    w.add_tokenizer_model(model)
+    w.add_tokenizer_pre(pre)
+    w.add_token_list([b"<unk>", b"<s>", b"</s>", b"a", b"b", b"ab"])
+    w.add_token_scores([0.0, 0.0, 0.0, -1.0, -2.0, -3.0])
+    w.add_token_types([2, 3, 3, 1, 1, 1])
+    w.add_token_merges(["a b"])
+    w.add_bos_token_id(1)
+    w.add_eos_token_id(2)
+    w.add_chat_template("{{ messages }}")
+    w.add_tensor("token_embd.weight", np.zeros((6, 8), dtype=np.float32))
+    w.add_tensor("blk.0.attn_norm.weight", np.zeros(8, dtype=np.float16))
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
+def main():
+    make_gguf("spm.gguf", "llama", "default")
+    make_gguf("bpe.gguf", "gpt2", "llama-bpe")
+    write("fuzz_safetensors", "llama.safetensors", save({
+        "model.embed_tokens.weight": np.zeros((6, 8), dtype=np.float32),
+        "model.layers.0.self_attn.q_proj.weight": np.zeros((8, 8), dtype=np.float16),
+        "model.layers.0.self_attn.rotary_emb.inv_freq": np.zeros(2, dtype=np.float32),
+        "lm_head.weight": np.zeros((6, 8), dtype=np.float32)}))
+    llama = (b'{"model_type":"llama","vocab_size":3,"hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,'
+             b'"num_key_value_heads":1,"intermediate_size":12,"max_position_embeddings":64,"rope_parameters":'
+             b'{"rope_type":"llama3","rope_theta":500000.0,"factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,'
+             b'"original_max_position_embeddings":32},"eos_token_id":[0,1],"bos_token_id":2}\xff'
+             b'{"bos_token":"<s>","eos_token":{"content":"a"},"add_bos_token":true,"chat_template":'
+             b'[{"name":"default","template":"x"}]}\xff{"eos_token_id":1}\xff{"bos_token":"<s>"}')
+    gpt2 = (b'{"architectures":["GPT2LMHeadModel"],"vocab_size":3,"n_embd":8,"n_layer":1,"n_head":2,"n_positions":64,'
+            b'"n_inner":null,"activation_function":"gelu_new","tie_word_embeddings":false}')
+    write("fuzz_hf_config", "llama.json", llama)
+    write("fuzz_hf_config", "gpt2.json", gpt2)
+    dim, hidden, layers, heads, kv, vocab, ctx = 4, 4, 1, 2, 1, 5, 4
+    floats = vocab * dim + layers * (2 * dim + 3 * dim * dim + 3 * dim * hidden) + dim + ctx * dim // heads
+    write("fuzz_llama2c", "model.bin", struct.pack("<7i", dim, hidden, layers, heads, kv, vocab, ctx) + bytes(4 * floats))
+    tokens = [b"<unk>", b"\n<s>\n", b"\n</s>\n", b"<0x00>", b" a"]
+    write("fuzz_llama2c", "tok.bin", struct.pack("<i", 7) + b"".join(
+        struct.pack("<fi", -1.0, len(t)) + t for t in tokens) + b"\x04")
+
+
+main()
