@@ -89,26 +89,26 @@ static bool on_piece(void *user, const struct completion_piece *p)
 /* The prompt, with the oldest turns forgotten until it leaves room for an answer. */
 static bool make_prompt(struct chat *c, struct hk_error *err)
 {
-    uint32_t n_ctx = hk_session_ctx(c->e.session), room = n_ctx / 4, forgotten = 0;
+    uint32_t n_ctx = hk_session_ctx(c->e.session), room = n_ctx / 4;
     if (c->o->n && c->o->n < room) room = c->o->n;
-    for (;;) {
-        if (!conversation_tokens(&c->talk, c->e.tokenizer, &c->e.checkpoint->vocab, &c->prompt, err))
+    size_t from = 0;
+    for (;; from++) {
+        if (!conversation_tokens(&c->talk, from, c->e.tokenizer, &c->e.checkpoint->vocab, &c->prompt, err))
             return false;
-        if (c->prompt.n + room <= n_ctx || c->talk.n == 1) break;
-        conversation_drop(&c->talk, 0);
-        forgotten++;
+        if (c->prompt.n + room <= n_ctx || from + 1 == c->talk.n) break;
     }
-    if (forgotten && !c->o->device.v.quiet) {
+    if (c->prompt.n > n_ctx) {
+        return hk_fail(err, HK_ERR_INPUT,
+                       "the question takes %zu tokens: with this context at most %u would be accepted",
+                       c->prompt.n, (unsigned)n_ctx);
+    }
+    if (from && !c->o->device.v.quiet) {
         fprintf(stderr,
-                "hekla: the context of %u tokens is full: the oldest %u question%s and answer%s forgotten\n",
-                (unsigned)n_ctx, (unsigned)forgotten, forgotten == 1 ? "" : "s",
-                forgotten == 1 ? " was" : "s were");
+                "hekla: the context of %u tokens is full: %zu of %zu earlier answers are forgotten\n",
+                (unsigned)n_ctx, from, c->talk.n - 1);
     }
-    if (c->prompt.n == 0) return completion_prompt(&c->e, "", 0, &c->prompt, err);
-    if (c->prompt.n <= n_ctx) return true;
-    return hk_fail(err, HK_ERR_INPUT,
-                   "the question takes %zu tokens: with this context at most %u would be accepted",
-                   c->prompt.n, (unsigned)n_ctx);
+    for (; from > 0; from--) conversation_drop(&c->talk, 0);
+    return c->prompt.n > 0 || completion_prompt(&c->e, "", 0, &c->prompt, err);
 }
 
 /* Asks and prints. On failure the question is taken back. */

@@ -88,35 +88,36 @@ bool conversation_answer(struct conversation *c, uint32_t token, const char *tex
 }
 
 /* Plain continuation: what was typed and what was answered, one after the other. */
-static bool running_text(const struct conversation *c, struct hk_bytes *out, struct hk_error *err)
+static bool running_text(const struct conversation *c, size_t from, struct hk_bytes *out,
+                         struct hk_error *err)
 {
-    for (size_t i = 0; i < c->n; i++) {
+    for (size_t i = from; i < c->n; i++) {
         const struct turn *t = &c->turns[i];
-        if (i > 0 && !hk_bytes_append(out, "\n", 1, err)) return false;
+        if (i > from && !hk_bytes_append(out, "\n", 1, err)) return false;
         if (!hk_bytes_append(out, t->question, strlen(t->question), err)) return false;
         if (t->text.len && !hk_bytes_append(out, t->text.data, t->text.len, err)) return false;
     }
     return true;
 }
 
-bool conversation_tokens(const struct conversation *c, const struct hk_tokenizer *t, const struct hk_vocab *v,
-                         struct hk_tokens *out, struct hk_error *err)
+bool conversation_tokens(const struct conversation *c, size_t from, const struct hk_tokenizer *t,
+                         const struct hk_vocab *v, struct hk_tokens *out, struct hk_error *err)
 {
     struct hk_bytes text = {0};
     bool ok = hk_bytes_append(&text, "", 0, err);
     out->n = 0;
     if (c->format) {
-        for (size_t i = 0; ok && i < c->n; i++) {
+        for (size_t i = from; ok && i < c->n; i++) {
             /* what is typed may contain control tokens: it is the user's own model */
-            unsigned flags = HK_ENCODE_PARSE_SPECIAL | (i == 0 ? (unsigned)HK_ENCODE_ADD_SPECIAL : 0);
+            unsigned flags = HK_ENCODE_PARSE_SPECIAL | (i == from ? (unsigned)HK_ENCODE_ADD_SPECIAL : 0);
             text.len = 0;
-            ok = chat_format_turn(c->format, i == 0, c->system, c->turns[i].question, &text, err) &&
+            ok = chat_format_turn(c->format, i == from, c->system, c->turns[i].question, &text, err) &&
                  hk_tokenizer_encode(t, text.data, text.len, flags, out, err);
-            if (ok && i == 0 && v->add_eos && out->n > 1 && out->ids[out->n - 1] == v->eos) out->n--;
+            if (ok && i == from && v->add_eos && out->n > 1 && out->ids[out->n - 1] == v->eos) out->n--;
             ok = ok && add_ids(out, c->turns[i].answer.ids, c->turns[i].answer.n, err);
         }
     } else {
-        ok = ok && running_text(c, &text, err) &&
+        ok = ok && running_text(c, from, &text, err) &&
              hk_tokenizer_encode(t, text.data, text.len, HK_ENCODE_ADD_SPECIAL, out, err);
         if (ok && v->add_eos && out->n > 1 && out->ids[out->n - 1] == v->eos) out->n--;
     }

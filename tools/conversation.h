@@ -29,9 +29,9 @@ void conversation_drop(struct conversation *c, size_t i); /* turn i is forgotten
 bool conversation_answer(struct conversation *c, uint32_t token, const char *text, size_t len,
                          struct hk_error *err);
 
-/* The prompt for the last turn's answer, replacing *out. */
-bool conversation_tokens(const struct conversation *c, const struct hk_tokenizer *t, const struct hk_vocab *v,
-                         struct hk_tokens *out, struct hk_error *err);
+/* The prompt for the last turn's answer, replacing *out; turns before `from` are left out. */
+bool conversation_tokens(const struct conversation *c, size_t from, const struct hk_tokenizer *t,
+                         const struct hk_vocab *v, struct hk_tokens *out, struct hk_error *err);
 
 /* Writes {"messages": [{"role", "content"}, ...]}. */
 bool conversation_save(const struct conversation *c, const char *path, struct hk_error *err);
