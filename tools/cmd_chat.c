@@ -103,8 +103,7 @@ static bool make_prompt(struct chat *c, struct hk_error *err)
                        c->prompt.n, (unsigned)n_ctx);
     }
     if (from && !c->o->device.v.quiet) {
-        fprintf(stderr,
-                "hekla: the context of %u tokens is full: %zu of %zu earlier answers are forgotten\n",
+        fprintf(stderr, "hekla: the context of %u tokens is full: %zu of %zu earlier answers are forgotten\n",
                 (unsigned)n_ctx, from, c->talk.n - 1);
     }
     for (; from > 0; from--) conversation_drop(&c->talk, 0);

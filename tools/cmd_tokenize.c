@@ -97,7 +97,7 @@ static bool next_id(const struct hk_bytes *text, size_t *at, uint32_t n_tokens, 
 static bool read_ids(const struct hk_bytes *text, uint32_t n_tokens, struct hk_tokens *ids,
                      struct hk_error *err)
 {
-    uint32_t id;
+    uint32_t id = 0; /* set wherever next_id says true, which gcc -O2 does not see */
     /* at most one id in two bytes */
     ids->ids = hk_calloc(text->len / 2 + 1, sizeof *ids->ids, err);
     if (!ids->ids) return false;
