@@ -123,7 +123,8 @@ struct gpu {
     /* kernels */
     VkPipelineLayout layout;
     VkPipelineCache cache;
-    bool cache_dirty;
+    bool cache_dirty, cache_loaded;
+    uint64_t cache_checksum; /* of what was loaded */
     struct gpu_kernel *kernels[GPUI_KERNEL_BUCKETS];
 
     /* schedule */

@@ -82,8 +82,15 @@ static bool open_cache(struct gpu *g, struct hk_error *err)
         info.pInitialData = NULL;
         r = g->vk.vkCreatePipelineCache(g->device, &info, NULL, &g->cache);
     }
+    g->cache_loaded = r == VK_SUCCESS && info.initialDataSize > 0;
+    if (g->cache_loaded) g->cache_checksum = hash_bytes(hash_start, info.pInitialData, length);
     free(file);
     return gpui_ok(g, r, "making a pipeline cache", err);
+}
+
+bool gpui_cache_loaded(const struct gpu *g)
+{
+    return g->cache_loaded;
 }
 
 /* Failure to save costs the next start some time and nothing else. */
@@ -99,7 +106,8 @@ static void save_cache(struct gpu *g)
         VK_SUCCESS) {
         struct cache_header h = header_for(g, file + sizeof h, n);
         memcpy(file, &h, sizeof h);
-        hk_os_replace_file(g->cache_path, file, sizeof h + n);
+        if (!g->cache_loaded || g->cache_checksum != h.checksum)
+            hk_os_replace_file(g->cache_path, file, sizeof h + n);
     }
     free(file);
 }

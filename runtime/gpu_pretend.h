@@ -28,4 +28,7 @@ void gpui_lose(struct gpu *g);
 /* Submissions to the queue so far. */
 uint64_t gpui_submissions(const struct gpu *g);
 
+/* Whether the pipeline cache on disk was there, whole, and this device's. */
+bool gpui_cache_loaded(const struct gpu *g);
+
 #endif

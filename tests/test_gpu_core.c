@@ -674,13 +674,16 @@ static bool only_file(const char *dir, char *path, size_t capacity)
     return found == 1;
 }
 
-static void compile_once(const char *dir)
+/* Whether the cache was taken. */
+static bool compile_once(const char *dir)
 {
     struct hk_error err = {0};
     struct gpu *g = gpu_open(&(struct gpu_options){.cache_dir = dir}, &err);
     CHECK(g);
+    bool loaded = gpui_cache_loaded(g);
     scale_add(g);
     gpu_close(g);
+    return loaded;
 }
 
 static size_t read_file(const char *path, unsigned char *buf, size_t capacity)
@@ -708,7 +711,7 @@ static void damaged_caches_are_ignored(void **state)
     char dir[] = "/tmp/hekla-test-XXXXXX", sub[64], path[512];
     assert_non_null(mkdtemp(dir));
     snprintf(sub, sizeof sub, "%s/a/b", dir); /* made as needed */
-    compile_once(sub);
+    assert_false(compile_once(sub));
     assert_true(only_file(sub, path, sizeof path));
     size_t n = read_file(path, good, sizeof good);
     assert_true(n > 64);
@@ -722,23 +725,24 @@ static void damaged_caches_are_ignored(void **state)
         if (i == 4) bad[30] ^= 1;    /* another device's */
         if (i == 5) memset(bad, 0xff, n);
         write_file(path, bad, m);
-        compile_once(sub);
+        assert_false(compile_once(sub));
         size_t k = read_file(path, now, sizeof now); /* and is replaced by a good one */
         assert_true(k > 64 && memcmp(now, good, 32) == 0);
         assert_true(only_file(sub, path, sizeof path)); /* no temporary file stays */
+        assert_true(compile_once(sub));                 /* a good one is taken */
     }
     write_file(path, good, n);
-    compile_once(sub); /* a good one is taken */
+    assert_true(compile_once(sub));
     unlink(path);
     assert_int_equal(mkdir(path, 0700), 0); /* a directory in its place */
-    compile_once(sub);
+    assert_false(compile_once(sub));
     rmdir(path);
     rmdir(sub);
     snprintf(sub, sizeof sub, "%s/a", dir);
     rmdir(sub);
     snprintf(sub, sizeof sub, "%s/file", dir);
     write_file(sub, good, 1);
-    compile_once(sub); /* a cache directory that cannot be */
+    assert_false(compile_once(sub)); /* a cache directory that cannot be */
     unlink(sub);
     assert_int_equal(rmdir(dir), 0);
 }
