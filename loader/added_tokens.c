@@ -128,33 +128,35 @@ static size_t char_before(const char *s, size_t at, uint32_t *cp)
     return 0;
 }
 
+static bool touches_word(const char *text, size_t len, size_t start, size_t end)
+{
+    uint32_t cp = 0;
+    return (char_before(text, start, &cp) > 0 && is_word(cp)) ||
+           (char_at(text, len, end, &cp) > 0 && is_word(cp));
+}
+
 bool hk_added_tokens_find(const struct hk_added_tokens *a, const char *text, size_t len, size_t from,
-                          bool control, const struct hk_added_token **token, size_t *start, size_t *end)
+                          size_t floor, bool control, struct hk_added_match *match)
 {
     if (a->n == 0) return false;
-    uint32_t cp = 0;
     for (size_t i = from; i < len; i++) {
         if (a->first[(uint8_t)text[i]] == a->first[(uint8_t)text[i] + 1]) continue;
         const struct hk_added_token *t = longest(a, text + i, len - i, control);
         if (!t) continue;
         size_t s = i, e = i + t->len, n;
-        if (t->flags & HK_TOKEN_MATCH_WORD) {
-            bool beside = (char_before(text, s, &cp) > 0 && is_word(cp)) ||
-                          (char_at(text, len, e, &cp) > 0 && is_word(cp));
-            if (beside) {
-                i = e - 1;
-                continue;
-            }
+        uint32_t cp = 0;
+        if (t->flags & HK_TOKEN_MATCH_WORD && touches_word(text, len, s, e)) {
+            i = e - 1;
+            continue;
         }
         if (t->flags & HK_TOKEN_MATCH_LSTRIP) {
-            while ((n = char_before(text, s, &cp)) > 0 && s - n >= from && is_space(cp)) s -= n;
+            while ((n = char_before(text, s, &cp)) > 0 && s >= floor + n && is_space(cp)) s -= n;
+            if (s < floor) s = floor;
         }
         if (t->flags & HK_TOKEN_MATCH_RSTRIP) {
             while ((n = char_at(text, len, e, &cp)) > 0 && is_space(cp)) e += n;
         }
-        *token = t;
-        *start = s;
-        *end = e;
+        *match = (struct hk_added_match){.token = t, .start = s, .end = e, .next = i + t->len};
         return true;
     }
     return false;

@@ -24,9 +24,17 @@ bool hk_added_tokens_add(struct hk_added_tokens *a, struct hk_added_token token,
 void hk_added_tokens_sort(struct hk_added_tokens *a);
 void hk_added_tokens_free(struct hk_added_tokens *a);
 
+/* A place where a token stands. */
+struct hk_added_match {
+    const struct hk_added_token *token;
+    size_t start, end; /* with the white space that the token swallows */
+    size_t next; /* where to look for the next one: behind the token itself, so that white space which one
+                    token has swallowed can still be a token of its own, as in the original */
+};
+
 /* The first place in text[from..len) where a token stands, the longest one there; false where there is none.
- * [*start, *end) has the white space that the token swallows. */
+ * White space on its left is swallowed down to `floor`. */
 bool hk_added_tokens_find(const struct hk_added_tokens *a, const char *text, size_t len, size_t from,
-                          bool control, const struct hk_added_token **token, size_t *start, size_t *end);
+                          size_t floor, bool control, struct hk_added_match *match);
 
 #endif

@@ -254,24 +254,24 @@ static bool encode_piece(struct encoding *e, const char *text, size_t len, bool 
 static bool encode_stretch(struct encoding *e, const char *text, size_t len, bool first, struct hk_error *err)
 {
     if (!normalize(e->t->vocab, &text, &len, &e->nfc, &e->spaced, err)) return false;
-    const struct hk_added_token *token;
-    size_t at = 0, from, to;
-    while (hk_added_tokens_find(&e->t->normalized, text, len, at, e->control, &token, &from, &to)) {
-        if (!encode_piece(e, text + at, from - at, first && at == 0, err)) return false;
-        if (!hk_tokens_push(e->out, token->id, err)) return false;
-        at = to;
+    struct hk_added_match m = {0};
+    size_t at = 0;
+    while (hk_added_tokens_find(&e->t->normalized, text, len, m.next, at, e->control, &m)) {
+        if (m.start > at && !encode_piece(e, text + at, m.start - at, first && at == 0, err)) return false;
+        if (!hk_tokens_push(e->out, m.token->id, err)) return false;
+        at = m.end;
     }
     return encode_piece(e, text + at, len - at, first && at == 0, err);
 }
 
 static bool encode_text(struct encoding *e, const char *text, size_t len, struct hk_error *err)
 {
-    const struct hk_added_token *token;
-    size_t at = 0, from, to;
-    while (hk_added_tokens_find(&e->t->raw, text, len, at, e->control, &token, &from, &to)) {
-        if (!encode_stretch(e, text + at, from - at, at == 0, err)) return false;
-        if (!hk_tokens_push(e->out, token->id, err)) return false;
-        at = to;
+    struct hk_added_match m = {0};
+    size_t at = 0;
+    while (hk_added_tokens_find(&e->t->raw, text, len, m.next, at, e->control, &m)) {
+        if (m.start > at && !encode_stretch(e, text + at, m.start - at, at == 0, err)) return false;
+        if (!hk_tokens_push(e->out, m.token->id, err)) return false;
+        at = m.end;
     }
     return encode_stretch(e, text + at, len - at, at == 0, err);
 }

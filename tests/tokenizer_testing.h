@@ -1,0 +1,40 @@
+/* What the tests of the tokenizers share: vocabularies out of tests/golden/tokenizers.json. */
+#ifndef HEKLA_TESTS_TOKENIZER_TESTING_H
+#define HEKLA_TESTS_TOKENIZER_TESTING_H
+
+#include "loader_testing.h"
+#include "json_util.h"
+#include "tokenizer.h"
+
+struct test_tokenizer {
+    struct hk_arena arena;
+    struct hk_vocab vocab;
+    struct hk_tokenizer *t;
+};
+
+/* The whole file; release with cJSON_Delete. */
+cJSON *test_goldens(void);
+/* The tokenizer.json of a variant; release with cJSON_Delete. */
+cJSON *test_variant_json(const cJSON *goldens, const cJSON *variant);
+/* The tokenizer of that text, which must be good. */
+void test_tokenizer_from_json(struct test_tokenizer *t, const char *json);
+/* The same of a variant, by its name (test_goldens is read for it), and of the SentencePiece vocabulary. */
+void test_tokenizer_of(struct test_tokenizer *t, const char *variant);
+void test_tokenizer_spm(struct test_tokenizer *t, const cJSON *goldens);
+void test_tokenizer_free(struct test_tokenizer *t);
+
+/* The ids as text, "1 403 407"; valid until the next call. */
+const char *test_ids(const struct hk_tokenizer *t, const char *text, size_t len, unsigned flags);
+/* Fails unless the ids are these. `what` says which text in the message. */
+void test_ids_are(const struct hk_tokenizer *t, const char *text, size_t len, unsigned flags, const char *ids,
+                  const char *what);
+/* decode(encode(text)), the added bos and eos left out, is text. */
+void test_roundtrip(const struct test_tokenizer *t, const char *text, size_t len, unsigned flags,
+                    const char *what);
+
+/* Appends the bytes that hexadecimal digits say. */
+void test_unhex(const char *hex, struct hk_bytes *out);
+/* The whole of a file. */
+void test_read(const char *path, struct hk_bytes *out);
+
+#endif
