@@ -332,12 +332,12 @@ void hk_rope_table(const struct hk_model *m, uint32_t n_ctx, float *out)
 
 static const struct arch *find_arch(const struct hk_checkpoint *c, struct hk_error *err)
 {
-    if (!c->has_hparams) {
+    if (!c->n_tensors) {
         hk_fail(err, HK_ERR_UNSUPPORTED, "%s: holds a vocabulary but no model", c->path);
         return NULL;
     }
     for (size_t i = 0; i < sizeof archs / sizeof *archs; i++)
-        if (strcmp(archs[i]->name, c->hparams.arch) == 0) return archs[i];
+        if (strcmp(archs[i]->name, c->hparams.arch) == 0 && c->has_hparams) return archs[i];
     hk_fail(err, HK_ERR_UNSUPPORTED, "%s: architecture '%s' is not known: this build runs %s", c->path,
             c->hparams.arch, hk_known_architectures());
     return NULL;
