@@ -20,6 +20,7 @@ const uint HK_ROWS = TILE_ROWS * TILES;  // rows of a lane
 const uint SLICES = gl_WorkGroupSize.x / TILE_LANES;
 
 #include "weight.glsl"
+#include "store.glsl"
 
 hk_row tile_row[TILES];
 uvec2 x_row[TOKENS];
@@ -72,16 +73,6 @@ void hk_end(uint r)
 
 shared float partial[SLICES == 1u ? 1u : gl_WorkGroupSize.x];
 
-void store(uint row, uint token, float value)
-{
-    if (row < args.rows && token < args.n_tokens) {
-        io_float y = io_float(hk_at(args.y, token, args.y_ld * 4u));
-        if (hk_given(args.bias)) value += in_float(args.bias).v[row];
-        if (args.accumulate != 0u) value += y.v[row];
-        y.v[row] = value;
-    }
-}
-
 void main()
 {
     // Without slices `slice` is a constant, so that a compiler sees that addresses of x are uniform.
@@ -119,6 +110,6 @@ void main()
         }
         uint r = i / TOKENS;
         if (slice == 0u)
-            store((first_tile + r / TILE_ROWS) * HK_LANES + hk_lane(r) + lane, first_token + i % TOKENS, value);
+            hk_store((first_tile + r / TILE_ROWS) * HK_LANES + hk_lane(r) + lane, first_token + i % TOKENS, value);
     }
 }

@@ -15,6 +15,7 @@
 //   weight_row        a row's place in the planes
 //   weight_block(b)   decodes block b of the rows
 //   weight_step(s)    decodes blocks s * W_STEP and the next W_STEP - 1, all of which exist
+//   weight_chunk(c)   decodes columns 32 c .. 32 c + 31; those beyond the row's blocks are any finite numbers
 // Decoding calls the kernel instead of returning arrays, so that nothing but a few words is alive at a time.
 
 struct hk_row {

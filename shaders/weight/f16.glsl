@@ -37,3 +37,16 @@ void weight_step(uint s)
 {
     f16_words(s * W_STEP, W_STEP);
 }
+
+void weight_chunk(uint c)
+{
+    HK_EACH_ROW hk_begin(r, 1.0);
+    [[unroll]] for (uint i = 4u * c; i < 4u * c + 4u; i++) {
+        HK_EACH_ROW {
+            uvec4 q = hk_word(hk_tile(r).p0, r, min(i, args.n_blocks - 1u));
+            hk_use(r, 2u * i, f16_weights(q.x, q.y));
+            hk_use(r, 2u * i + 1u, f16_weights(q.z, q.w));
+        }
+    }
+    HK_EACH_ROW hk_end(r);
+}

@@ -28,3 +28,11 @@ void weight_step(uint s)
 {
     f32_words(s * W_STEP, W_STEP);
 }
+
+void weight_chunk(uint c)
+{
+    HK_EACH_ROW hk_begin(r, 1.0);
+    [[unroll]] for (uint i = 8u * c; i < 8u * c + 8u; i++)
+        HK_EACH_ROW hk_use(r, i, uintBitsToFloat(hk_word(hk_tile(r).p0, r, min(i, args.n_blocks - 1u))));
+    HK_EACH_ROW hk_end(r);
+}

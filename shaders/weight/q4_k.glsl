@@ -50,3 +50,18 @@ void weight_step(uint s)
 {
     weight_block(s);
 }
+
+void weight_chunk(uint c)
+{
+    uint b = c / 8u, g = c % 8u;
+    HK_EACH_ROW {
+        vec2 d = q4_k_group(hk_word(hk_tile(r).p1, r, b), g);
+        hk_begin(r, 1.0);
+        [[unroll]] for (uint i = 0u; i < 2u; i++) {
+            uvec4 q = hk_word(hk_tile(r).p0, r, 8u * b + (g & 6u) + i) >> (4u * (g & 1u));
+            [[unroll]] for (uint j = 0u; j < 4u; j++)
+                hk_use(r, 8u * c + 4u * i + j, hk_low_nibbles(q[j], 0.0) * d.x - d.y);
+        }
+        hk_end(r);
+    }
+}

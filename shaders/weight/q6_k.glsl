@@ -52,3 +52,23 @@ void weight_step(uint s)
 {
     weight_block(s);
 }
+
+void weight_chunk(uint c)
+{
+    uint b = c / 8u, h = c / 4u & 1u, n = c & 3u;
+    HK_EACH_ROW {
+        float d = hk_half(hk_tile(r).p3, r, b);
+        uvec4 words = hk_word(hk_tile(r).p2, r, b);
+        uvec2 half_words = h == 0u ? words.xy : words.zw;
+        uint sc = (n < 2u ? half_words.x : half_words.y) >> (16u * (n & 1u));
+        [[unroll]] for (uint i = 0u; i < 2u; i++) {
+            uvec4 q = hk_word(hk_tile(r).p0, r, 8u * b + 4u * h + 2u * (n & 1u) + i) >> (n < 2u ? 0u : 4u);
+            uvec4 u = hk_word(hk_tile(r).p1, r, 4u * b + 2u * h + i) >> (2u * n);
+            q = (q & 0x0F0F0F0Fu) | ((u & 0x03030303u) << 4);
+            hk_begin(r, d * float(bitfieldExtract(int(sc), int(8u * i), 8)));
+            [[unroll]] for (uint j = 0u; j < 4u; j++)
+                hk_use(r, 8u * c + 4u * i + j, hk_bytes(q[j], 32.0));
+            hk_end(r);
+        }
+    }
+}

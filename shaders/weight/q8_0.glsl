@@ -42,3 +42,8 @@ void weight_step(uint s)
     q8_0_block(2u * s, even);
     q8_0_block(2u * s + 1u, odd);
 }
+
+void weight_chunk(uint c)
+{
+    weight_block(c);
+}

@@ -1,0 +1,10 @@
+// How a matmul's result goes out: args is a matvec_args.
+void hk_store(uint row, uint token, float value)
+{
+    if (row < args.rows && token < args.n_tokens) {
+        io_float y = io_float(hk_at(args.y, token, args.y_ld * 4u));
+        if (hk_given(args.bias)) value += in_float(args.bias).v[row];
+        if (args.accumulate != 0u) value += y.v[row];
+        y.v[row] = value;
+    }
+}
