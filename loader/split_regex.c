@@ -26,12 +26,12 @@
 #define HEX "0-9a-fA-F"
 
 enum { HEAP_LIMIT_KIB = 256 * 1024 };
-enum { MATCH_LIMIT = 100 * 1000 * 1000 };
+/* Steps of one match: far above what a pattern that is linear in the text takes, far below for ever. */
+enum { MATCH_LIMIT_BASE = 1000 * 1000, MATCH_LIMIT_PER_BYTE = 64 };
 
 struct hk_splitter {
     uint32_t n;
     pcre2_code **codes;
-    pcre2_match_context *context;
 };
 
 /* ---- translation ---- */
@@ -257,14 +257,10 @@ struct hk_splitter *hk_splitter_new(const char *const *patterns, uint32_t n, str
     struct hk_splitter *s = hk_calloc(1, sizeof *s, err);
     if (!s) return NULL;
     s->codes = hk_calloc(n, sizeof *s->codes, err);
-    s->context = s->codes ? pcre2_match_context_create(NULL) : NULL;
-    if (!s->context) {
-        if (s->codes) hk_fail(err, HK_ERR_MEMORY, "out of memory");
+    if (!s->codes) {
         hk_splitter_free(s);
         return NULL;
     }
-    pcre2_set_heap_limit(s->context, HEAP_LIMIT_KIB);
-    pcre2_set_match_limit(s->context, MATCH_LIMIT);
     for (; s->n < n; s->n++) {
         s->codes[s->n] = compile(patterns[s->n], err);
         if (!s->codes[s->n]) {
@@ -280,7 +276,6 @@ void hk_splitter_free(struct hk_splitter *s)
 {
     if (!s) return;
     for (uint32_t i = 0; i < s->n; i++) pcre2_code_free(s->codes[i]);
-    pcre2_match_context_free(s->context);
     free(s->codes);
     free(s);
 }
@@ -290,6 +285,7 @@ void hk_splitter_free(struct hk_splitter *s)
 struct run {
     const struct hk_splitter *s;
     pcre2_match_data *match;
+    pcre2_match_context *context;
     hk_word_fn fn;
     void *user;
     struct hk_error *err;
@@ -301,10 +297,10 @@ static int next_match(const struct run *r, uint32_t stage, const char *text, siz
 {
     /* The text is known to be UTF-8: checking it again for every word would make long texts quadratic. */
     uint32_t options = PCRE2_NO_UTF_CHECK;
-    int rc = pcre2_match(r->s->codes[stage], (PCRE2_SPTR)text, len, at, options, r->match, r->s->context);
+    int rc = pcre2_match(r->s->codes[stage], (PCRE2_SPTR)text, len, at, options, r->match, r->context);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
         rc = pcre2_match(r->s->codes[stage], (PCRE2_SPTR)text, len, at, options | PCRE2_NO_JIT, r->match,
-                         r->s->context);
+                         r->context);
     if (rc == PCRE2_ERROR_NOMATCH) return 0;
     if (rc < 0) {
         char why[128] = "";
@@ -347,8 +343,21 @@ bool hk_splitter_run(const struct hk_splitter *s, const char *text, size_t len, 
                      struct hk_error *err)
 {
     if (s->n == 0) return len == 0 || fn(user, text, len, err);
-    struct run r = {.s = s, .match = pcre2_match_data_create(1, NULL), .fn = fn, .user = user, .err = err};
-    if (!r.match) return hk_fail(err, HK_ERR_MEMORY, "tokenizer: out of memory");
+    struct run r = {.s = s,
+                    .match = pcre2_match_data_create(1, NULL),
+                    .context = pcre2_match_context_create(NULL),
+                    .fn = fn,
+                    .user = user,
+                    .err = err};
+    if (!r.match || !r.context) {
+        pcre2_match_data_free(r.match);
+        pcre2_match_context_free(r.context);
+        return hk_fail(err, HK_ERR_MEMORY, "tokenizer: out of memory");
+    }
+    const size_t most = (UINT32_MAX - MATCH_LIMIT_BASE) / MATCH_LIMIT_PER_BYTE;
+    pcre2_set_heap_limit(r.context, HEAP_LIMIT_KIB);
+    pcre2_set_match_limit(r.context,
+                          MATCH_LIMIT_BASE + (uint32_t)(len < most ? len : most) * MATCH_LIMIT_PER_BYTE);
     bool ok = true;
     for (size_t i = 0; ok && i < len;) {
         size_t n = hk_utf8_valid_run(text + i, len - i);
@@ -359,5 +368,6 @@ bool hk_splitter_run(const struct hk_splitter *s, const char *text, size_t len, 
         i += n;
     }
     pcre2_match_data_free(r.match);
+    pcre2_match_context_free(r.context);
     return ok;
 }
