@@ -82,7 +82,14 @@ struct recorder {
 
 struct backend *backend_reference_open(struct hk_error *err);
 /* Takes the gpu over: close closes it, also when this fails. */
-struct backend *backend_vulkan_open(struct gpu *g, struct hk_error *err);
+enum tuner_mode {                /* tuner.h */
+                  TUNER_AUTO,    /* measure on GPUs; on CPU-type devices, where compiling a candidate takes
+                                    longer than it can win,    take tune.c's own choice */
+                  TUNER_MEASURE, /* measure everywhere */
+                  TUNER_OFF,     /* tune.c's choice everywhere */
+};
+struct backend *backend_vulkan_open(struct gpu *g, enum tuner_mode tune, const char *cache_dir,
+                                    struct hk_error *err);
 
 struct hk_device;
 /* hk_device is a backend with what hekla.h promises of a device. */

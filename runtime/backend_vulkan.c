@@ -2,6 +2,7 @@
  * layout on their way up. The ops themselves are in ops_vulkan.c. */
 #include "ops_vulkan.h"
 #include "os.h"
+#include "tuner.h"
 
 #include "../shaders/args.h"
 
@@ -97,6 +98,7 @@ static struct recorder *vk_record_begin(struct backend *b, struct hk_error *err)
     if (!r) return NULL;
     r->base.table = b->table;
     r->gpu = gpu_of(b);
+    r->tuner = ((struct vulkan_backend *)b)->tuner;
     r->rec = gpu_record_begin(r->gpu, err);
     if (r->rec) return &r->base;
     free(r);
@@ -181,6 +183,7 @@ static bool vk_read_bandwidth(struct backend *b, double *gbps, struct hk_error *
 
 static void vk_close(struct backend *b)
 {
+    tuner_free(((struct vulkan_backend *)b)->tuner);
     gpu_close(gpu_of(b));
     free(b);
 }
@@ -206,10 +209,13 @@ static const struct backend_table vulkan_table = {
     .close = vk_close,
 };
 
-struct backend *backend_vulkan_open(struct gpu *g, struct hk_error *err)
+struct backend *backend_vulkan_open(struct gpu *g, enum tuner_mode tune, const char *cache_dir,
+                                    struct hk_error *err)
 {
     struct vulkan_backend *b = hk_calloc(1, sizeof *b, err);
-    if (!b) {
+    if (b) b->tuner = tuner_new(g, tune, cache_dir, err);
+    if (!b || !b->tuner) {
+        free(b);
         gpu_close(g);
         return NULL;
     }

@@ -21,7 +21,7 @@ struct hk_device *hk_device_open(const struct hk_device_options *opt, struct hk_
     } else {
         struct gpu_options go = {.select = opt->select, .cache_dir = opt->cache_dir, .profile = opt->profile};
         d->gpu = gpu_open(&go, err);
-        d->backend = d->gpu ? backend_vulkan_open(d->gpu, err) : NULL;
+        d->backend = d->gpu ? backend_vulkan_open(d->gpu, TUNER_AUTO, opt->cache_dir, err) : NULL;
     }
     if (d->backend) return d;
     free(d);

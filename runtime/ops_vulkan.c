@@ -1,6 +1,6 @@
 /* Each op on the device: choose a variant, fill its args struct, dispatch. Nothing else. */
 #include "ops_vulkan.h"
-#include "tune.h"
+#include "tuner.h"
 
 #include "../shaders/args.h"
 
@@ -44,21 +44,24 @@ static void touch(struct call *c, uint64_t at, uint64_t bytes, bool write)
 
 static void reads(struct call *c, const struct hk_tensor *t)
 {
-    touch(c, t->addr, hk_tensor_bytes(t), false);
+    touch(c, t->addr, hk_tensor_extent(t), false);
 }
 
 static void writes(struct call *c, const struct hk_tensor *t)
 {
-    touch(c, t->addr, hk_tensor_bytes(t), true);
+    touch(c, t->addr, hk_tensor_extent(t), true);
 }
 
-/* The kernel's name is its shader's, with the weight type where it reads weights ("matvec_q8_0"). */
+void vulkan_kernel_name(const char *kernel, const struct hk_weight *w, char out[64])
+{
+    snprintf(out, 64, "%s%s%s", kernel, w ? "_" : "", w ? hk_weight_type_info(w->layout.type)->name : "");
+}
+
 static void dispatch(struct call *c, const char *kernel, const struct hk_weight *w, const void *args,
                      size_t size)
 {
     char name[64];
-    snprintf(name, sizeof name, "%s%s%s", kernel, w ? "_" : "",
-             w ? hk_weight_type_info(w->layout.type)->name : "");
+    vulkan_kernel_name(kernel, w, name);
     c->d.kernel = gpu_kernel_get(c->r->gpu, name, c->spec, c->n_spec, &c->r->error);
     if (!c->d.kernel) return;
     c->d.push = args;
@@ -141,10 +144,9 @@ static void do_norm(struct call *c, const struct op *op)
     dispatch(c, "norm", NULL, &args, sizeof args);
 }
 
-static void do_matmul(struct call *c, const struct op *op)
+static void matvec(struct call *c, const struct op *op, struct matvec_variant v)
 {
     const struct hk_weight_layout *l = &op->w->layout;
-    struct matvec_variant v = tune_matvec(gpu_capabilities(c->r->gpu), l, op->x.rows);
     struct hk_addr w[HK_MAX_PLANES];
     plane_addrs(op->w, w);
     spec(c, v.lanes);
@@ -171,6 +173,11 @@ static void do_matmul(struct call *c, const struct op *op)
                                .n_tokens = op->x.rows,
                                .accumulate = op->accumulate};
     dispatch(c, "matvec", op->w, &args, sizeof args);
+}
+
+static void do_matmul(struct call *c, const struct op *op)
+{
+    matvec(c, op, tuner_matvec(c->r->tuner, op->w, op->x.rows));
 }
 
 static void do_rope(struct call *c, const struct op *op)
@@ -299,6 +306,12 @@ static void (*const run[OP_KIND_COUNT])(struct call *c, const struct op *op) = {
     [OP_ATTENTION] = do_attention, [OP_ACTIVATE] = do_activate, [OP_SELECT_ROWS] = do_select_rows,
     [OP_ARGMAX] = do_argmax,
 };
+
+void vulkan_record_matvec(struct vulkan_recorder *r, const struct op *op, struct matvec_variant v)
+{
+    struct call c = {.r = r, .d = {.label = op_name(op->kind)}};
+    if (r->error.code == HK_OK) matvec(&c, op, v);
+}
 
 void vulkan_record(struct recorder *base, const struct op *op)
 {

@@ -37,7 +37,7 @@ static inline struct hk_tensor hk_tensor_rows(struct hk_tensor t, uint32_t rows)
 }
 
 /* Bytes from the first to the last element. */
-static inline uint64_t hk_tensor_bytes(const struct hk_tensor *t)
+static inline uint64_t hk_tensor_extent(const struct hk_tensor *t)
 {
     return t->rows ? 4ull * ((uint64_t)(t->rows - 1) * t->ld + t->cols) : 0;
 }

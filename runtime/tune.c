@@ -15,6 +15,26 @@ struct matvec_variant tune_matvec(const struct gpu_caps *caps, const struct hk_w
     return v;
 }
 
+uint32_t tune_matvec_candidates(const struct gpu_caps *caps, uint32_t n_tokens,
+                                struct matvec_variant out[TUNE_MAX_CANDIDATES])
+{
+    static const struct matvec_variant all[] = {
+        {32, 32, 1, 1},  {64, 32, 1, 1},  {128, 32, 1, 1}, {256, 32, 1, 1}, {512, 32, 1, 1},
+        {128, 32, 2, 1}, {256, 32, 2, 1}, {128, 16, 1, 1}, {256, 16, 1, 1}, {8, 8, 1, 1},
+    };
+    uint32_t n = 0, tokens = 1;
+    while (tokens < 8 && tokens * 2 <= n_tokens) tokens *= 2;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (all[i].lanes > caps->max_invocations || all[i].lanes > caps->max_group_size[0]) continue;
+        /* partial[] of matvec.comp, and registers for every token's sums */
+        if (all[i].lanes * 4 > caps->shared_bytes || all[i].tiles * 32 / all[i].tile_lanes * tokens > 16)
+            continue;
+        out[n] = all[i];
+        out[n++].tokens = tokens;
+    }
+    return n;
+}
+
 uint32_t tune_row_lanes(const struct gpu_caps *caps, uint32_t cols)
 {
     uint32_t most = is_cpu(caps) ? 32 : 256;

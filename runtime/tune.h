@@ -15,6 +15,12 @@ struct matvec_variant {
 struct matvec_variant tune_matvec(const struct gpu_caps *caps, const struct hk_weight_layout *w,
                                   uint32_t n_tokens);
 
+/* What tuner.c tries for that many tokens, all within the device's limits; the first is the plainest, to
+ * which the results of the others are compared. Returns how many. */
+enum { TUNE_MAX_CANDIDATES = 16 };
+uint32_t tune_matvec_candidates(const struct gpu_caps *caps, uint32_t n_tokens,
+                                struct matvec_variant out[TUNE_MAX_CANDIDATES]);
+
 /* Workgroup size for a kernel whose lanes take columns in turn: a power of two, at least 32. */
 uint32_t tune_row_lanes(const struct gpu_caps *caps, uint32_t cols);
 /* Workgroup size of attention.comp: a multiple of 32 that has room for a head's words. */

@@ -1,0 +1,24 @@
+/* Variants chosen by measuring on the user's device.
+ *
+ * For each kernel, weight type and class of shapes the candidates of tune.h are run once on the model's own
+ * weights: a candidate whose result differs from the plainest one's is struck out, the fastest of the rest is
+ * kept, in the user's cache directory, for this device, driver and kernel. About a second in all, at the
+ * first use of a device. */
+#ifndef HEKLA_RUNTIME_TUNER_H
+#define HEKLA_RUNTIME_TUNER_H
+
+#include "backend.h"
+#include "tensor.h"
+#include "tune.h"
+
+struct tuner;
+
+/* cache_dir as in struct gpu_options. A cache that is missing, foreign or damaged is ignored. */
+struct tuner *tuner_new(struct gpu *g, enum tuner_mode mode, const char *cache_dir, struct hk_error *err);
+void tuner_free(struct tuner *t); /* saves what was measured; NULL is accepted */
+
+/* How to carry out dst (n_tokens, rows) = W x. May measure: runs work on the device and waits for it, but
+ * touches no memory of the caller's. Where measuring fails the answer is tune.c's choice. */
+struct matvec_variant tuner_matvec(struct tuner *t, const struct hk_weight *w, uint32_t n_tokens);
+
+#endif
