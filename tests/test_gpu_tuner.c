@@ -146,7 +146,7 @@ static void measures_and_remembers(void **state)
         b->table->close(b);
         char *again = cache_text(path);
         assert_string_not_equal(again, changed);
-        assert_memory_equal(again, first, choice - first);
+        assert_memory_equal(again, first, (size_t)(choice - first));
         test_free(again);
     }
     test_free(first);
