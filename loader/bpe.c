@@ -209,7 +209,7 @@ static bool rule(const void *ctx, const char *text, const struct hk_symbol *l, c
 /* A stretch of the word that has no token. */
 static void add_unknown(const struct hk_bpe *b, size_t at, size_t len, struct hk_merger *m)
 {
-    if (b->vocab->unk == HK_NO_TOKEN) return;
+    if (!b->vocab->emit_unk || b->vocab->unk == HK_NO_TOKEN) return;
     struct hk_symbol *last = m->n_symbols > 0 ? &m->symbols[m->n_symbols - 1] : NULL;
     if (b->vocab->fuse_unk && last && last->id == b->vocab->unk && last->start + last->len == at)
         last->len += (uint32_t)len;

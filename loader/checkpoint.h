@@ -102,6 +102,8 @@ struct hk_vocab {
     bool byte_fallback; /* bytes without a token become <0xXX> tokens */
     bool metaspace;     /* BPE over characters, the space spelt U+2581 ("llama 2 style" tokenizer.json);
                            else BPE is over bytes in GPT-2's printable alphabet */
+    bool emit_unk;      /* BPE: a character without a token becomes unk; else it leaves nothing, whatever
+                           unk is (GPT-2's files name one that its tokenizer never gives) */
     bool fuse_unk;      /* BPE: a run of unknown characters is one unk */
     bool nfc;           /* text is brought to Unicode normalization form C first */
     bool ignore_merges; /* BPE: a word that is a token is that token, whatever the merges say */

@@ -218,7 +218,7 @@ static bool read_model(struct reader *r, const cJSON *model, const cJSON *added)
         return false;
     const char *unk = string_of(model, "unk_token");
     for (uint32_t i = 0; unk[0] && i < r->v->n_tokens; i++) {
-        if (strcmp(r->tokens[i].text, unk) == 0) r->v->unk = i;
+        if (strcmp(r->tokens[i].text, unk) == 0) r->v->unk = i, r->v->emit_unk = true;
     }
     r->v->kind = HK_VOCAB_BPE;
     return true;

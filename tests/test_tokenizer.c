@@ -558,6 +558,12 @@ static void test_refused(void **state)
     test_ids_are(t, "abcab", 5, 0, "0 1 0 1", "unknown bytes leave nothing");
     hk_tokenizer_free(t);
     struct hk_vocab v = good;
+    v.unk = 1; /* named, but not by the model itself */
+    t = hk_tokenizer_new(&v, NULL);
+    assert_non_null(t);
+    test_ids_are(t, "acb", 3, 0, "0 1", "nor where an unk is named");
+    hk_tokenizer_free(t);
+    v = good;
     v.kind = HK_VOCAB_NONE;
     memcpy(v.kind_name, "bert", 5);
     check_refused(v, HK_ERR_UNSUPPORTED, "\"bert\"");
