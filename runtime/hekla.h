@@ -109,8 +109,8 @@ const float *hk_session_logits(struct hk_session *s);
 const float *hk_session_logits_at(struct hk_session *s, uint32_t pos);
 
 /* Appends the greedy continuation, the chosen tokens fed from step to step on the device; calls emit for each
- * token in order until it returns false or n tokens are out or the context is full. *n_out: how many were
- * emitted. */
+ * token in order until it returns false or n tokens are out or the context is full: with r places left in
+ * it, r + 1 tokens, of which the last is not fed. *n_out: how many were emitted. */
 typedef bool (*hk_token_fn)(void *user, uint32_t token);
 bool hk_session_greedy(struct hk_session *s, uint32_t n, hk_token_fn emit, void *user, uint32_t *n_out,
                        struct hk_error *err);

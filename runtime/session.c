@@ -456,12 +456,13 @@ bool hk_session_greedy(struct hk_session *s, uint32_t n, hk_token_fn emit, void 
     if (!s->logits_valid) return hk_fail(err, HK_ERR_INPUT, "greedy decoding needs a synced prompt");
     struct hk_token_logprob best;
     hk_top_logprobs(hk_session_logits(s), s->model->hp.n_vocab, 1, &best);
-    if (n == 0 || s->n_tokens >= s->opt.n_ctx) return true;
+    if (n == 0) return true;
 
-    /* The first token comes from the prompt's logits; step i feeds token i and finds token i + 1. */
+    /* The first token comes from the prompt's logits; step i feeds token i and finds token i + 1. The last
+     * one is not fed, so that it needs no place in the context. */
     uint64_t tickets[N_SLOTS] = {0};
     uint32_t begin = s->n_tokens, left = s->opt.n_ctx - begin, token = best.token, submitted = 0;
-    uint32_t n_steps = n < left ? n : left;
+    uint32_t n_steps = n <= left ? n : left + 1;
     s->slots[0].host[0] = token;
     s->logits_valid = false;
     for (uint32_t i = 0; i < n_steps; i++) {
@@ -474,7 +475,7 @@ bool hk_session_greedy(struct hk_session *s, uint32_t n, hk_token_fn emit, void 
             if (!s->backend->table->wait(s->backend, tickets[(i - 1) % N_SLOTS], err)) return false;
             token = s->slots[i % N_SLOTS].host[0];
         }
-        s->tokens[begin + i] = token;
+        if (i < left) s->tokens[begin + i] = token;
         (*n_out)++;
         s->n_tokens = begin + (i < submitted ? i + 1 : i); /* the last token is emitted, but not fed */
         if (!emit(user, token)) break;

@@ -263,7 +263,7 @@ static void greedy_on_the_device(void **state)
     struct rig r = rig_open(golden_path("llama-gqa", "", path), HK_WEIGHT_TYPE_COUNT, &so);
     uint32_t n_vocab = hk_model_hparams(r.model)->n_vocab, tokens[128], n = 9;
     fill(tokens, n, 1, 19);
-    for (; n < 60; n++) { /* on the host */
+    for (; n < 65; n++) { /* on the host: the token after a full context too */
         struct hk_token_logprob best;
         sync_to(&r, tokens, n);
         hk_top_logprobs(hk_session_logits(r.session), n_vocab, 1, &best);
@@ -281,8 +281,12 @@ static void greedy_on_the_device(void **state)
 
     sync_to(&r, tokens, 16);
     e = (struct emitted){0};
-    assert_int_equal(greedy(&r, 500, &e), 48); /* to the end of the context */
-    assert_memory_equal(e.ids, tokens + 16, 44 * sizeof *tokens);
+    assert_int_equal(greedy(&r, 500, &e), 49); /* to the end of the context, and what comes after it */
+    assert_memory_equal(e.ids, tokens + 16, 49 * sizeof *tokens);
+    e = (struct emitted){0};
+    sync_to(&r, tokens, 64); /* full from the start */
+    assert_int_equal(greedy(&r, 500, &e), 1);
+    assert_int_equal(e.ids[0], tokens[64]);
     e = (struct emitted){0};
     sync_to(&r, tokens, 9);
     assert_int_equal(greedy(&r, 1, &e), 1);
