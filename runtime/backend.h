@@ -24,7 +24,8 @@ enum op_kind {
 /* One op with its operands; what each kind uses is what its function in ops.h takes. */
 struct op {
     enum op_kind kind;
-    bool accumulate; /* dst += instead of dst = */
+    bool accumulate;  /* dst += instead of dst = */
+    uint32_t variant; /* 0: the backend chooses; else 1 + which of its n_variants: for selftest */
     struct hk_tensor dst, x, y;
     struct hk_tensor gain, bias; /* norms: both; matmul: bias */
     struct hk_tensor ids;        /* token ids, positions or row indices */
@@ -43,6 +44,7 @@ struct recorder; /* a step being recorded, then replayed */
 
 struct backend_table {
     uint64_t (*budget)(struct backend *b); /* bytes that can still be allocated */
+    uint32_t (*batch)(struct backend *b);  /* tokens worth computing together: a prompt's chunk */
 
     struct arena *(*arena_new)(struct backend *b, enum gpu_memory kind, uint64_t expected,
                                struct hk_error *err);
@@ -67,6 +69,10 @@ struct backend_table {
     void (*recorder_free)(struct recorder *r);
     bool (*submit)(struct backend *b, struct recorder *r, uint64_t *ticket, struct hk_error *err);
     bool (*wait)(struct backend *b, uint64_t ticket, struct hk_error *err);
+    /* How many ways this backend has to do a matmul of n_tokens tokens: 0 where there is nothing to choose.
+     * What way i < that is, for people, goes to name. */
+    uint32_t (*n_variants)(struct backend *b, uint32_t n_tokens);
+    void (*variant_name)(struct backend *b, uint32_t n_tokens, uint32_t i, char name[48]);
     /* Bytes per second, 1e9, that a plain read of memory reaches; 0 where that means nothing. */
     bool (*read_bandwidth)(struct backend *b, double *gbps, struct hk_error *err);
     void (*close)(struct backend *b);

@@ -7,6 +7,7 @@
 #include "../shaders/args.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct gpu *gpu_of(struct backend *b)
@@ -17,6 +18,11 @@ static struct gpu *gpu_of(struct backend *b)
 static uint64_t vk_budget(struct backend *b)
 {
     return gpu_memory_budget(gpu_of(b));
+}
+
+static uint32_t vk_batch(struct backend *b)
+{
+    return tune_batch(gpu_capabilities(gpu_of(b)));
 }
 
 /* An arena of the backend is the gpu's. */
@@ -137,6 +143,22 @@ static bool vk_wait(struct backend *b, uint64_t ticket, struct hk_error *err)
     return gpu_wait(gpu_of(b), ticket, err);
 }
 
+static uint32_t vk_n_variants(struct backend *b, uint32_t n_tokens)
+{
+    struct matmul_variant list[TUNE_MAX_CANDIDATES];
+    return tune_matmul_candidates(gpu_capabilities(gpu_of(b)), n_tokens, list);
+}
+
+static void vk_variant_name(struct backend *b, uint32_t n_tokens, uint32_t i, char name[48])
+{
+    struct matmul_variant list[TUNE_MAX_CANDIDATES];
+    if (i >= tune_matmul_candidates(gpu_capabilities(gpu_of(b)), n_tokens, list)) i = 0;
+    if (list[i].tiled)
+        snprintf(name, 48, "tiles of %u tokens", list[i].tokens);
+    else
+        snprintf(name, 48, "%u lanes, %u a tile, %u tiles", list[i].lanes, list[i].tile_lanes, list[i].tiles);
+}
+
 enum { READ_BYTES = 256 << 20, READ_PASSES = 4 };
 
 /* Best of a few passes over memory that no cache holds. */
@@ -190,6 +212,7 @@ static void vk_close(struct backend *b)
 
 static const struct backend_table vulkan_table = {
     .budget = vk_budget,
+    .batch = vk_batch,
     .arena_new = vk_arena_new,
     .arena_alloc = vk_arena_alloc,
     .arena_free = vk_arena_free,
@@ -205,6 +228,8 @@ static const struct backend_table vulkan_table = {
     .recorder_free = vk_recorder_free,
     .submit = vk_submit,
     .wait = vk_wait,
+    .n_variants = vk_n_variants,
+    .variant_name = vk_variant_name,
     .read_bandwidth = vk_read_bandwidth,
     .close = vk_close,
 };

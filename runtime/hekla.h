@@ -84,7 +84,7 @@ struct hk_checkpoint *hk_synthetic_checkpoint(const char *shape, enum hk_weight_
 enum hk_kv_type { HK_KV_AUTO, HK_KV_F16, HK_KV_F32 };
 struct hk_session_options {
     uint32_t n_ctx;   /* positions; 0: the model's own, at most 4096 */
-    uint32_t n_batch; /* tokens prefilled at once; 0: 64 */
+    uint32_t n_batch; /* tokens prefilled at once; 0: what suits the device */
     enum hk_kv_type kv;
     bool all_logits; /* keep the logits of every position of the latest sync, not of the last alone */
     hk_progress_fn progress;

@@ -281,6 +281,12 @@ static uint64_t ref_budget(struct backend *b)
     return available ? available : UINT64_MAX;
 }
 
+static uint32_t ref_batch(struct backend *b)
+{
+    (void)b;
+    return 64;
+}
+
 static struct arena *ref_arena_new(struct backend *b, enum gpu_memory kind, uint64_t expected,
                                    struct hk_error *err)
 {
@@ -424,6 +430,18 @@ static bool ref_wait(struct backend *b, uint64_t ticket, struct hk_error *err)
     return true;
 }
 
+static uint32_t ref_n_variants(struct backend *b, uint32_t n_tokens)
+{
+    (void)b, (void)n_tokens;
+    return 0;
+}
+
+static void ref_variant_name(struct backend *b, uint32_t n_tokens, uint32_t i, char name[48])
+{
+    (void)b, (void)n_tokens, (void)i;
+    name[0] = 0;
+}
+
 static bool ref_read_bandwidth(struct backend *b, double *gbps, struct hk_error *err)
 {
     (void)b, (void)err;
@@ -438,6 +456,7 @@ static void ref_close(struct backend *b)
 
 static const struct backend_table reference_table = {
     .budget = ref_budget,
+    .batch = ref_batch,
     .arena_new = ref_arena_new,
     .arena_alloc = ref_arena_alloc,
     .arena_free = ref_arena_free,
@@ -453,6 +472,8 @@ static const struct backend_table reference_table = {
     .recorder_free = ref_recorder_free,
     .submit = ref_submit,
     .wait = ref_wait,
+    .n_variants = ref_n_variants,
+    .variant_name = ref_variant_name,
     .read_bandwidth = ref_read_bandwidth,
     .close = ref_close,
 };

@@ -144,16 +144,18 @@ static void do_norm(struct call *c, const struct op *op)
     dispatch(c, "norm", NULL, &args, sizeof args);
 }
 
-static void matvec(struct call *c, const struct op *op, struct matvec_variant v)
+static void matmul_as(struct call *c, const struct op *op, struct matmul_variant v)
 {
     const struct hk_weight_layout *l = &op->w->layout;
     struct hk_addr w[HK_MAX_PLANES];
     plane_addrs(op->w, w);
     spec(c, v.lanes);
-    spec(c, v.tile_lanes);
-    spec(c, v.tiles);
+    if (!v.tiled) {
+        spec(c, v.tile_lanes);
+        spec(c, v.tiles);
+    }
     spec(c, v.tokens);
-    groups(c, hk_div_up(l->n_tiles, v.tiles), hk_div_up(op->x.rows, v.tokens));
+    groups(c, hk_div_up(l->n_tiles, v.tiled ? 2 : v.tiles), hk_div_up(op->x.rows, v.tokens));
     touch(c, op->w->addr, l->bytes, false);
     reads(c, &op->x);
     reads(c, &op->bias);
@@ -172,12 +174,16 @@ static void matvec(struct call *c, const struct op *op, struct matvec_variant v)
                                .y_ld = op->dst.ld,
                                .n_tokens = op->x.rows,
                                .accumulate = op->accumulate};
-    dispatch(c, "matvec", op->w, &args, sizeof args);
+    dispatch(c, v.tiled ? "matmul" : "matvec", op->w, &args, sizeof args);
 }
 
 static void do_matmul(struct call *c, const struct op *op)
 {
-    matvec(c, op, tuner_matvec(c->r->tuner, op->w, op->x.rows));
+    struct matmul_variant list[TUNE_MAX_CANDIDATES];
+    if (op->variant && op->variant <= tune_matmul_candidates(gpu_capabilities(c->r->gpu), op->x.rows, list))
+        matmul_as(c, op, list[op->variant - 1]);
+    else
+        matmul_as(c, op, tuner_matmul(c->r->tuner, op->w, op->x.rows));
 }
 
 static void do_rope(struct call *c, const struct op *op)
@@ -307,10 +313,10 @@ static void (*const run[OP_KIND_COUNT])(struct call *c, const struct op *op) = {
     [OP_ARGMAX] = do_argmax,
 };
 
-void vulkan_record_matvec(struct vulkan_recorder *r, const struct op *op, struct matvec_variant v)
+void vulkan_record_matmul(struct vulkan_recorder *r, const struct op *op, struct matmul_variant v)
 {
     struct call c = {.r = r, .d = {.label = op_name(op->kind)}};
-    if (r->error.code == HK_OK) matvec(&c, op, v);
+    if (r->error.code == HK_OK) matmul_as(&c, op, v);
 }
 
 void vulkan_record(struct recorder *base, const struct op *op)

@@ -25,7 +25,7 @@ struct vulkan_recorder {
 void vulkan_record(struct recorder *r, const struct op *op);
 
 /* A matmul in one variant: what vulkan_record does once the tuner has chosen, and what the tuner times. */
-void vulkan_record_matvec(struct vulkan_recorder *r, const struct op *op, struct matvec_variant v);
+void vulkan_record_matmul(struct vulkan_recorder *r, const struct op *op, struct matmul_variant v);
 /* The kernel's name is its shader's, with the weight type where it reads weights ("matvec_q8_0"). */
 void vulkan_kernel_name(const char *kernel, const struct hk_weight *w, char out[64]);
 

@@ -192,6 +192,40 @@ static void test_matmul(struct pair *p, enum hk_weight_type type, uint32_t rows,
     end_case(p);
 }
 
+/* A matmul in one of the ways between which the tuner chooses. */
+static void test_variant(struct pair *p, enum hk_weight_type type, uint32_t tokens, uint32_t variant)
+{
+    char detail[96], name[48];
+    uint32_t cols = 3 * hk_weight_type_info(type)->pack_len;
+    p->side[DEV]->table->variant_name(p->side[DEV], tokens, variant, name);
+    snprintf(detail, sizeof detail, "%s x %u, %s", hk_weight_type_info(type)->name, tokens, name);
+    double error = NAN;
+    if (begin_case(p)) {
+        struct pair_weight w = random_weight(p, type, 100, cols);
+        struct pair_tensor x = random_tensor(p, tokens, cols), dst = random_tensor(p, tokens, 100);
+        ON_BOTH(p, s, r)
+        {
+            struct op op = {
+                .kind = OP_MATMUL, .dst = dst.t[s], .x = x.t[s], .w = &w.w[s], .variant = variant + 1};
+            r->table->record(r, &op);
+        }
+        error = compare(p, &dst);
+    }
+    report(p, "matmul", detail, error, LIMIT_F32);
+    end_case(p);
+}
+
+/* All of them for one weight type; for the others the last, which is the tiles. */
+static void all_variants(struct pair *p)
+{
+    const struct backend_table *t = p->side[DEV]->table;
+    uint32_t few = t->n_variants(p->side[DEV], 1), many = t->n_variants(p->side[DEV], 70);
+    for (uint32_t i = 0; i < few && !p->stopped; i++) test_variant(p, HK_Q8_0, 1, i);
+    for (uint32_t i = 0; i < many && !p->stopped; i++) test_variant(p, HK_Q8_0, 70, i);
+    for (enum hk_weight_type type = 0; type < HK_WEIGHT_TYPE_COUNT && many && !p->stopped; type++)
+        test_variant(p, type, 70, many - 1);
+}
+
 static void test_embed(struct pair *p, enum hk_weight_type type, uint32_t rows, uint32_t cols)
 {
     char detail[96];
@@ -415,6 +449,7 @@ bool hk_selftest(struct hk_device *d, hk_selftest_fn fn, void *user, struct hk_e
     all_small(&p);
     all_attention(&p);
     all_weights(&p);
+    all_variants(&p);
     p.side[REF]->table->close(p.side[REF]);
     return true;
 }

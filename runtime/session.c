@@ -10,7 +10,6 @@
 
 enum {
     DEFAULT_CTX = 4096,
-    DEFAULT_BATCH = 64,
     MAX_BATCH = 4096,
     N_SLOTS =
         3, /* step inputs in flight: the device runs one while the host reads the last and fills the next */
@@ -65,7 +64,7 @@ static void fill_defaults(const struct hk_model *m, struct hk_session_options *o
     const struct hk_hparams *hp = &m->hp;
     if (opt->kv == HK_KV_AUTO) opt->kv = m->f32_only ? HK_KV_F32 : HK_KV_F16;
     if (!opt->n_ctx) opt->n_ctx = hp->n_ctx_train < DEFAULT_CTX ? hp->n_ctx_train : DEFAULT_CTX;
-    if (!opt->n_batch) opt->n_batch = DEFAULT_BATCH;
+    if (!opt->n_batch) opt->n_batch = m->backend->table->batch(m->backend);
     if (opt->n_batch > MAX_BATCH) opt->n_batch = MAX_BATCH;
     if (opt->n_batch > opt->n_ctx) opt->n_batch = opt->n_ctx;
 }

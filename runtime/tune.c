@@ -1,38 +1,88 @@
 /* Which variant runs where. shaders/README.md has the measurements behind the numbers. */
 #include "tune.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static bool is_cpu(const struct gpu_caps *caps)
 {
     return caps->type == GPU_TYPE_CPU;
 }
 
-struct matvec_variant tune_matvec(const struct gpu_caps *caps, const struct hk_weight_layout *w,
-                                  uint32_t n_tokens)
+/* Mesa's version where the driver is lavapipe, else 0. */
+static unsigned lavapipe_version(const struct gpu_caps *caps)
 {
-    (void)w;
-    struct matvec_variant v = {.lanes = is_cpu(caps) ? 32 : 128, .tile_lanes = 32, .tiles = 1, .tokens = 1};
-    while (v.tokens < 8 && v.tokens * 2 <= n_tokens) v.tokens *= 2;
-    return v;
+    const char *mesa = strstr(caps->driver_version, "Mesa ");
+    unsigned major = 0;
+    if (strstr(caps->driver, "llvmpipe") && mesa && sscanf(mesa, "Mesa %u", &major) == 1) return major;
+    return 0;
 }
 
-uint32_t tune_matvec_candidates(const struct gpu_caps *caps, uint32_t n_tokens,
-                                struct matvec_variant out[TUNE_MAX_CANDIDATES])
+/* Tokens for which a lane decodes a weight once: as many sums as registers hold. */
+static uint32_t fit_tokens(uint32_t n_tokens, uint32_t rows_per_lane)
 {
-    static const struct matvec_variant all[] = {
-        {32, 32, 1, 1},  {64, 32, 1, 1},  {128, 32, 1, 1}, {256, 32, 1, 1}, {512, 32, 1, 1},
-        {128, 32, 2, 1}, {256, 32, 2, 1}, {128, 16, 1, 1}, {256, 16, 1, 1}, {8, 8, 1, 1},
+    uint32_t tokens = 1;
+    while (tokens * 2 <= n_tokens && tokens * 2 * rows_per_lane <= 16) tokens *= 2;
+    return tokens;
+}
+
+/* A subgroup of lavapipe or SwiftShader is a vector register: a workgroup of one keeps both threads busy with
+ * the most workgroups, and slices would add a barrier, which costs more than anything else there. */
+static struct matmul_variant cpu_matmul(const struct gpu_caps *caps, const struct hk_weight_layout *w,
+                                        uint32_t n_tokens)
+{
+    uint32_t mesa = lavapipe_version(caps);
+    uint32_t lanes = n_tokens < 6 ? 8 : n_tokens < 12 ? 16 : 32;
+    /* Before lavapipe gathered (22 measured, 26 does), a load was a loop over lanes: share each x among more
+     * rows. */
+    uint32_t tiles = n_tokens == 1 && mesa && mesa < 24 && w->n_tiles >= 16 ? 4 : 1;
+    return (struct matmul_variant){.lanes = lanes,
+                                   .tile_lanes = lanes,
+                                   .tiles = tiles,
+                                   .tokens = fit_tokens(n_tokens, tiles * HK_TILE_ROWS / lanes)};
+}
+
+struct matmul_variant tune_matmul(const struct gpu_caps *caps, const struct hk_weight_layout *w,
+                                  uint32_t n_tokens)
+{
+    if (is_cpu(caps)) return cpu_matmul(caps, w, n_tokens);
+    if (n_tokens >= 16)
+        return (struct matmul_variant){.tiled = 1, .lanes = 64, .tokens = n_tokens <= 32 ? 32 : 64};
+    return (struct matmul_variant){
+        .lanes = 128, .tile_lanes = 32, .tiles = 1, .tokens = fit_tokens(n_tokens, 1)};
+}
+
+/* Whether a device can run it. */
+static bool fits(const struct gpu_caps *caps, const struct matmul_variant *v)
+{
+    if (v->lanes > caps->max_invocations || v->lanes > caps->max_group_size[0]) return false;
+    if (v->tiled)
+        return (64 + v->tokens) * 32 * 4 <= caps->shared_bytes; /* shared_w and shared_x of matmul.comp */
+    return v->lanes * 4 <= caps->shared_bytes;                  /* partial of matvec.comp */
+}
+
+uint32_t tune_matmul_candidates(const struct gpu_caps *caps, uint32_t n_tokens,
+                                struct matmul_variant out[TUNE_MAX_CANDIDATES])
+{
+    static const struct matmul_variant all[] = {
+        {0, 32, 32, 1, 0},  {0, 64, 32, 1, 0},  {0, 128, 32, 1, 0}, {0, 256, 32, 1, 0}, {0, 512, 32, 1, 0},
+        {0, 128, 32, 2, 0}, {0, 256, 32, 2, 0}, {0, 128, 16, 1, 0}, {0, 256, 16, 1, 0}, {0, 16, 16, 1, 0},
+        {0, 8, 8, 1, 0},    {0, 8, 8, 4, 0},    {1, 64, 0, 0, 32},  {1, 64, 0, 0, 64},
     };
-    uint32_t n = 0, tokens = 1;
-    while (tokens < 8 && tokens * 2 <= n_tokens) tokens *= 2;
+    _Static_assert(sizeof all / sizeof *all <= TUNE_MAX_CANDIDATES, "room for every candidate");
+    uint32_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        if (all[i].lanes > caps->max_invocations || all[i].lanes > caps->max_group_size[0]) continue;
-        /* partial[] of matvec.comp, and registers for every token's sums */
-        if (all[i].lanes * 4 > caps->shared_bytes || all[i].tiles * 32 / all[i].tile_lanes * tokens > 16)
-            continue;
-        out[n] = all[i];
-        out[n++].tokens = tokens;
+        struct matmul_variant v = all[i];
+        if (v.tiled && n_tokens < 16) continue;
+        if (!v.tiled) v.tokens = fit_tokens(n_tokens, v.tiles * HK_TILE_ROWS / v.tile_lanes);
+        if (fits(caps, &v)) out[n++] = v;
     }
     return n;
+}
+
+uint32_t tune_batch(const struct gpu_caps *caps)
+{
+    return is_cpu(caps) ? 64 : 256;
 }
 
 uint32_t tune_row_lanes(const struct gpu_caps *caps, uint32_t cols)

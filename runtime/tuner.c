@@ -21,7 +21,7 @@ struct key {
 };
 struct choice {
     struct key key;
-    struct matvec_variant variant;
+    struct matmul_variant variant;
 };
 
 struct tuner {
@@ -54,13 +54,14 @@ static uint32_t kernel_hash(const char *name)
 
 static struct key make_key(const struct hk_weight *w, uint32_t n_tokens)
 {
-    char name[64];
-    vulkan_kernel_name("matvec", w, name);
+    char matvec[64], matmul[64];
+    vulkan_kernel_name("matvec", w, matvec);
+    vulkan_kernel_name("matmul", w, matmul);
     return (struct key){.type = w->layout.type,
                         .rows_class = log2_class(w->rows),
                         .cols_class = log2_class(w->cols),
                         .tokens_class = log2_class(n_tokens < 64 ? n_tokens : 64),
-                        .kernel_hash = kernel_hash(name)};
+                        .kernel_hash = kernel_hash(matvec) ^ kernel_hash(matmul)};
 }
 
 static struct choice *find(struct tuner *t, const struct key *key)
@@ -70,7 +71,7 @@ static struct choice *find(struct tuner *t, const struct key *key)
     return NULL;
 }
 
-static void remember(struct tuner *t, const struct key *key, struct matvec_variant v)
+static void remember(struct tuner *t, const struct key *key, struct matmul_variant v)
 {
     if (t->n_choices < MAX_CHOICES) t->choices[t->n_choices++] = (struct choice){*key, v};
 }
@@ -104,12 +105,12 @@ static void parse_line(struct tuner *t, const char *line)
 {
     struct choice c;
     memset(&c, 0, sizeof c);
-    if (sscanf(line, "matvec %u %u %u %u %x = %u %u %u %u", &c.key.type, &c.key.rows_class, &c.key.cols_class,
-               &c.key.tokens_class, &c.key.kernel_hash, &c.variant.lanes, &c.variant.tile_lanes,
-               &c.variant.tiles, &c.variant.tokens) != 9)
+    if (sscanf(line, "matmul %u %u %u %u %x = %u %u %u %u %u", &c.key.type, &c.key.rows_class,
+               &c.key.cols_class, &c.key.tokens_class, &c.key.kernel_hash, &c.variant.tiled, &c.variant.lanes,
+               &c.variant.tile_lanes, &c.variant.tiles, &c.variant.tokens) != 10)
         return;
-    struct matvec_variant list[TUNE_MAX_CANDIDATES];
-    uint32_t n = tune_matvec_candidates(gpu_capabilities(t->gpu), 1u << (c.key.tokens_class & 31), list);
+    struct matmul_variant list[TUNE_MAX_CANDIDATES];
+    uint32_t n = tune_matmul_candidates(gpu_capabilities(t->gpu), 1u << (c.key.tokens_class & 31), list);
     for (uint32_t i = 0; i < n; i++)
         if (memcmp(&list[i], &c.variant, sizeof c.variant) == 0) {
             remember(t, &c.key, c.variant);
@@ -143,9 +144,10 @@ static void save(const struct tuner *t)
     bool ok = hk_bytes_append(&out, line, strlen(line), NULL) && hk_bytes_append(&out, "\n", 1, NULL);
     for (uint32_t i = 0; i < t->n_choices; i++) {
         const struct choice *c = &t->choices[i];
-        int n = snprintf(line, sizeof line, "matvec %u %u %u %u %x = %u %u %u %u\n", c->key.type,
+        int n = snprintf(line, sizeof line, "matmul %u %u %u %u %x = %u %u %u %u %u\n", c->key.type,
                          c->key.rows_class, c->key.cols_class, c->key.tokens_class, c->key.kernel_hash,
-                         c->variant.lanes, c->variant.tile_lanes, c->variant.tiles, c->variant.tokens);
+                         c->variant.tiled, c->variant.lanes, c->variant.tile_lanes, c->variant.tiles,
+                         c->variant.tokens);
         ok = ok && hk_bytes_append(&out, line, (size_t)n, NULL);
     }
     if (ok)
@@ -197,13 +199,13 @@ static void clean_up(struct trial *t)
 }
 
 /* Seconds that one of `repeats` dispatches takes. */
-static bool run(struct trial *t, struct matvec_variant v, uint32_t repeats, double *seconds,
+static bool run(struct trial *t, struct matmul_variant v, uint32_t repeats, double *seconds,
                 struct hk_error *err)
 {
     struct vulkan_recorder r = {.gpu = t->gpu, .rec = gpu_record_begin(t->gpu, err)};
     if (!r.rec) return false;
     struct op op = {.kind = OP_MATMUL, .dst = t->y, .x = t->x, .w = t->w};
-    for (uint32_t i = 0; i < repeats; i++) vulkan_record_matvec(&r, &op, v);
+    for (uint32_t i = 0; i < repeats; i++) vulkan_record_matmul(&r, &op, v);
     bool ok = r.error.code == HK_OK;
     if (!ok && err) *err = r.error;
     ok = ok && gpu_record_end(r.rec, err);
@@ -235,8 +237,8 @@ static uint32_t repeats_for(double seconds)
     return n < 1 ? 1 : n > 64 ? 64 : (uint32_t)n;
 }
 
-static bool measure(struct trial *t, const struct matvec_variant *list, uint32_t n,
-                    struct matvec_variant *best, struct hk_error *err)
+static bool measure(struct trial *t, const struct matmul_variant *list, uint32_t n,
+                    struct matmul_variant *best, struct hk_error *err)
 {
     double best_seconds = INFINITY;
     for (uint32_t i = 0; i < n; i++) {
@@ -282,17 +284,17 @@ void tuner_free(struct tuner *t)
     free(t);
 }
 
-struct matvec_variant tuner_matvec(struct tuner *t, const struct hk_weight *w, uint32_t n_tokens)
+struct matmul_variant tuner_matmul(struct tuner *t, const struct hk_weight *w, uint32_t n_tokens)
 {
     const struct gpu_caps *caps = gpu_capabilities(t->gpu);
-    struct matvec_variant best = tune_matvec(caps, &w->layout, n_tokens);
+    struct matmul_variant best = tune_matmul(caps, &w->layout, n_tokens);
     if (t->mode == TUNER_OFF || w->layout.bytes < MIN_WEIGHT_BYTES) return best;
     struct key key = make_key(w, n_tokens);
     const struct choice *known = find(t, &key);
     if (known) return known->variant;
 
-    struct matvec_variant list[TUNE_MAX_CANDIDATES];
-    uint32_t n = tune_matvec_candidates(caps, n_tokens, list);
+    struct matmul_variant list[TUNE_MAX_CANDIDATES];
+    uint32_t n = tune_matmul_candidates(caps, n_tokens, list);
     struct hk_error err = {0};
     struct trial trial = {.gpu = t->gpu, .w = w};
     if (prepare(&trial, n_tokens < 64 ? n_tokens : 64, &err) && measure(&trial, list, n, &best, &err)) {

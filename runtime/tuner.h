@@ -19,6 +19,6 @@ void tuner_free(struct tuner *t); /* saves what was measured; NULL is accepted *
 
 /* How to carry out dst (n_tokens, rows) = W x. May measure: runs work on the device and waits for it, but
  * touches no memory of the caller's. Where measuring fails the answer is tune.c's choice. */
-struct matvec_variant tuner_matvec(struct tuner *t, const struct hk_weight *w, uint32_t n_tokens);
+struct matmul_variant tuner_matmul(struct tuner *t, const struct hk_weight *w, uint32_t n_tokens);
 
 #endif
