@@ -116,6 +116,7 @@ struct hk_checkpoint {
     const char *name; /* general.name, the folder's or file's name */
     struct hk_hparams hparams;
     bool has_hparams; /* false for vocabulary-only files */
+    bool untied; /* said to have an output matrix of its own: where it is missing, the embedding is none */
     uint32_t n_tensors;
     struct hk_ckpt_tensor *tensors; /* sorted by name */
     struct hk_vocab vocab;

@@ -434,6 +434,7 @@ static bool read_folder(struct hk_checkpoint *c, const struct hk_hf_text texts[H
                        "%s: has no weights: model.safetensors, or several with an index, are needed",
                        c->path);
     if (shards.n == 0) c->has_hparams = false; /* a vocabulary only */
+    c->untied = c->has_hparams && !tied;
     return shards.n == 0 || add_weights(c, arch, tied, &shards, err);
 }
 

@@ -103,6 +103,11 @@ static bool bind_row(struct binder *b, const struct weight_row *row, uint32_t la
     char name[128];
     snprintf(name, sizeof name, row->name, layer);
     const struct hk_ckpt_tensor *t = hk_checkpoint_tensor(b->m->ckpt, name);
+    if (!t && row->fallback && b->m->ckpt->untied)
+        return hk_fail(err, HK_ERR_FORMAT,
+                       "tensor %s (lm_head) is missing, and the configuration does not tie it to the "
+                       "embedding: a model saved with its head is needed (LlamaForCausalLM, not LlamaModel)",
+                       name);
     if (!t && row->fallback) t = hk_checkpoint_tensor(b->m->ckpt, row->fallback);
     if (!t && row->optional) return true;
     if (!t) return hk_fail(err, HK_ERR_FORMAT, "tensor %s is missing: %s needs it", name, b->m->arch->name);
@@ -307,6 +312,9 @@ static bool make_inv_freq(struct hk_model *m, struct hk_error *err)
     else if (t)
         hk_weight_type_info(HK_F32)->decode(t->data, factors, half);
     for (uint32_t i = 0; ok && i < half; i++) {
+        if (!(factors[i] > 0 && isfinite(factors[i])))
+            ok = hk_fail(err, HK_ERR_FORMAT, "tensor rope_freqs.weight: value %u is %g: above 0 is needed", i,
+                         (double)factors[i]);
         double freq = pow((double)hp->rope_theta, -2.0 * i / hp->rope_dim) / (double)factors[i];
         if (hp->rope_scaling == HK_ROPE_SCALING_LINEAR) freq /= (double)hp->rope_factor;
         if (hp->rope_scaling == HK_ROPE_SCALING_LLAMA3) freq = llama3_scale(hp, freq);
