@@ -28,29 +28,29 @@ struct gpt2_layer {
 
 #define G(field) offsetof(struct gpt2, field)
 static const struct weight_row global_rows[] = {
-    {"token_embd.weight", G(token_embd), DIM_VOCAB, DIM_EMBD},
-    {"position_embd.weight", G(position_embd), DIM_CTX_TRAIN, DIM_EMBD, .keep = true},
-    {"output_norm.weight", G(output_norm), DIM_ONE, DIM_EMBD},
-    {"output_norm.bias", G(output_norm_b), DIM_ONE, DIM_EMBD},
-    {"output.weight", G(output), DIM_VOCAB, DIM_EMBD, .fallback = "token_embd.weight"},
+    {"token_embd.weight", G(token_embd), 0, DIM_VOCAB, DIM_EMBD},
+    {"position_embd.weight", G(position_embd), 0, DIM_CTX_TRAIN, DIM_EMBD, .keep = true},
+    {"output_norm.weight", G(output_norm), 0, DIM_ONE, DIM_EMBD},
+    {"output_norm.bias", G(output_norm_b), 0, DIM_ONE, DIM_EMBD},
+    {"output.weight", G(output), 0, DIM_VOCAB, DIM_EMBD, .fallback = "token_embd.weight"},
     {0},
 };
 #undef G
 
 #define L(field) offsetof(struct gpt2_layer, field)
 static const struct weight_row layer_rows[] = {
-    {"blk.%u.attn_norm.weight", L(attn_norm), DIM_ONE, DIM_EMBD},
-    {"blk.%u.attn_norm.bias", L(attn_norm_b), DIM_ONE, DIM_EMBD},
-    {"blk.%u.attn_qkv.weight", L(wqkv), DIM_QKV, DIM_EMBD},
-    {"blk.%u.attn_qkv.bias", L(bqkv), DIM_ONE, DIM_QKV},
-    {"blk.%u.attn_output.weight", L(wo), DIM_EMBD, DIM_HEADS},
-    {"blk.%u.attn_output.bias", L(bo), DIM_ONE, DIM_EMBD},
-    {"blk.%u.ffn_norm.weight", L(ffn_norm), DIM_ONE, DIM_EMBD},
-    {"blk.%u.ffn_norm.bias", L(ffn_norm_b), DIM_ONE, DIM_EMBD},
-    {"blk.%u.ffn_up.weight", L(w_up), DIM_FF, DIM_EMBD},
-    {"blk.%u.ffn_up.bias", L(b_up), DIM_ONE, DIM_FF},
-    {"blk.%u.ffn_down.weight", L(w_down), DIM_EMBD, DIM_FF},
-    {"blk.%u.ffn_down.bias", L(b_down), DIM_ONE, DIM_EMBD},
+    {"blk.%u.attn_norm.weight", L(attn_norm), 0, DIM_ONE, DIM_EMBD},
+    {"blk.%u.attn_norm.bias", L(attn_norm_b), 0, DIM_ONE, DIM_EMBD},
+    {"blk.%u.attn_qkv.weight", L(wqkv), 0, DIM_QKV, DIM_EMBD},
+    {"blk.%u.attn_qkv.bias", L(bqkv), 0, DIM_ONE, DIM_QKV},
+    {"blk.%u.attn_output.weight", L(wo), 0, DIM_EMBD, DIM_HEADS},
+    {"blk.%u.attn_output.bias", L(bo), 0, DIM_ONE, DIM_EMBD},
+    {"blk.%u.ffn_norm.weight", L(ffn_norm), 0, DIM_ONE, DIM_EMBD},
+    {"blk.%u.ffn_norm.bias", L(ffn_norm_b), 0, DIM_ONE, DIM_EMBD},
+    {"blk.%u.ffn_up.weight", L(w_up), 0, DIM_FF, DIM_EMBD},
+    {"blk.%u.ffn_up.bias", L(b_up), 0, DIM_ONE, DIM_FF},
+    {"blk.%u.ffn_down.weight", L(w_down), 0, DIM_EMBD, DIM_FF},
+    {"blk.%u.ffn_down.bias", L(b_down), 0, DIM_ONE, DIM_EMBD},
     {0},
 };
 #undef L
@@ -73,9 +73,9 @@ static void forward(struct recorder *r, const struct hk_model *m, const struct s
         matmul_add(r, s->x, &w->wo, w->bo, s->a);
 
         layernorm(r, s->h, s->x, w->ffn_norm, w->ffn_norm_b, p->norm_eps);
-        matmul(r, s->up, &w->w_up, w->b_up, s->h);
-        activate(r, s->up, s->up, p->activation);
-        matmul_add(r, s->x, &w->w_down, w->b_down, s->up);
+        matmul(r, s->ffn, &w->w_up, w->b_up, s->h);
+        activate(r, s->ffn, s->ffn, p->activation);
+        matmul_add(r, s->x, &w->w_down, w->b_down, s->ffn);
     }
     if (!s->n_out) return;
     select_rows(r, s->last, s->x, s->out_idx);

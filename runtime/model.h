@@ -33,8 +33,10 @@ struct step {
     struct hk_tensor x, h;    /* (T, n_embd) residual stream, normalised input */
     struct hk_tensor qkv;     /* (T, (n_head + 2 n_head_kv) head_dim); q, k, v are column views of it */
     struct hk_tensor q, k, v;
-    struct hk_tensor a;            /* (T, n_head * head_dim) attention's output */
-    struct hk_tensor gate, up;     /* (T, n_ff) */
+    struct hk_tensor a;       /* (T, n_head * head_dim) attention's output */
+    struct hk_tensor gate_up; /* (T, 2 n_ff); gate and up are column views of it */
+    struct hk_tensor gate, up;
+    struct hk_tensor ffn;          /* (T, n_ff) what the down projection reads */
     struct hk_tensor last, last_h; /* (n_out, n_embd) */
     struct hk_tensor logits;       /* (n_out, n_vocab) */
     struct hk_tensor rope;         /* (n_ctx, rope_dim) cos, sin */
@@ -48,7 +50,9 @@ uint32_t hk_dim(const struct hk_hparams *hp, enum dim d);
 /* A row of an architecture's weight table: what model.c looks for, checks, packs and uploads. */
 struct weight_row {
     const char *name; /* canonical tensor name; %u is the layer */
-    size_t offset; /* of the struct hk_weight (matrix) or hk_tensor (vector) in the architecture's struct */
+    size_t offset; /* of the hk_weight (matrix), hk_tensor (vector) or hk_stack (part) in the architecture's
+                      struct */
+    uint32_t part; /* 1, 2, ..: of a stack, or of its bias; a stack's matrices come before its biases */
     enum dim rows, cols;  /* the shape it must have; a vector (1, cols) has rows DIM_ONE */
     bool optional;        /* absent gives rows == 0 */
     bool keep;            /* not quantized at load */

@@ -86,6 +86,16 @@ void matmul_add(struct recorder *r, struct hk_tensor dst, const struct hk_weight
     record_matmul(r, dst, w, bias, x, true);
 }
 
+void matmul_stack(struct recorder *r, struct hk_tensor dst, const struct hk_stack *w, struct hk_tensor x)
+{
+    assert(dst.cols == w->rows);
+    for (uint32_t i = 0, at = 0; i < w->n; at += w->part[i++].rows) {
+        uint32_t rows = w->part[i].rows;
+        struct hk_tensor bias = hk_tensor_given(&w->bias) ? hk_tensor_cols(w->bias, at, rows) : w->bias;
+        matmul(r, hk_tensor_cols(dst, at, rows), &w->part[i], bias, x);
+    }
+}
+
 void rope(struct recorder *r, struct hk_tensor x, struct hk_tensor table, struct hk_tensor pos,
           uint32_t head_dim, enum hk_rope_pairing pairing)
 {

@@ -33,6 +33,9 @@ void matmul(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w,
 void matmul_add(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor bias,
                 struct hk_tensor x);
 
+/* dst[t] = (W1 x[t], W2 x[t], ...) + bias     dst (T, w->rows) */
+void matmul_stack(struct recorder *r, struct hk_tensor dst, const struct hk_stack *w, struct hk_tensor x);
+
 /* Rotates the first rope_dim values of each head of x in place:
  * (a, b) -> (a cos - b sin, a sin + b cos), a and b paired as `pairing` says.
  * x (T, n_heads * head_dim); table (n_ctx, rope_dim): row p holds cos(p f_i), sin(p f_i) for i < rope_dim /

@@ -83,7 +83,8 @@ static void shape_step(const struct hk_hparams *hp, const struct hk_session_opti
     s->x = s->h = shaped(t, hp->n_embd);
     s->qkv = shaped(t, hk_dim(hp, DIM_QKV));
     s->a = shaped(t, hk_dim(hp, DIM_HEADS));
-    s->gate = s->up = shaped(t, hp->n_ff);
+    s->gate_up = shaped(t, 2ull * hp->n_ff);
+    s->ffn = shaped(t, hp->n_ff);
     s->last = s->last_h = shaped(n_out, hp->n_embd);
     s->logits = shaped(n_out, hp->n_vocab);
     s->rope = (struct hk_tensor){.rows = opt->n_ctx, .cols = hp->rope_dim, .ld = hp->rope_dim};
@@ -92,8 +93,8 @@ static void shape_step(const struct hk_hparams *hp, const struct hk_session_opti
 enum { N_STEP_BUFFERS = 10 };
 static void step_buffers(struct step *s, struct hk_tensor *out[N_STEP_BUFFERS])
 {
-    struct hk_tensor *all[N_STEP_BUFFERS] = {&s->x,  &s->h,    &s->qkv,    &s->a,      &s->gate,
-                                             &s->up, &s->last, &s->last_h, &s->logits, &s->rope};
+    struct hk_tensor *all[N_STEP_BUFFERS] = {&s->x,   &s->h,    &s->qkv,    &s->a,      &s->gate_up,
+                                             &s->ffn, &s->last, &s->last_h, &s->logits, &s->rope};
     memcpy(out, all, sizeof all);
 }
 
@@ -157,6 +158,8 @@ static bool alloc_state(struct hk_session *s, uint64_t bytes, struct hk_error *e
     s->full.q = hk_tensor_cols(s->full.qkv, 0, heads);
     s->full.k = hk_tensor_cols(s->full.qkv, heads, kv);
     s->full.v = hk_tensor_cols(s->full.qkv, heads + kv, kv);
+    s->full.gate = hk_tensor_cols(s->full.gate_up, 0, hp->n_ff);
+    s->full.up = hk_tensor_cols(s->full.gate_up, hp->n_ff, hp->n_ff);
 
     s->kv = hk_calloc(hp->n_layer, sizeof *s->kv, err);
     if (!s->kv) return false;
@@ -276,8 +279,8 @@ static struct step make_step(const struct hk_session *s, uint32_t slot, uint32_t
     step.tokens = slot_row(s, slot, 0, n);
     step.pos = slot_row(s, slot, 1, n);
     step.out_idx = slot_row(s, slot, 2, n_out);
-    struct hk_tensor *per_token[] = {&step.x, &step.h, &step.qkv,  &step.q, &step.k,
-                                     &step.v, &step.a, &step.gate, &step.up};
+    struct hk_tensor *per_token[] = {&step.x, &step.h,       &step.qkv,  &step.q,  &step.k,  &step.v,
+                                     &step.a, &step.gate_up, &step.gate, &step.up, &step.ffn};
     for (size_t i = 0; i < sizeof per_token / sizeof *per_token; i++) per_token[i]->rows = n;
     step.last.rows = step.last_h.rows = step.logits.rows = n_out;
     return step;

@@ -51,6 +51,15 @@ struct hk_weight {
     uint64_t addr;
 };
 
+/* Matrices that read the same input, their outputs one after the other: q, k and v; gate and up. Where types
+ * and rows allow, one matrix on the device (and one dispatch); else several. bias (1, rows) or absent. */
+enum { HK_STACK_PARTS = 3 };
+struct hk_stack {
+    struct hk_weight part[HK_STACK_PARTS];
+    uint32_t n, rows;
+    struct hk_tensor bias;
+};
+
 /* One layer's keys and values for n_ctx positions (a multiple of 32).
  * A head's vector is head_words 16-byte words: 8 f16 or 4 f32 each, zero-padded.
  *   k: uvec4 [n_head_kv][n_ctx / 32][head_words][32]   interleaved by position, as weights are by row
