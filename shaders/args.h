@@ -1,8 +1,8 @@
+/* clang-format off */
 /* One struct per kernel: its push constants. Included by C and by GLSL, so that both sides read the same layout.
  *
  * Only 32-bit members and hk_addr (a device address as two 32-bit words, low first: shaderInt64 is not needed).
  * hk_addr members come first, so that every offset is naturally aligned. At most 128 bytes. */
-/* clang-format off */
 #ifndef HEKLA_SHADERS_ARGS_H
 #define HEKLA_SHADERS_ARGS_H
 
@@ -100,4 +100,5 @@ HK_ADDR src; HK_ADDR dst;
 HK_U32 n_words;
 HK_ARGS_END
 
+/* clang-format on */
 #endif
