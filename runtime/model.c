@@ -169,6 +169,7 @@ struct hk_model *hk_model_open(struct hk_device *d, const struct hk_checkpoint *
     m->arch = arch;
     m->f32_only = true;
     if (!load(m, opt, err)) {
+        if (err && err->code == HK_ERR_FORMAT) hk_fail_prefix(err, "%s", c->path);
         hk_model_close(m);
         return NULL;
     }
