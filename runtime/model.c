@@ -123,6 +123,13 @@ static const struct arch *find_arch(const struct hk_checkpoint *c, struct hk_err
     return NULL;
 }
 
+static bool check_limits(const struct hk_model *m, struct hk_error *err)
+{
+    if (m->hp.head_dim <= HK_MAX_HEAD_DIM) return true;
+    return hk_fail(err, HK_ERR_UNSUPPORTED, "%s: attention heads of %u dimensions: at most %u are supported",
+                   m->ckpt->path, m->hp.head_dim, (unsigned)HK_MAX_HEAD_DIM);
+}
+
 /* Weights and the session that is planned must fit in what the device has left. */
 static bool check_budget(const struct hk_model *m, uint64_t weight_bytes, uint32_t plan_ctx,
                          struct hk_error *err)
@@ -168,7 +175,7 @@ struct hk_model *hk_model_open(struct hk_device *d, const struct hk_checkpoint *
     m->hp = c->hparams;
     m->arch = arch;
     m->f32_only = true;
-    if (!load(m, opt, err)) {
+    if (!check_limits(m, err) || !load(m, opt, err)) {
         if (err && err->code == HK_ERR_FORMAT) hk_fail_prefix(err, "%s", c->path);
         hk_model_close(m);
         return NULL;

@@ -119,6 +119,7 @@ void kv_write(struct recorder *r, const struct hk_kv *kv, struct hk_tensor k, st
 void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor q, const struct hk_kv *kv,
                struct hk_tensor pos, uint32_t n_head, float scale)
 {
+    assert(kv->head_dim <= HK_MAX_HEAD_DIM);
     assert(same_shape(dst, q) && q.cols == n_head * kv->head_dim && n_head % kv->n_head_kv == 0);
     assert(is_vector(pos, q.rows));
     record(r, &(struct op){.kind = OP_ATTENTION,

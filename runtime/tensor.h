@@ -69,6 +69,7 @@ struct hk_kv {
     uint32_t n_head_kv, head_dim, head_words, n_ctx;
     bool f16;
 };
+enum { HK_MAX_HEAD_DIM = 256 }; /* attention.comp keeps a query head in shared memory */
 static inline uint32_t hk_kv_head_words(uint32_t head_dim, bool f16)
 {
     uint32_t per_word = f16 ? 8 : 4;

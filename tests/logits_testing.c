@@ -384,6 +384,10 @@ static void refusals(void **state)
     assert_non_null(strstr(err.text, "mamba"));
     assert_non_null(strstr(err.text, "llama, gpt2"));
     memcpy(r.ckpt->hparams.arch, arch, sizeof arch);
+    r.ckpt->hparams.head_dim = 512;
+    assert_null(hk_model_open(hk_test_device, r.ckpt, NULL, &err));
+    assert_non_null(strstr(err.text, "512"));
+    r.ckpt->hparams.head_dim = hk_model_hparams(r.model)->head_dim;
     r.ckpt->hparams.n_ff++;
     assert_null(hk_model_open(hk_test_device, r.ckpt, NULL, &err));
     assert_non_null(strstr(err.text, "ffn_up"));
