@@ -8,7 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { ROWS = 1024, COLS = 1056, TOKENS = 3 };
+enum { ROWS = 1024, COLS = 1056, TOKENS = 1 };
 
 static char folder[HK_TEST_PATH];
 
@@ -123,7 +123,7 @@ static void measures_and_remembers(void **state)
     /* Another variant put into the file is taken as it is: the cache is what decides. */
     char *choice = strstr(first, "= ");
     assert_non_null(choice);
-    char *other = strstr(choice, "= 0 32 32 1 ") ? "= 0 64 32 1 2\n" : "= 0 32 32 1 2\n";
+    char *other = strstr(choice, "= 0 32 32 1 ") ? "= 0 64 32 1 1\n" : "= 0 32 32 1 1\n";
     char changed[8192];
     snprintf(changed, sizeof changed, "%.*s%s", (int)(choice - first), first, other);
     hk_test_write_text(folder, strrchr(path, '/') + 1, changed);
@@ -135,10 +135,10 @@ static void measures_and_remembers(void **state)
     assert_string_equal(kept, changed);
 
     /* A variant that no build would try, a foreign header, noise: measured anew. */
-    static const char *const bad[] = {"= 0 100000 3 900 77\n", "= \n", "\n\n\xff\xfe"};
+    static const char *const bad[] = {"= 0 100000 3 900 77\n", "\n\n\xff\xfe"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         snprintf(changed, sizeof changed, "%.*s%s", (int)(choice - first), first, bad[i]);
-        if (i == 2) changed[15] ^= 1;
+        if (i == 1) changed[15] ^= 1;
         hk_test_write_text(folder, strrchr(path, '/') + 1, changed);
         b = open_backend(TUNER_MEASURE);
         run_matmul(b, got);
