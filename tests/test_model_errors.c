@@ -111,7 +111,8 @@ static void a_config_that_lies(void **state)
         {"num_key_value_heads", "1", "attn_k.weight"},
         {"head_dim", "0", "head_dim"},
         {"head_dim", "7", "even"},
-        {"head_dim", "1000", "attn_q.weight"},
+        {"head_dim", "1000", "1000"}, /* more than the kernels hold */
+        {"head_dim", "16", "attn_q.weight"},
         {"head_dim", "4294967295", "head"},
         {"hidden_size", "36", "token_embd.weight"},
         {"hidden_size", "16777216", "16777216"},
