@@ -70,9 +70,10 @@ struct backend_table {
     bool (*submit)(struct backend *b, struct recorder *r, uint64_t *ticket, struct hk_error *err);
     bool (*wait)(struct backend *b, uint64_t ticket, struct hk_error *err);
     /* How many ways this backend has to do a matmul of n_tokens tokens: 0 where there is nothing to choose.
-     * What way i < that is, for people, goes to name. */
+     * What way i < that is, for people, goes to name; the NMSE it may have against the reference is returned.
+     */
     uint32_t (*n_variants)(struct backend *b, uint32_t n_tokens);
-    void (*variant_name)(struct backend *b, uint32_t n_tokens, uint32_t i, char name[48]);
+    double (*variant_name)(struct backend *b, uint32_t n_tokens, uint32_t i, char name[48]);
     /* Bytes per second, 1e9, that a plain read of memory reaches; 0 where that means nothing. */
     bool (*read_bandwidth)(struct backend *b, double *gbps, struct hk_error *err);
     void (*close)(struct backend *b);

@@ -149,14 +149,16 @@ static uint32_t vk_n_variants(struct backend *b, uint32_t n_tokens)
     return tune_matmul_candidates(gpu_capabilities(gpu_of(b)), n_tokens, list);
 }
 
-static void vk_variant_name(struct backend *b, uint32_t n_tokens, uint32_t i, char name[48])
+static double vk_variant_name(struct backend *b, uint32_t n_tokens, uint32_t i, char name[48])
 {
     struct matmul_variant list[TUNE_MAX_CANDIDATES];
     if (i >= tune_matmul_candidates(gpu_capabilities(gpu_of(b)), n_tokens, list)) i = 0;
-    if (list[i].tiled)
-        snprintf(name, 48, "tiles of %u tokens", list[i].tokens);
+    if (list[i].kind != MATMUL_MATVEC)
+        snprintf(name, 48, "%s, %u rows, %u tokens", list[i].kind == MATMUL_TILES ? "tiles" : "matrices",
+                 list[i].tiles * HK_TILE_ROWS, list[i].tokens);
     else
         snprintf(name, 48, "%u lanes, %u a tile, %u tiles", list[i].lanes, list[i].tile_lanes, list[i].tiles);
+    return tune_matmul_limit(&list[i]);
 }
 
 enum { READ_BYTES = 256 << 20, READ_PASSES = 4 };

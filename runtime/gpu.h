@@ -48,7 +48,9 @@ struct gpu_caps {
     uint64_t max_allocation;    /* bytes in one allocation */
     bool unified_memory;        /* device-local memory that the host sees, all of it */
     bool fp16, int8_dot, coopmat, subgroup_arithmetic, timestamps;
-    double timestamp_ns; /* nanoseconds per tick */
+    uint32_t coopmat_m, coopmat_n, coopmat_k; /* (m, k) x (k, n) of f16 into f32 by a subgroup, powers of two;
+                                                 0 where !coopmat */
+    double timestamp_ns;                      /* nanoseconds per tick */
     uint32_t n_heaps;
     struct gpu_heap heaps[GPU_MAX_HEAPS];
     uint32_t n_features;

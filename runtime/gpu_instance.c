@@ -297,33 +297,55 @@ void gpui_read_budget(VkPhysicalDevice device, bool memory_budget, struct gpu_ca
 
 /* ---- cooperative matrices --------------------------------------------------------------------------- */
 
-/* Whether the device multiplies 16x16x16 tiles of halves into floats in one subgroup: the shape that the
- * kernel uses. */
-static bool coopmat_tiles(struct gpu_probe *p)
+#ifdef VK_KHR_cooperative_matrix
+/* How well matmul_coopmat.comp can use a shape: 0 not at all; best is 16x16x16, which hardware has, else the
+ * largest. */
+static uint32_t shape_value(const VkCooperativeMatrixPropertiesKHR *s)
+{
+    if (s->AType != VK_COMPONENT_TYPE_FLOAT16_KHR || s->BType != VK_COMPONENT_TYPE_FLOAT16_KHR ||
+        s->CType != VK_COMPONENT_TYPE_FLOAT32_KHR || s->ResultType != VK_COMPONENT_TYPE_FLOAT32_KHR ||
+        s->scope != VK_SCOPE_SUBGROUP_KHR)
+        return 0;
+    const uint32_t sizes[3] = {s->MSize, s->NSize, s->KSize};
+    for (int i = 0; i < 3; i++)
+        if (sizes[i] != 8 && sizes[i] != 16 && sizes[i] != 32) return 0;
+    if (s->MSize == 16 && s->NSize == 16 && s->KSize == 16) return UINT32_MAX;
+    return s->MSize * s->NSize * s->KSize;
+}
+
+static void best_shape(struct gpu_caps *c, const VkCooperativeMatrixPropertiesKHR *list, uint32_t n)
+{
+    uint32_t best = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t value = shape_value(&list[i]);
+        if (value <= best) continue;
+        best = value;
+        c->coopmat_m = list[i].MSize;
+        c->coopmat_n = list[i].NSize;
+        c->coopmat_k = list[i].KSize;
+    }
+}
+#endif
+
+/* Fills coopmat_m, n, k where a kernel of this build can use the device's cooperative matrices. */
+static void probe_coopmat(struct gpu_probe *p)
 {
 #ifdef VK_KHR_cooperative_matrix
-    if (!p->enabled.coopmat.cooperativeMatrix || !vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)
-        return false;
+    const struct gpu_enabled *f = &p->enabled;
+    if (!f->coopmat.cooperativeMatrix || !f->float16_int8.shaderFloat16 ||
+        !f->memory_model.vulkanMemoryModel || p->version < VK_API_VERSION_1_2 || !p->caps.subgroup_size ||
+        !gpui_build_uses(SPV_COOPMAT) || !vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)
+        return;
     uint32_t n = 0;
-    if (vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR(p->handle, &n, NULL) != VK_SUCCESS || !n)
-        return false;
+    if (vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR(p->handle, &n, NULL) != VK_SUCCESS || !n) return;
     VkCooperativeMatrixPropertiesKHR *list = calloc(n, sizeof *list);
-    if (!list) return false;
+    if (!list) return;
     for (uint32_t i = 0; i < n; i++) list[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
-    bool found = false;
     if (vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR(p->handle, &n, list) >= 0)
-        for (uint32_t i = 0; i < n; i++)
-            found = found || (list[i].MSize == 16 && list[i].NSize == 16 && list[i].KSize == 16 &&
-                              list[i].AType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
-                              list[i].BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
-                              list[i].CType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
-                              list[i].ResultType == VK_COMPONENT_TYPE_FLOAT32_KHR &&
-                              list[i].scope == VK_SCOPE_SUBGROUP_KHR);
+        best_shape(&p->caps, list, n);
     free(list);
-    return found;
 #else
     (void)p;
-    return false;
 #endif
 }
 
@@ -353,18 +375,20 @@ static void coopmat_feature(struct gpu_probe *p, const struct extensions *e)
 {
     struct gpu_caps *c = &p->caps;
     const char *why = "no kernel of this build needs it: shared-memory tiles are used";
-    bool tiles = coopmat_tiles(p), asked = gpui_build_uses(SPV_COOPMAT);
+    probe_coopmat(p);
+    c->coopmat = c->coopmat_m != 0;
 #ifdef VK_KHR_cooperative_matrix
     bool present = p->enabled.coopmat.cooperativeMatrix;
-    if (present && !tiles) why = "it has no 16x16x16 half-to-float tile for a subgroup";
+    if (present && gpui_build_uses(SPV_COOPMAT))
+        why = "it multiplies no halves into floats in a subgroup, or lacks fp16 or the memory model";
 #else
     bool present = listed(e, "VK_KHR_cooperative_matrix");
     if (present) why = "this build's Vulkan headers are too old for it";
 #endif
+    if (c->coopmat) why = "this device emulates them: only the self-test runs that kernel";
     if (!present) why = "shared-memory tiles are used instead";
     (void)e;
-    c->coopmat = tiles && asked;
-    feature(c, "cooperative matrix", present, c->coopmat, why);
+    feature(c, "cooperative matrix", present, c->coopmat && c->type != GPU_TYPE_CPU, why);
 }
 
 static void fill_features(struct gpu_probe *p, const struct extensions *e)

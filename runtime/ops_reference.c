@@ -436,10 +436,11 @@ static uint32_t ref_n_variants(struct backend *b, uint32_t n_tokens)
     return 0;
 }
 
-static void ref_variant_name(struct backend *b, uint32_t n_tokens, uint32_t i, char name[48])
+static double ref_variant_name(struct backend *b, uint32_t n_tokens, uint32_t i, char name[48])
 {
     (void)b, (void)n_tokens, (void)i;
     name[0] = 0;
+    return 0;
 }
 
 static bool ref_read_bandwidth(struct backend *b, double *gbps, struct hk_error *err)

@@ -144,18 +144,31 @@ static void do_norm(struct call *c, const struct op *op)
     dispatch(c, "norm", NULL, &args, sizeof args);
 }
 
+static const char *const matmul_kernel[] = {
+    [MATMUL_MATVEC] = "matvec", [MATMUL_TILES] = "matmul", [MATMUL_COOPMAT] = "matmul_coopmat"};
+
+static void coopmat_spec(struct call *c, const struct matmul_variant *v)
+{
+    const struct gpu_caps *caps = gpu_capabilities(c->r->gpu);
+    struct coopmat_share s = tune_coopmat_share(caps, v);
+    spec(c, caps->coopmat_m);
+    spec(c, caps->coopmat_n);
+    spec(c, caps->coopmat_k);
+    spec(c, s.rows);
+    spec(c, s.tokens);
+}
+
 static void matmul_as(struct call *c, const struct op *op, struct matmul_variant v)
 {
     const struct hk_weight_layout *l = &op->w->layout;
     struct hk_addr w[HK_MAX_PLANES];
     plane_addrs(op->w, w);
     spec(c, v.lanes);
-    if (!v.tiled) {
-        spec(c, v.tile_lanes);
-        spec(c, v.tiles);
-    }
+    if (v.kind == MATMUL_MATVEC) spec(c, v.tile_lanes);
+    if (v.kind != MATMUL_TILES) spec(c, v.tiles);
     spec(c, v.tokens);
-    groups(c, hk_div_up(l->n_tiles, v.tiled ? 2 : v.tiles), hk_div_up(op->x.rows, v.tokens));
+    if (v.kind == MATMUL_COOPMAT) coopmat_spec(c, &v);
+    groups(c, hk_div_up(l->n_tiles, v.tiles), hk_div_up(op->x.rows, v.tokens));
     touch(c, op->w->addr, l->bytes, false);
     reads(c, &op->x);
     reads(c, &op->bias);
@@ -174,7 +187,7 @@ static void matmul_as(struct call *c, const struct op *op, struct matmul_variant
                                .y_ld = op->dst.ld,
                                .n_tokens = op->x.rows,
                                .accumulate = op->accumulate};
-    dispatch(c, v.tiled ? "matmul" : "matvec", op->w, &args, sizeof args);
+    dispatch(c, matmul_kernel[v.kind], op->w, &args, sizeof args);
 }
 
 static void do_matmul(struct call *c, const struct op *op)

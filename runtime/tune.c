@@ -47,37 +47,84 @@ struct matmul_variant tune_matmul(const struct gpu_caps *caps, const struct hk_w
 {
     if (is_cpu(caps)) return cpu_matmul(caps, w, n_tokens);
     if (n_tokens >= 16)
-        return (struct matmul_variant){.tiled = 1, .lanes = 64, .tokens = n_tokens <= 32 ? 32 : 64};
+        return (struct matmul_variant){
+            .kind = MATMUL_TILES, .lanes = 64, .tiles = 2, .tokens = n_tokens <= 32 ? 32 : 64};
     return (struct matmul_variant){
         .lanes = 128, .tile_lanes = 32, .tiles = 1, .tokens = fit_tokens(n_tokens, 1)};
+}
+
+struct coopmat_share tune_coopmat_share(const struct gpu_caps *caps, const struct matmul_variant *v)
+{
+    uint32_t rows = v->tiles * HK_TILE_ROWS / caps->coopmat_m, tokens = v->tokens / caps->coopmat_n;
+    struct coopmat_share s = {rows, tokens};
+    uint32_t subgroups = v->lanes / caps->subgroup_size;
+    while (rows * tokens / (s.rows * s.tokens) * 2 <= subgroups && s.rows * s.tokens > 1) {
+        if (s.rows >= s.tokens)
+            s.rows /= 2;
+        else
+            s.tokens /= 2;
+    }
+    return s;
+}
+
+static bool coopmat_fits(const struct gpu_caps *caps, const struct matmul_variant *v)
+{
+    if (!caps->coopmat || v->lanes % caps->subgroup_size) return false;
+    struct coopmat_share s = tune_coopmat_share(caps, v);
+    uint32_t values = v->tiles * HK_TILE_ROWS * v->tokens;
+    /* high and low halves of 40 columns, a result for every share, too_large */
+    return (v->tiles * HK_TILE_ROWS + v->tokens) * 40 * 4 + values / (s.rows * s.tokens) * 4 + 16 <=
+           caps->shared_bytes;
 }
 
 /* Whether a device can run it. */
 static bool fits(const struct gpu_caps *caps, const struct matmul_variant *v)
 {
     if (v->lanes > caps->max_invocations || v->lanes > caps->max_group_size[0]) return false;
-    if (v->tiled)
+    if (v->kind == MATMUL_TILES)
         return (64 + v->tokens) * 32 * 4 <= caps->shared_bytes; /* shared_w and shared_x of matmul.comp */
-    return v->lanes * 4 <= caps->shared_bytes;                  /* partial of matvec.comp */
+    if (v->kind == MATMUL_COOPMAT) return coopmat_fits(caps, v);
+    return v->lanes * 4 <= caps->shared_bytes; /* partial of matvec.comp */
 }
 
 uint32_t tune_matmul_candidates(const struct gpu_caps *caps, uint32_t n_tokens,
                                 struct matmul_variant out[TUNE_MAX_CANDIDATES])
 {
     static const struct matmul_variant all[] = {
-        {0, 32, 32, 1, 0},  {0, 64, 32, 1, 0},  {0, 128, 32, 1, 0}, {0, 256, 32, 1, 0}, {0, 512, 32, 1, 0},
-        {0, 128, 32, 2, 0}, {0, 256, 32, 2, 0}, {0, 128, 16, 1, 0}, {0, 256, 16, 1, 0}, {0, 16, 16, 1, 0},
-        {0, 8, 8, 1, 0},    {0, 8, 8, 4, 0},    {1, 64, 0, 0, 32},  {1, 64, 0, 0, 64},
+        {0, 32, 32, 1, 0},
+        {0, 64, 32, 1, 0},
+        {0, 128, 32, 1, 0},
+        {0, 256, 32, 1, 0},
+        {0, 512, 32, 1, 0},
+        {0, 128, 32, 2, 0},
+        {0, 256, 32, 2, 0},
+        {0, 128, 16, 1, 0},
+        {0, 256, 16, 1, 0},
+        {0, 16, 16, 1, 0},
+        {0, 8, 8, 1, 0},
+        {0, 8, 8, 4, 0},
+        {MATMUL_TILES, 64, 0, 2, 32},
+        {MATMUL_TILES, 64, 0, 2, 64},
+        {MATMUL_COOPMAT, 128, 0, 2, 32},
+        {MATMUL_COOPMAT, 128, 0, 2, 64},
+        {MATMUL_COOPMAT, 256, 0, 4, 64},
     };
     _Static_assert(sizeof all / sizeof *all <= TUNE_MAX_CANDIDATES, "room for every candidate");
     uint32_t n = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         struct matmul_variant v = all[i];
-        if (v.tiled && n_tokens < 16) continue;
-        if (!v.tiled) v.tokens = fit_tokens(n_tokens, v.tiles * HK_TILE_ROWS / v.tile_lanes);
+        if (v.kind != MATMUL_MATVEC && n_tokens < 16) continue;
+        if (v.kind == MATMUL_MATVEC) v.tokens = fit_tokens(n_tokens, v.tiles * HK_TILE_ROWS / v.tile_lanes);
         if (fits(caps, &v)) out[n++] = v;
     }
     return n;
+}
+
+double tune_matmul_limit(const struct matmul_variant *v)
+{
+    /* Matrix units cut sums off instead of rounding them, about 1e-9 over long rows; without its low halves,
+     * which a compiler may lose, matmul_coopmat.comp is at 8e-9. */
+    return v->kind == MATMUL_COOPMAT ? 4e-9 : 1e-9;
 }
 
 uint32_t tune_batch(const struct gpu_caps *caps)

@@ -5,13 +5,17 @@
 #include "gpu.h"
 #include "weight_layout.h"
 
-/* How a matmul is carried out: by matvec.comp (a lane owns rows) or by matmul.comp (tiles in shared memory,
- * for many tokens), and the specialization constants. */
+/* How a matmul is carried out: the kernel, and its specialization constants. */
+enum matmul_kind {
+    MATMUL_MATVEC,  /* matvec.comp: a lane owns rows */
+    MATMUL_TILES,   /* matmul.comp: tiles in shared memory, for many tokens */
+    MATMUL_COOPMAT, /* matmul_coopmat.comp: the same by cooperative matrices */
+};
 struct matmul_variant {
-    uint32_t tiled;      /* 0: matvec.comp, 1: matmul.comp, to which only `tokens` matters */
+    uint32_t kind;       /* enum matmul_kind */
     uint32_t lanes;      /* workgroup size */
-    uint32_t tile_lanes; /* lanes that share a tile of 32 rows */
-    uint32_t tiles;      /* tiles of a lane */
+    uint32_t tile_lanes; /* matvec: lanes that share a tile of 32 rows; else 0 */
+    uint32_t tiles;      /* tiles of 32 rows that a lane has; tiles, coopmat: that a workgroup has */
     uint32_t tokens;     /* tokens for which a weight is decoded once */
 };
 struct matmul_variant tune_matmul(const struct gpu_caps *caps, const struct hk_weight_layout *w,
@@ -19,9 +23,19 @@ struct matmul_variant tune_matmul(const struct gpu_caps *caps, const struct hk_w
 
 /* What tuner.c tries for that many tokens, all within the device's limits; the first is the plainest, to
  * which the results of the others are compared. Returns how many. */
-enum { TUNE_MAX_CANDIDATES = 16 };
+enum { TUNE_MAX_CANDIDATES = 20 };
 uint32_t tune_matmul_candidates(const struct gpu_caps *caps, uint32_t n_tokens,
                                 struct matmul_variant out[TUNE_MAX_CANDIDATES]);
+
+/* Normalised mean squared error that a variant may have against the plainest. */
+double tune_matmul_limit(const struct matmul_variant *v);
+
+/* How many matrices of coopmat_m rows and coopmat_n tokens a subgroup takes in matmul_coopmat.comp, so that
+ * the workgroup's subgroups (lanes / subgroup_size of them) share its rows and tokens. */
+struct coopmat_share {
+    uint32_t rows, tokens;
+};
+struct coopmat_share tune_coopmat_share(const struct gpu_caps *caps, const struct matmul_variant *v);
 
 /* Tokens that are worth computing together: a prompt's chunk. */
 uint32_t tune_batch(const struct gpu_caps *caps);

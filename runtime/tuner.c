@@ -54,14 +54,15 @@ static uint32_t kernel_hash(const char *name)
 
 static struct key make_key(const struct hk_weight *w, uint32_t n_tokens)
 {
-    char matvec[64], matmul[64];
+    char matvec[64], matmul[64], coopmat[64];
     vulkan_kernel_name("matvec", w, matvec);
     vulkan_kernel_name("matmul", w, matmul);
+    vulkan_kernel_name("matmul_coopmat", w, coopmat);
     return (struct key){.type = w->layout.type,
                         .rows_class = log2_class(w->rows),
                         .cols_class = log2_class(w->cols),
                         .tokens_class = log2_class(n_tokens < 64 ? n_tokens : 64),
-                        .kernel_hash = kernel_hash(matvec) ^ kernel_hash(matmul)};
+                        .kernel_hash = kernel_hash(matvec) ^ kernel_hash(matmul) ^ kernel_hash(coopmat)};
 }
 
 static struct choice *find(struct tuner *t, const struct key *key)
@@ -100,19 +101,25 @@ static void cache_path(struct tuner *t, const char *cache_dir)
              (unsigned)caps->device_id);
 }
 
+/* CPUs emulate cooperative matrices. */
+static bool worth_trying(const struct tuner *t, const struct matmul_variant *v)
+{
+    return v->kind != MATMUL_COOPMAT || gpu_capabilities(t->gpu)->type != GPU_TYPE_CPU;
+}
+
 /* A line is taken only if its variant is one that this build would try. */
 static void parse_line(struct tuner *t, const char *line)
 {
     struct choice c;
     memset(&c, 0, sizeof c);
     if (sscanf(line, "matmul %u %u %u %u %x = %u %u %u %u %u", &c.key.type, &c.key.rows_class,
-               &c.key.cols_class, &c.key.tokens_class, &c.key.kernel_hash, &c.variant.tiled, &c.variant.lanes,
+               &c.key.cols_class, &c.key.tokens_class, &c.key.kernel_hash, &c.variant.kind, &c.variant.lanes,
                &c.variant.tile_lanes, &c.variant.tiles, &c.variant.tokens) != 10)
         return;
     struct matmul_variant list[TUNE_MAX_CANDIDATES];
     uint32_t n = tune_matmul_candidates(gpu_capabilities(t->gpu), 1u << (c.key.tokens_class & 31), list);
     for (uint32_t i = 0; i < n; i++)
-        if (memcmp(&list[i], &c.variant, sizeof c.variant) == 0) {
+        if (memcmp(&list[i], &c.variant, sizeof c.variant) == 0 && worth_trying(t, &c.variant)) {
             remember(t, &c.key, c.variant);
             return;
         }
@@ -146,7 +153,7 @@ static void save(const struct tuner *t)
         const struct choice *c = &t->choices[i];
         int n = snprintf(line, sizeof line, "matmul %u %u %u %u %x = %u %u %u %u %u\n", c->key.type,
                          c->key.rows_class, c->key.cols_class, c->key.tokens_class, c->key.kernel_hash,
-                         c->variant.tiled, c->variant.lanes, c->variant.tile_lanes, c->variant.tiles,
+                         c->variant.kind, c->variant.lanes, c->variant.tile_lanes, c->variant.tiles,
                          c->variant.tokens);
         ok = ok && hk_bytes_append(&out, line, (size_t)n, NULL);
     }
@@ -216,8 +223,8 @@ static bool run(struct trial *t, struct matmul_variant v, uint32_t repeats, doub
     return ok;
 }
 
-/* Whether what the last run computed is what the plainest candidate computed. */
-static bool agrees(struct trial *t, bool first, struct hk_error *err)
+/* Whether what the last run computed is what the plainest candidate computed, to a NMSE of limit. */
+static bool agrees(struct trial *t, bool first, double limit, struct hk_error *err)
 {
     size_t n = (size_t)t->y.rows * t->y.ld;
     if (!gpu_read(t->gpu, t->y.addr, first ? t->want : t->got, 4 * n, err)) return false;
@@ -227,7 +234,7 @@ static bool agrees(struct trial *t, bool first, struct hk_error *err)
         diff += d * d;
         norm += (double)t->want[i] * (double)t->want[i];
     }
-    return first || diff <= 1e-9 * norm;
+    return first || diff <= limit * norm;
 }
 
 /* Enough repeats that a wait's own cost does not matter: about 2 ms. */
@@ -245,7 +252,7 @@ static bool measure(struct trial *t, const struct matmul_variant *list, uint32_t
         double once = 0, seconds = INFINITY, again = 0;
         if (!run(t, list[i], 1, &once, err) || !run(t, list[i], 1, &once, err))
             return false; /* compiles; warms */
-        if (!agrees(t, i == 0, err)) {
+        if (!agrees(t, i == 0, tune_matmul_limit(&list[i]), err)) {
             if (err->code != HK_OK) return false;
             continue;
         }
@@ -294,7 +301,9 @@ struct matmul_variant tuner_matmul(struct tuner *t, const struct hk_weight *w, u
     if (known) return known->variant;
 
     struct matmul_variant list[TUNE_MAX_CANDIDATES];
-    uint32_t n = tune_matmul_candidates(caps, n_tokens, list);
+    uint32_t n = 0, all = tune_matmul_candidates(caps, n_tokens, list);
+    for (uint32_t i = 0; i < all; i++)
+        if (worth_trying(t, &list[i])) list[n++] = list[i];
     struct hk_error err = {0};
     struct trial trial = {.gpu = t->gpu, .w = w};
     if (prepare(&trial, n_tokens < 64 ? n_tokens : 64, &err) && measure(&trial, list, n, &best, &err)) {

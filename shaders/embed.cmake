@@ -1,6 +1,9 @@
 # cmake -P: compiles one kernel, checks it, and writes its words as a C initializer. Silent unless it fails.
 # In: NAME SOURCE TARGET DEFINES INCLUDES OUT GLSLANG SPIRV_VAL SPIRV_OPT (empty: do not optimise)
 
+cmake_policy(VERSION 3.25) # CMake keeps empty elements since
+list(FILTER DEFINES EXCLUDE REGEX "^$")
+list(FILTER INCLUDES EXCLUDE REGEX "^$")
 list(TRANSFORM INCLUDES PREPEND -I)
 set(spv ${OUT}.spv)
 
