@@ -70,7 +70,7 @@ float power_of_two(int e)
     return e < -126 ? 0.0 : uintBitsToFloat(uint(e + 127) << 23);
 }
 
-// Those that f16 has. By their bits, as compilers take f32(f16(v)) for v: lo would be 0.
+// Those that f16 has. By their bits, as a compiler may take f32(f16(v)) for v, and lo would be 0.
 vec4 first_bits(vec4 v)
 {
     return uintBitsToFloat(floatBitsToUint(v) & 0xffffe000u);
