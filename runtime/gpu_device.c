@@ -121,9 +121,38 @@ static void apply_pretend(struct gpu *g)
     if (g->pretend.max_allocation) c->max_allocation = g->pretend.max_allocation;
 }
 
+/* Has the device's compiler tell about its kernels; a device that cannot stays as it is. */
+static bool ask_for_statistics(struct gpu *g, struct hk_error *err)
+{
+    struct gpu_probe *p = g->probe;
+    const char *const name = VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME;
+    uint32_t n = 0;
+    if (p->n_extensions == GPUI_MAX_EXTENSIONS ||
+        vkEnumerateDeviceExtensionProperties(p->handle, NULL, &n, NULL) != VK_SUCCESS)
+        return true;
+    VkExtensionProperties *list = gpui_calloc(g, n, sizeof *list, err);
+    if (!list) return false;
+    bool found = false;
+    if (vkEnumerateDeviceExtensionProperties(p->handle, NULL, &n, list) == VK_SUCCESS)
+        for (uint32_t i = 0; i < n && !found; i++) found = !strcmp(list[i].extensionName, name);
+    free(list);
+    if (!found) return true;
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR *f = &p->enabled.executables;
+    *f = (VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR){
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR};
+    VkPhysicalDeviceFeatures2 asked = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = f};
+    vkGetPhysicalDeviceFeatures2(p->handle, &asked);
+    if (!f->pipelineExecutableInfo) return true;
+    p->extensions[p->n_extensions++] = name;
+    f->pNext = p->enabled.core.pNext;
+    p->enabled.core.pNext = f;
+    return true;
+}
+
 static bool open_device(struct gpu *g, struct hk_error *err)
 {
     struct gpu_probe *p = g->probe;
+    if (g->pretend.statistics && !ask_for_statistics(g, err)) return false;
     const float priority = 1;
     const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                            .queueFamilyIndex = p->family,

@@ -32,6 +32,7 @@ struct gpu_enabled {
     VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size;
     VkPhysicalDeviceShaderIntegerDotProductFeatures dot;
     VkPhysicalDeviceMaintenance4Features maintenance4;
+    VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executables; /* only where gpu_pretend asks */
 #ifdef VK_KHR_cooperative_matrix
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat;
 #endif

@@ -244,6 +244,9 @@ static bool make_pipeline(struct gpu *g, struct gpu_kernel *k, const struct hk_s
                   .pName = "main",
                   .pSpecializationInfo = &spec},
         .layout = g->layout};
+    if (g->probe->enabled.executables.pipelineExecutableInfo)
+        info.flags = VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR |
+                     VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
     VkResult r = g->vk.vkCreateShaderModule(g->device, &module_info, NULL, &info.stage.module);
     if (r == VK_SUCCESS) {
         r = g->vk.vkCreateComputePipelines(g->device, g->cache, 1, &info, NULL, &k->pipeline);
