@@ -27,25 +27,35 @@ static uint32_t fit_tokens(uint32_t n_tokens, uint32_t rows_per_lane)
 }
 
 /* A subgroup of lavapipe or SwiftShader is a vector register: a workgroup of one keeps both threads busy with
- * the most workgroups, and slices would add a barrier, which costs more than anything else there. */
-static struct matmul_variant cpu_matmul(const struct gpu_caps *caps, const struct hk_weight_layout *w,
-                                        uint32_t n_tokens)
+ * the most workgroups, and slices would add a barrier, which costs more than anything else there. For several
+ * tokens a lane has one row and up to sixteen sums. */
+static struct matmul_variant cpu_matmul(uint32_t n_tokens)
 {
-    uint32_t mesa = lavapipe_version(caps);
-    uint32_t lanes = n_tokens < 6 ? 8 : n_tokens < 12 ? 16 : 32;
-    /* Before lavapipe gathered (22 measured, 26 does), a load was a loop over lanes: share each x among more
-     * rows. */
-    uint32_t tiles = n_tokens == 1 && mesa && mesa < 24 && w->n_tiles >= 16 ? 4 : 1;
+    uint32_t lanes = n_tokens == 1 ? 8 : 32;
     return (struct matmul_variant){.lanes = lanes,
                                    .tile_lanes = lanes,
-                                   .tiles = tiles,
-                                   .tokens = fit_tokens(n_tokens, tiles * HK_TILE_ROWS / lanes)};
+                                   .tiles = 1,
+                                   .tokens = fit_tokens(n_tokens, HK_TILE_ROWS / lanes)};
+}
+
+/* Before lavapipe gathered (22 does not, 26 does), a load is a loop over lanes: x is shared among as many
+ * rows as possible. Compiling that code takes seconds for every doubling, a minute for eight tokens of a
+ * K-quant, so it is kept small. */
+static struct matmul_variant old_lavapipe_matmul(const struct hk_weight_layout *w, uint32_t n_tokens)
+{
+    bool small_blocks = hk_weight_type_info(w->type)->pack_len <= 32;
+    struct matmul_variant v = {.lanes = 8, .tile_lanes = 8, .tiles = 1, .tokens = 1};
+    if (n_tokens == 1 && small_blocks && w->n_tiles >= 16) v.tiles = 4;
+    if (n_tokens > 1 && small_blocks) v.tokens = 2;
+    return v;
 }
 
 struct matmul_variant tune_matmul(const struct gpu_caps *caps, const struct hk_weight_layout *w,
                                   uint32_t n_tokens)
 {
-    if (is_cpu(caps)) return cpu_matmul(caps, w, n_tokens);
+    unsigned mesa = lavapipe_version(caps);
+    if (mesa && mesa < 24) return old_lavapipe_matmul(w, n_tokens);
+    if (is_cpu(caps)) return cpu_matmul(n_tokens);
     if (n_tokens >= 16)
         return (struct matmul_variant){
             .kind = MATMUL_TILES, .lanes = 64, .tiles = 2, .tokens = n_tokens <= 32 ? 32 : 64};
