@@ -1,18 +1,10 @@
 // Q4_0: 32 nibbles minus 8, one f16 scale; the low nibbles of the 16 bytes are weights 0..15, the high ones 16..31.
 #include "weight/decode.glsl"
 
-const uint W_BLOCK = 32u;
-const uint W_STEP = 2u;
+const uint QUANT_BYTES = 16u;
+#include "weight/scaled32.glsl"
 
-hk_row weight_row(uint tile, uint lane)
-{
-    hk_row row;
-    row.p0 = hk_plane_row(args.w0, tile, 16u, lane);
-    row.p1 = hk_pair_row(args.w1, tile, lane);
-    return row;
-}
-
-void q4_0_block(uint b, float scale[HK_ROWS])
+void scaled_block(uint b, float scale[HK_ROWS])
 {
     uvec4 q[HK_ROWS];
     HK_EACH_ROW q[r] = hk_word(hk_tile(r).p0, r, b);
@@ -22,28 +14,4 @@ void q4_0_block(uint b, float scale[HK_ROWS])
     [[unroll]] for (uint j = 0u; j < 4u; j++)
         HK_EACH_ROW hk_use(r, b * 8u + 4u + j, hk_high_nibbles(q[r][j], 8.0));
     HK_EACH_ROW hk_end(r);
-}
-
-void weight_block(uint b)
-{
-    float scale[HK_ROWS];
-    HK_EACH_ROW scale[r] = hk_half(hk_tile(r).p1, r, b);
-    q4_0_block(b, scale);
-}
-
-void weight_step(uint s)
-{
-    float even[HK_ROWS], odd[HK_ROWS];
-    HK_EACH_ROW {
-        vec2 scales = hk_pair(hk_tile(r).p1, r, s);
-        even[r] = scales.x;
-        odd[r] = scales.y;
-    }
-    q4_0_block(2u * s, even);
-    q4_0_block(2u * s + 1u, odd);
-}
-
-void weight_chunk(uint c)
-{
-    weight_block(c);
 }
