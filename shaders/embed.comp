@@ -9,6 +9,7 @@ HK_PUSH(embed_args);
 layout(local_size_x_id = 0) in;
 
 const uint HK_ROWS = 1u;
+const bool HK_INDEXED = true;
 
 #include "weight.glsl"
 
@@ -31,12 +32,12 @@ void hk_begin(uint r, float scale)
     group_scale = scale;
 }
 
-void hk_use(uint r, uint k4, vec4 w)
+void hk_use(uint r, uint k4, uint j, vec4 w)
 {
     w *= group_scale;
     io_float dst = io_float(dst_row);
     [[unroll]] for (uint i = 0u; i < 4u; i++) {
-        uint k = 4u * k4 + i;
+        uint k = 4u * (k4 + j) + i;
         if (k < args.cols) dst.v[k] = args.accumulate != 0u ? dst.v[k] + w[i] : w[i];
     }
 }

@@ -13,6 +13,7 @@ layout(local_size_x_id = 0) in; // always 64
 layout(constant_id = 1) const uint TOKENS = 64u; // 32 or 64
 
 const uint HK_ROWS = 1u;
+const bool HK_INDEXED = true;
 #include "weight.glsl"
 #include "store.glsl"
 
@@ -43,9 +44,9 @@ void hk_begin(uint r, float scale)
     group_scale = scale;
 }
 
-void hk_use(uint r, uint k4, vec4 w)
+void hk_use(uint r, uint k4, uint j, vec4 w)
 {
-    uint lane = gl_LocalInvocationID.x, k = 4u * (k4 - first_k4);
+    uint lane = gl_LocalInvocationID.x, k = 4u * (k4 - first_k4 + j);
     w *= group_scale;
     [[unroll]] for (uint i = 0u; i < 4u; i++)
         shared_w[(k + i) * (ROWS / 4u) + lane / 4u][lane % 4u] = w[i];

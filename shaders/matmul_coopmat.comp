@@ -33,6 +33,7 @@ layout(constant_id = 6) const uint SHARE_M = 2u; // a subgroup's share, in such 
 layout(constant_id = 7) const uint SHARE_N = 2u;
 
 const uint HK_ROWS = 1u;
+const bool HK_INDEXED = true;
 #include "weight.glsl"
 #include "store.glsl"
 
@@ -112,9 +113,9 @@ void hk_begin(uint r, float scale)
     group_scale = scale;
 }
 
-void hk_use(uint r, uint k4, vec4 w)
+void hk_use(uint r, uint k4, uint j, vec4 w)
 {
-    uint i = gl_LocalInvocationID.x * LD + k4 - first_k4;
+    uint i = gl_LocalInvocationID.x * LD + k4 - first_k4 + j;
     w *= group_scale;
     w_largest = max(w_largest, largest(w));
     w *= power_of_two(w_exponent);
@@ -188,11 +189,15 @@ void multiply(uint row, uint token)
 void store(uint i, uint first_share, uint n_shares, uint first_token)
 {
     int e = -(w_exponent + x_exponent);
+    // Chosen by constants: for an index that varies a compiler keeps sum[] in memory all along.
+    coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> one = sum[0];
+    [[unroll]] for (uint j = 1u; j < SHARE_M * SHARE_N; j++)
+        if (j == i) one = sum[j];
     barrier();
     if (gl_SubgroupID < n_shares)
-        coopMatStore(sum[i], result, gl_SubgroupID * (M * N), M, gl_CooperativeMatrixLayoutColumnMajor);
+        coopMatStore(one, result, gl_SubgroupID * (M * N), M, gl_CooperativeMatrixLayoutColumnMajor);
     barrier();
-    for (uint at = gl_LocalInvocationID.x; at < n_shares * (M * N); at += LANES) {
+    [[dont_unroll]] for (uint at = gl_LocalInvocationID.x; at < n_shares * (M * N); at += LANES) {
         uint share = first_share + at / (M * N), m = at % M, n = at / M % N;
         uint share_row = share / SHARES_N * SHARE_M + i / SHARE_N, share_token = share % SHARES_N * SHARE_N + i % SHARE_N;
         hk_store(gl_WorkGroupID.x * ROWS + share_row * M + m, first_token + share_token * N + n,
@@ -236,7 +241,7 @@ void main()
                 x_exponent = x_lower;
             }
         }
-        [[unroll]] for (uint i = 0u; i < SHARE_M * SHARE_N; i++)
+        [[dont_unroll]] for (uint i = 0u; i < SHARE_M * SHARE_N; i++)
             store(i, first_share, n_shares, first_token);
     }
 }

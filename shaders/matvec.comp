@@ -18,6 +18,7 @@ layout(constant_id = 3) const uint TOKENS = 1u;
 const uint TILE_ROWS = 32u / TILE_LANES; // rows of a lane in a tile
 const uint HK_ROWS = TILE_ROWS * TILES;  // rows of a lane
 const uint SLICES = gl_WorkGroupSize.x / TILE_LANES;
+const bool HK_INDEXED = SLICES == 1u; // then addresses of x are uniform
 
 #include "weight.glsl"
 #include "store.glsl"
@@ -48,11 +49,11 @@ void hk_begin(uint r, float scale)
 // and which needs half the accumulators.
 const bool SCALE_GROUPS = TOKENS <= 2u;
 
-void hk_use(uint r, uint k4, vec4 w)
+void hk_use(uint r, uint k4, uint j, vec4 w)
 {
     if (!SCALE_GROUPS) w *= group_scale[r];
     [[unroll]] for (uint t = 0u; t < TOKENS; t++) {
-        vec4 x = in_vec4(x_row[t]).v[k4];
+        vec4 x = HK_INDEXED ? in_vec4(x_row[t]).v[k4 + j] : in_vec4(hk_at(x_row[t], k4 * 16u)).v[j];
         uint i = r * TOKENS + t;
         float s = SCALE_GROUPS ? group_sum[i] : sum[i];
         s = fma(w.w, x.w, fma(w.z, x.z, fma(w.y, x.y, fma(w.x, x.x, s))));

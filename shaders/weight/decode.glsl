@@ -4,12 +4,14 @@
 //   args              with w0..w3 and n_blocks
 //   HK_ROWS           how many rows an invocation decodes together: their arithmetic is independent, and reads of
 //                     activations are shared
+//   HK_INDEXED        whether memory is reached by one index or by an address and a constant, see below
 // and after it
 //   hk_tile(r)        where row r's lane 0 plus lane_of_invocation begins in the planes: what weight_row returned
 //   hk_lane(r)        lanes from there to row r; constant after unrolling, so that rows of a tile share an address
-//   hk_begin(r, scale), hk_use(r, k4, w), hk_end(r)
+//   hk_begin(r, scale), hk_use(r, k4, j, w), hk_end(r)
 //                     take the weights: for every run of weights of row r with one scale, begin, then a use for
-//                     every 4 weights, columns 4 k4 .. 4 k4 + 3, in any order, then end. A weight is scale * w.
+//                     every 4 weights, columns 4 (k4 + j) .. 4 (k4 + j) + 3, in any order, then end. A weight is
+//                     scale * w. j is a constant after unrolling, k4 the same in many uses.
 // A weight file defines
 //   W_STEP            blocks that weight_step takes together; W_BLOCK weights make a block of the device layout
 //   weight_row        a row's place in the planes
@@ -17,6 +19,11 @@
 //   weight_step(s)    decodes blocks s * W_STEP and the next W_STEP - 1, all of which exist
 //   weight_chunk(c)   decodes columns 32 c .. 32 c + 31; those beyond the row's blocks are any finite numbers
 // Decoding calls the kernel instead of returning arrays, so that nothing but a few words is alive at a time.
+//
+// Places are a sum of what varies and a constant, apart. Without HK_INDEXED the first makes an address, once, and the
+// constant goes into the load instruction. As one index the sum might wrap for all a GPU's compiler knows, and every
+// load has five instructions of address arithmetic before it; where they are scalar, as on CPUs, they cost less than
+// registers for more addresses do.
 
 struct hk_row {
     uvec2 p0, p1, p2, p3; // addresses in the planes, runtime/weight_layout.h
@@ -26,7 +33,7 @@ const uint HK_LANES = 32u;
 hk_row hk_tile(uint r);
 uint hk_lane(uint r);
 void hk_begin(uint r, float scale);
-void hk_use(uint r, uint k4, vec4 w);
+void hk_use(uint r, uint k4, uint j, vec4 w);
 void hk_end(uint r);
 
 #define HK_EACH_ROW [[unroll]] for (uint r = 0u; r < HK_ROWS; r++)
@@ -42,14 +49,17 @@ uvec2 hk_pair_row(uvec2 plane, uint tile, uint lane)
     return hk_at(hk_at(plane, tile, ((args.n_blocks + 1u) / 2u) * 4u * HK_LANES), lane * 4u);
 }
 
-// This row's 16-byte word number i of a plane, and its pair of halves number i.
-uvec4 hk_word(uvec2 plane_row, uint r, uint i)
+// This row's 16-byte word number i + j of a plane, j a constant, and its pair of halves number i.
+uvec4 hk_word(uvec2 plane_row, uint r, uint i, uint j)
 {
-    return in_uvec4(plane_row).v[i * HK_LANES + hk_lane(r)];
+    if (HK_INDEXED) return in_uvec4(plane_row).v[(i + j) * HK_LANES + hk_lane(r)];
+    return in_uvec4(hk_at(plane_row, i * (16u * HK_LANES))).v[j * HK_LANES + hk_lane(r)];
 }
 vec2 hk_pair(uvec2 plane_row, uint r, uint i)
 {
-    return unpackHalf2x16(in_uint(plane_row).v[i * HK_LANES + hk_lane(r)]);
+    uint w = HK_INDEXED ? in_uint(plane_row).v[i * HK_LANES + hk_lane(r)]
+                        : in_uint(hk_at(plane_row, i * (4u * HK_LANES))).v[hk_lane(r)];
+    return unpackHalf2x16(w);
 }
 // The half of block b in a plane of 2-byte fields.
 float hk_half(uvec2 plane_row, uint r, uint b)

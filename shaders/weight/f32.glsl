@@ -15,7 +15,7 @@ void f32_words(uint first, uint n)
 {
     HK_EACH_ROW hk_begin(r, 1.0);
     [[unroll]] for (uint i = 0u; i < n; i++)
-        HK_EACH_ROW hk_use(r, first + i, uintBitsToFloat(hk_word(hk_tile(r).p0, r, first + i)));
+        HK_EACH_ROW hk_use(r, first, i, uintBitsToFloat(hk_word(hk_tile(r).p0, r, first, i)));
     HK_EACH_ROW hk_end(r);
 }
 
@@ -32,7 +32,8 @@ void weight_step(uint s)
 void weight_chunk(uint c)
 {
     HK_EACH_ROW hk_begin(r, 1.0);
-    [[unroll]] for (uint i = 8u * c; i < 8u * c + 8u; i++)
-        HK_EACH_ROW hk_use(r, i, uintBitsToFloat(hk_word(hk_tile(r).p0, r, min(i, args.n_blocks - 1u))));
+    [[unroll]] for (uint i = 0u; i < 8u; i++)
+        HK_EACH_ROW hk_use(r, 8u * c, i,
+                           uintBitsToFloat(hk_word(hk_tile(r).p0, r, min(8u * c + i, args.n_blocks - 1u), 0u)));
     HK_EACH_ROW hk_end(r);
 }

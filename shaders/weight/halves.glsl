@@ -16,9 +16,9 @@ void halves(uint first, uint n)
     HK_EACH_ROW hk_begin(r, 1.0);
     [[unroll]] for (uint i = 0u; i < n; i++) {
         uvec4 q[HK_ROWS];
-        HK_EACH_ROW q[r] = hk_word(hk_tile(r).p0, r, first + i);
-        HK_EACH_ROW hk_use(r, 2u * (first + i), half_weights(q[r].x, q[r].y));
-        HK_EACH_ROW hk_use(r, 2u * (first + i) + 1u, half_weights(q[r].z, q[r].w));
+        HK_EACH_ROW q[r] = hk_word(hk_tile(r).p0, r, first, i);
+        HK_EACH_ROW hk_use(r, 2u * first, 2u * i, half_weights(q[r].x, q[r].y));
+        HK_EACH_ROW hk_use(r, 2u * first, 2u * i + 1u, half_weights(q[r].z, q[r].w));
     }
     HK_EACH_ROW hk_end(r);
 }
@@ -36,11 +36,11 @@ void weight_step(uint s)
 void weight_chunk(uint c)
 {
     HK_EACH_ROW hk_begin(r, 1.0);
-    [[unroll]] for (uint i = 4u * c; i < 4u * c + 4u; i++) {
+    [[unroll]] for (uint i = 0u; i < 4u; i++) {
         HK_EACH_ROW {
-            uvec4 q = hk_word(hk_tile(r).p0, r, min(i, args.n_blocks - 1u));
-            hk_use(r, 2u * i, half_weights(q.x, q.y));
-            hk_use(r, 2u * i + 1u, half_weights(q.z, q.w));
+            uvec4 q = hk_word(hk_tile(r).p0, r, min(4u * c + i, args.n_blocks - 1u), 0u);
+            hk_use(r, 8u * c, 2u * i, half_weights(q.x, q.y));
+            hk_use(r, 8u * c, 2u * i + 1u, half_weights(q.z, q.w));
         }
     }
     HK_EACH_ROW hk_end(r);

@@ -27,7 +27,7 @@ vec2 q4_k_group(uvec4 head, uint g)
 void weight_block(uint b)
 {
     uvec4 head[HK_ROWS];
-    HK_EACH_ROW head[r] = hk_word(hk_tile(r).p1, r, b);
+    HK_EACH_ROW head[r] = hk_word(hk_tile(r).p1, r, b, 0u);
     HK_EACH_ROW hk_begin(r, 1.0);
     [[unroll]] for (uint g = 0u; g < 8u; g += 2u) {
         vec2 low[HK_ROWS], high[HK_ROWS];
@@ -35,12 +35,12 @@ void weight_block(uint b)
         HK_EACH_ROW high[r] = q4_k_group(head[r], g + 1u);
         [[unroll]] for (uint i = 0u; i < 2u; i++) {
             uvec4 q[HK_ROWS];
-            HK_EACH_ROW q[r] = hk_word(hk_tile(r).p0, r, 8u * b + g + i);
-            uint k4 = b * 64u + g * 8u + i * 4u;
+            HK_EACH_ROW q[r] = hk_word(hk_tile(r).p0, r, 8u * b, g + i);
+            uint k4 = g * 8u + i * 4u;
             [[unroll]] for (uint j = 0u; j < 4u; j++)
-                HK_EACH_ROW hk_use(r, k4 + j, hk_low_nibbles(q[r][j], 0.0) * low[r].x - low[r].y);
+                HK_EACH_ROW hk_use(r, b * 64u, k4 + j, hk_low_nibbles(q[r][j], 0.0) * low[r].x - low[r].y);
             [[unroll]] for (uint j = 0u; j < 4u; j++)
-                HK_EACH_ROW hk_use(r, k4 + 8u + j, hk_high_nibbles(q[r][j], 0.0) * high[r].x - high[r].y);
+                HK_EACH_ROW hk_use(r, b * 64u, k4 + 8u + j, hk_high_nibbles(q[r][j], 0.0) * high[r].x - high[r].y);
         }
     }
     HK_EACH_ROW hk_end(r);
@@ -55,12 +55,12 @@ void weight_chunk(uint c)
 {
     uint b = c / 8u, g = c % 8u;
     HK_EACH_ROW {
-        vec2 d = q4_k_group(hk_word(hk_tile(r).p1, r, b), g);
+        vec2 d = q4_k_group(hk_word(hk_tile(r).p1, r, b, 0u), g);
         hk_begin(r, 1.0);
         [[unroll]] for (uint i = 0u; i < 2u; i++) {
-            uvec4 q = hk_word(hk_tile(r).p0, r, 8u * b + (g & 6u) + i) >> (4u * (g & 1u));
+            uvec4 q = hk_word(hk_tile(r).p0, r, 8u * b + (g & 6u), i) >> (4u * (g & 1u));
             [[unroll]] for (uint j = 0u; j < 4u; j++)
-                hk_use(r, 8u * c + 4u * i + j, hk_low_nibbles(q[j], 0.0) * d.x - d.y);
+                hk_use(r, 8u * c, 4u * i + j, hk_low_nibbles(q[j], 0.0) * d.x - d.y);
         }
         hk_end(r);
     }

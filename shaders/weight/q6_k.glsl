@@ -23,14 +23,14 @@ void weight_block(uint b)
     float d[HK_ROWS];
     uvec4 sc[HK_ROWS];
     HK_EACH_ROW d[r] = hk_half(hk_tile(r).p3, r, b);
-    HK_EACH_ROW sc[r] = hk_word(hk_tile(r).p2, r, b);
+    HK_EACH_ROW sc[r] = hk_word(hk_tile(r).p2, r, b, 0u);
     [[unroll]] for (uint h = 0u; h < 2u; h++) {
         [[unroll]] for (uint i = 0u; i < 2u; i++) {
             uvec4 low[2 * HK_ROWS], high[HK_ROWS];
             HK_EACH_ROW {
-                low[2u * r] = hk_word(hk_tile(r).p0, r, 8u * b + 4u * h + i);
-                low[2u * r + 1u] = hk_word(hk_tile(r).p0, r, 8u * b + 4u * h + 2u + i);
-                high[r] = hk_word(hk_tile(r).p1, r, 4u * b + 2u * h + i);
+                low[2u * r] = hk_word(hk_tile(r).p0, r, 8u * b, 4u * h + i);
+                low[2u * r + 1u] = hk_word(hk_tile(r).p0, r, 8u * b, 4u * h + 2u + i);
+                high[r] = hk_word(hk_tile(r).p1, r, 4u * b, 2u * h + i);
             }
             [[unroll]] for (uint n = 0u; n < 4u; n++) { // the weights from 128 h + 32 n + 16 i on
                 uint g = 8u * h + 2u * n + i;
@@ -39,7 +39,7 @@ void weight_block(uint b)
                     HK_EACH_ROW {
                         uint q = low[2u * r + (n & 1u)][j] >> (n < 2u ? 0u : 4u) & 0x0F0F0F0Fu;
                         uint u = n < 2u ? high[r][j] << (4u - 2u * n) : high[r][j] >> (2u * n - 4u);
-                        hk_use(r, b * 64u + h * 32u + n * 8u + i * 4u + j, hk_bytes(q | (u & 0x30303030u), 32.0));
+                        hk_use(r, b * 64u, h * 32u + n * 8u + i * 4u + j, hk_bytes(q | (u & 0x30303030u), 32.0));
                     }
                 }
                 HK_EACH_ROW hk_end(r);
@@ -58,16 +58,16 @@ void weight_chunk(uint c)
     uint b = c / 8u, h = c / 4u & 1u, n = c & 3u;
     HK_EACH_ROW {
         float d = hk_half(hk_tile(r).p3, r, b);
-        uvec4 words = hk_word(hk_tile(r).p2, r, b);
+        uvec4 words = hk_word(hk_tile(r).p2, r, b, 0u);
         uvec2 half_words = h == 0u ? words.xy : words.zw;
         uint sc = (n < 2u ? half_words.x : half_words.y) >> (16u * (n & 1u));
         [[unroll]] for (uint i = 0u; i < 2u; i++) {
-            uvec4 q = hk_word(hk_tile(r).p0, r, 8u * b + 4u * h + 2u * (n & 1u) + i) >> (n < 2u ? 0u : 4u);
-            uvec4 u = hk_word(hk_tile(r).p1, r, 4u * b + 2u * h + i) >> (2u * n);
+            uvec4 q = hk_word(hk_tile(r).p0, r, 8u * b + 4u * h + 2u * (n & 1u), i) >> (n < 2u ? 0u : 4u);
+            uvec4 u = hk_word(hk_tile(r).p1, r, 4u * b + 2u * h, i) >> (2u * n);
             q = (q & 0x0F0F0F0Fu) | ((u & 0x03030303u) << 4);
             hk_begin(r, d * float(bitfieldExtract(int(sc), int(8u * i), 8)));
             [[unroll]] for (uint j = 0u; j < 4u; j++)
-                hk_use(r, 8u * c + 4u * i + j, hk_bytes(q[j], 32.0));
+                hk_use(r, 8u * c, 4u * i + j, hk_bytes(q[j], 32.0));
             hk_end(r);
         }
     }

@@ -4,8 +4,8 @@
 const uint W_BLOCK = 32u;
 const uint W_STEP = 2u;
 
-// Decodes block b, whose scale is given for each row.
-void scaled_block(uint b, float scale[HK_ROWS]);
+// Decodes block b + n, n a constant, whose scale is given for each row.
+void scaled_block(uint b, uint n, float scale[HK_ROWS]);
 
 hk_row weight_row(uint tile, uint lane)
 {
@@ -19,7 +19,7 @@ void weight_block(uint b)
 {
     float scale[HK_ROWS];
     HK_EACH_ROW scale[r] = hk_half(hk_tile(r).p1, r, b);
-    scaled_block(b, scale);
+    scaled_block(b, 0u, scale);
 }
 
 void weight_step(uint s)
@@ -30,8 +30,8 @@ void weight_step(uint s)
         even[r] = scales.x;
         odd[r] = scales.y;
     }
-    scaled_block(2u * s, even);
-    scaled_block(2u * s + 1u, odd);
+    scaled_block(2u * s, 0u, even);
+    scaled_block(2u * s, 1u, odd);
 }
 
 void weight_chunk(uint c)
