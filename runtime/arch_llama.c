@@ -66,8 +66,7 @@ static void forward(struct recorder *r, const struct hk_model *m, const struct s
 
         rmsnorm(r, s->h, s->x, w->attn_norm, p->norm_eps);
         matmul_stack(r, s->qkv, &w->qkv, s->h);
-        rope(r, s->q, s->rope, s->pos, p->head_dim, p->rope_pairing);
-        rope(r, s->k, s->rope, s->pos, p->head_dim, p->rope_pairing);
+        rope(r, s->qk, s->rope, s->pos, p->head_dim, p->rope_pairing);
         kv_write(r, &s->kv[i], s->k, s->v, s->pos);
         attention(r, s->a, s->q, &s->kv[i], s->pos, p->n_head, scale);
         matmul_add(r, s->x, &w->wo, w->bo, s->a);

@@ -33,6 +33,7 @@ struct step {
     struct hk_tensor x, h;    /* (T, n_embd) residual stream, normalised input */
     struct hk_tensor qkv;     /* (T, (n_head + 2 n_head_kv) head_dim); q, k, v are column views of it */
     struct hk_tensor q, k, v;
+    struct hk_tensor qk;      /* q and k together: the view that rotates */
     struct hk_tensor a;       /* (T, n_head * head_dim) attention's output */
     struct hk_tensor gate_up; /* (T, 2 n_ff); gate and up are column views of it */
     struct hk_tensor gate, up;

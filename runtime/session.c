@@ -157,6 +157,7 @@ static bool alloc_state(struct hk_session *s, uint64_t bytes, struct hk_error *e
     uint32_t heads = hk_dim(hp, DIM_HEADS), kv = hk_dim(hp, DIM_KV);
     s->full.q = hk_tensor_cols(s->full.qkv, 0, heads);
     s->full.k = hk_tensor_cols(s->full.qkv, heads, kv);
+    s->full.qk = hk_tensor_cols(s->full.qkv, 0, heads + kv);
     s->full.v = hk_tensor_cols(s->full.qkv, heads + kv, kv);
     s->full.gate = hk_tensor_cols(s->full.gate_up, 0, hp->n_ff);
     s->full.up = hk_tensor_cols(s->full.gate_up, hp->n_ff, hp->n_ff);
@@ -279,8 +280,8 @@ static struct step make_step(const struct hk_session *s, uint32_t slot, uint32_t
     step.tokens = slot_row(s, slot, 0, n);
     step.pos = slot_row(s, slot, 1, n);
     step.out_idx = slot_row(s, slot, 2, n_out);
-    struct hk_tensor *per_token[] = {&step.x, &step.h,       &step.qkv,  &step.q,  &step.k,  &step.v,
-                                     &step.a, &step.gate_up, &step.gate, &step.up, &step.ffn};
+    struct hk_tensor *per_token[] = {&step.x, &step.h, &step.qkv,     &step.qk,   &step.q,  &step.k,
+                                     &step.v, &step.a, &step.gate_up, &step.gate, &step.up, &step.ffn};
     for (size_t i = 0; i < sizeof per_token / sizeof *per_token; i++) per_token[i]->rows = n;
     step.last.rows = step.last_h.rows = step.logits.rows = n_out;
     return step;
