@@ -124,6 +124,8 @@ uint32_t tune_matmul_candidates(const struct gpu_caps *caps, uint32_t n_tokens,
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         struct matmul_variant v = all[i];
         if (v.kind != MATMUL_MATVEC && n_tokens < 16) continue;
+        /* Lanes of a subgroup idle on any GPU, and 8/8/4 spills in all their compilers, seconds long. */
+        if (v.lanes < HK_TILE_ROWS && !is_cpu(caps)) continue;
         if (v.kind == MATMUL_MATVEC) v.tokens = fit_tokens(n_tokens, v.tiles * HK_TILE_ROWS / v.tile_lanes);
         if (fits(caps, &v)) out[n++] = v;
     }

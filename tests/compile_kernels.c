@@ -56,6 +56,15 @@ static double number(const VkPipelineExecutableStatisticKHR *s)
     }
 }
 
+/* Whether a statistic counts what lies in memory but should be in registers; every driver has its own words.
+ */
+static bool in_memory(const char *name)
+{
+    if (contains(name, "to reg")) return false; /* NVK: out of uniform registers or predicates into others */
+    return contains(name, "spill") || contains(name, "scratch") || contains(name, "slm size") ||
+           !strcmp(name, "STP Count"); /* Turnip: stores to private memory */
+}
+
 /* Prints the statistics; whether something went to memory that should be in registers. */
 static bool print_statistics(struct gpu *g, const VkPipelineExecutableInfoKHR *which)
 {
@@ -70,9 +79,7 @@ static bool print_statistics(struct gpu *g, const VkPipelineExecutableInfoKHR *w
     for (uint32_t i = 0; i < n; i++) {
         double value = number(&list[i]);
         printf("; %s %.10g", list[i].name, value);
-        /* "Spilled VGPRs", "Scratch size", "Spill count", "SLM": every driver its own words */
-        spills |= value > 0 && (contains(list[i].name, "spill") || contains(list[i].name, "scratch") ||
-                                contains(list[i].name, "slm size") || contains(list[i].name, "private"));
+        spills |= value > 0 && in_memory(list[i].name);
     }
     return spills;
 }
