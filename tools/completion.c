@@ -1,5 +1,6 @@
 #include "completion.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "term.h"
@@ -98,6 +99,20 @@ static bool decode_sampled(struct run *x, struct hk_tokens *all)
     return true;
 }
 
+/* Broken weights, or a broken device, show as logits that are no numbers: whatever came out of them would be
+ * noise. */
+static bool check_finite(struct run *x)
+{
+    const float *logits = hk_session_logits(x->e->session);
+    uint32_t n_vocab = hk_model_hparams(x->e->model)->n_vocab;
+    for (uint32_t i = 0; i < n_vocab; i++)
+        if (isfinite(logits[i])) return true;
+    return hk_fail(
+        x->err, HK_ERR_FORMAT,
+        "the model: its logits are no numbers: either its weights are broken, or this device is: compare "
+        "--device reference, and `hekla selftest`");
+}
+
 static uint32_t common_prefix(const struct engine *e, const struct completion_options *o)
 {
     uint32_t n_old = 0, n = 0;
@@ -115,6 +130,7 @@ static bool run(struct run *x, struct hk_tokens *all)
     bool ok = hk_session_sync(x->e->session, o->prompt, o->n_prompt, x->err);
     progress_clear(&x->e->progress);
     x->r->prompt_seconds = term_seconds() - start;
+    ok = ok && check_finite(x);
     if (!ok || o->n == 0) return ok;
     bool bar = x->e->progress.enabled;
     x->e->progress.enabled = false; /* from here on the completion itself is on the screen */
