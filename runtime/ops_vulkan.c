@@ -147,27 +147,12 @@ static void do_norm(struct call *c, const struct op *op)
 static const char *const matmul_kernel[] = {
     [MATMUL_MATVEC] = "matvec", [MATMUL_TILES] = "matmul", [MATMUL_COOPMAT] = "matmul_coopmat"};
 
-static void coopmat_spec(struct call *c, const struct matmul_variant *v)
-{
-    const struct gpu_caps *caps = gpu_capabilities(c->r->gpu);
-    struct coopmat_share s = tune_coopmat_share(caps, v);
-    spec(c, caps->coopmat_m);
-    spec(c, caps->coopmat_n);
-    spec(c, caps->coopmat_k);
-    spec(c, s.rows);
-    spec(c, s.tokens);
-}
-
 static void matmul_as(struct call *c, const struct op *op, struct matmul_variant v)
 {
     const struct hk_weight_layout *l = &op->w->layout;
     struct hk_addr w[HK_MAX_PLANES];
     plane_addrs(op->w, w);
-    spec(c, v.lanes);
-    if (v.kind == MATMUL_MATVEC) spec(c, v.tile_lanes);
-    if (v.kind != MATMUL_TILES) spec(c, v.tiles);
-    spec(c, v.tokens);
-    if (v.kind == MATMUL_COOPMAT) coopmat_spec(c, &v);
+    c->n_spec = tune_matmul_spec(gpu_capabilities(c->r->gpu), &v, c->spec);
     groups(c, hk_div_up(l->n_tiles, v.tiles), hk_div_up(op->x.rows, v.tokens));
     touch(c, op->w->addr, l->bytes, false);
     reads(c, &op->x);

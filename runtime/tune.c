@@ -139,6 +139,25 @@ double tune_matmul_limit(const struct matmul_variant *v)
     return v->kind == MATMUL_COOPMAT ? 4e-9 : 1e-9;
 }
 
+uint32_t tune_matmul_spec(const struct gpu_caps *caps, const struct matmul_variant *v,
+                          uint32_t out[GPU_MAX_SPEC])
+{
+    uint32_t n = 0;
+    out[n++] = v->lanes;
+    if (v->kind == MATMUL_MATVEC) out[n++] = v->tile_lanes;
+    if (v->kind != MATMUL_TILES) out[n++] = v->tiles;
+    out[n++] = v->tokens;
+    if (v->kind == MATMUL_COOPMAT) {
+        struct coopmat_share s = tune_coopmat_share(caps, v);
+        out[n++] = caps->coopmat_m;
+        out[n++] = caps->coopmat_n;
+        out[n++] = caps->coopmat_k;
+        out[n++] = s.rows;
+        out[n++] = s.tokens;
+    }
+    return n;
+}
+
 uint32_t tune_batch(const struct gpu_caps *caps)
 {
     return is_cpu(caps) ? 64 : 256;

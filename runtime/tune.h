@@ -37,6 +37,10 @@ struct coopmat_share {
 };
 struct coopmat_share tune_coopmat_share(const struct gpu_caps *caps, const struct matmul_variant *v);
 
+/* The variant's specialization constants, number 0 first, as its kernel declares them. Returns how many. */
+uint32_t tune_matmul_spec(const struct gpu_caps *caps, const struct matmul_variant *v,
+                          uint32_t out[GPU_MAX_SPEC]);
+
 /* Tokens that are worth computing together: a prompt's chunk. */
 uint32_t tune_batch(const struct gpu_caps *caps);
 

@@ -210,21 +210,9 @@ static void attention(struct run *run)
         }
 }
 
-/* A kernel's specialization constants: matmul_as of ops_vulkan.c. */
 static void matmul_variant(struct run *run, const struct matmul_variant *v)
 {
-    uint32_t spec[GPU_MAX_SPEC] = {v->lanes}, n = 1;
-    if (v->kind == MATMUL_MATVEC) spec[n++] = v->tile_lanes;
-    if (v->kind != MATMUL_TILES) spec[n++] = v->tiles;
-    spec[n++] = v->tokens;
-    if (v->kind == MATMUL_COOPMAT) {
-        struct coopmat_share s = tune_coopmat_share(run->caps, v);
-        spec[n++] = run->caps->coopmat_m;
-        spec[n++] = run->caps->coopmat_n;
-        spec[n++] = run->caps->coopmat_k;
-        spec[n++] = s.rows;
-        spec[n++] = s.tokens;
-    }
+    uint32_t spec[GPU_MAX_SPEC], n = tune_matmul_spec(run->caps, v, spec);
     try_variant(run, spec, n);
 }
 
