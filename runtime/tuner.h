@@ -2,8 +2,7 @@
  *
  * For each kernel, weight type and class of shapes the candidates of tune.h are run once on the model's own
  * weights: a candidate whose result differs from the plainest one's is struck out, the fastest of the rest is
- * kept, in the user's cache directory, for this device, driver and kernel. About a second in all, at the
- * first use of a device. */
+ * kept, in the user's cache directory, for this device, driver and kernel. */
 #ifndef HEKLA_RUNTIME_TUNER_H
 #define HEKLA_RUNTIME_TUNER_H
 
