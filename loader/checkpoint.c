@@ -270,6 +270,21 @@ bool hk_hparams_check(const struct hk_hparams *hp, const char *file, struct hk_e
 
 /* ---- vocabularies ---- */
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+int hk_byte_token(const struct hk_vocab_token *token)
+{
+    const char *s = token->text;
+    if (token->type != HK_TOKEN_BYTE || token->len != 6 || memcmp(s, "<0x", 3) != 0 || s[5] != '>') return -1;
+    int hi = hex_digit(s[3]), lo = hex_digit(s[4]);
+    return hi < 0 || lo < 0 ? -1 : hi * 16 + lo;
+}
+
 uint32_t hk_vocab_find(const struct hk_vocab *v, const char *text, size_t len)
 {
     for (uint32_t i = 0; i < v->n_tokens; i++) {

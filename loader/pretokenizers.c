@@ -93,3 +93,9 @@ void hk_pretokenizer_names(char *out, size_t size)
     }
     out[used] = 0;
 }
+
+bool hk_pretokenizer_adds_sep(const char *name)
+{
+    return strcmp(name, "jina-v1-en") == 0 || strcmp(name, "jina-v2-code") == 0 ||
+           strcmp(name, "roberta-bpe") == 0;
+}

@@ -20,6 +20,9 @@ extern const char hk_gpt2_regex[];
 /* The row of that name, NULL when there is none. "" is "default". */
 const struct hk_pretokenizer *hk_pretokenizer_find(const char *name);
 
+/* Whether tokenizers of that name end a text with their separator (RoBERTa's kind). */
+bool hk_pretokenizer_adds_sep(const char *name);
+
 /* Writes the known names, separated by ", ", cut to size. */
 void hk_pretokenizer_names(char *out, size_t size);
 
