@@ -132,14 +132,43 @@ static bool add_merge(struct hk_bpe *b, uint32_t rank, struct hk_bytes *buf, str
     return true;
 }
 
+/* tiktoken's rule as pairs: every way to put a token together from two others. */
+static bool add_rank_merges(struct hk_bpe *b, bool count, size_t *n, struct hk_error *err)
+{
+    const struct hk_vocab *v = b->vocab;
+    struct hk_bytes bytes = {0};
+    bool ok = hk_bytes_append(&bytes, "", 0, err);
+    *n = 0;
+    for (uint32_t id = 0; ok && id < v->n_tokens; id++) {
+        size_t len = v->tokens[id].len;
+        bytes.len = 0;
+        if (v->tokens[id].type != HK_TOKEN_NORMAL ||
+            !(ok = hk_bytes_append(&bytes, v->tokens[id].text, len, err)))
+            continue;
+        if (!v->plain && !hk_byte_level_decode(v->tokens[id].text, len, bytes.data, &len)) continue;
+        for (size_t k = 1; k < len; k++) {
+            uint32_t l = hk_vocab_map_get(&b->words, bytes.data, k);
+            uint32_t r = l == HK_NO_TOKEN ? l : hk_vocab_map_get(&b->words, bytes.data + k, len - k);
+            if (r == HK_NO_TOKEN) continue;
+            (*n)++;
+            uint64_t key = (uint64_t)l << 32 | r;
+            if (!count) b->pairs[pair_slot(b, key)] = (struct pair){key, id, id};
+        }
+    }
+    hk_bytes_free(&bytes);
+    return ok;
+}
+
 static bool add_merges(struct hk_bpe *b, struct hk_error *err)
 {
-    size_t n = 16;
-    while (n / 2 < b->vocab->n_merges) n *= 2;
+    size_t n = 16, n_pairs = b->vocab->n_merges;
+    if (b->vocab->rank_merges && !add_rank_merges(b, true, &n_pairs, err)) return false;
+    while (n / 2 < n_pairs) n *= 2;
     b->pairs = hk_calloc(n, sizeof *b->pairs, err);
     if (!b->pairs) return false;
     b->mask = n - 1;
     for (size_t i = 0; i < n; i++) b->pairs[i].key = NO_PAIR;
+    if (b->vocab->rank_merges) return add_rank_merges(b, false, &n_pairs, err);
     struct hk_bytes buf = {0};
     bool ok = hk_bytes_append(&buf, "", 0, err);
     for (uint32_t i = 0; ok && i < b->vocab->n_merges; i++) ok = add_merge(b, i, &buf, err);

@@ -75,6 +75,7 @@ enum hk_token_match {
     HK_TOKEN_MATCH_RSTRIP = 2,     /* on its right */
     HK_TOKEN_MATCH_WORD = 4,       /* only where no letter or digit stands beside it */
     HK_TOKEN_MATCH_NORMALIZED = 8, /* looked for after the text was normalised, in normalised spelling */
+    HK_TOKEN_MATCH_TEXT = 16, /* a user-defined token that the model itself does not know (pieces_inside) */
 };
 #define HK_NO_TOKEN UINT32_MAX
 enum { HK_MAX_STOP_TOKENS = 8, HK_MAX_AFFIX = 32 /* bytes of word_suffix, part_prefix, word_prefix */ };
@@ -110,6 +111,8 @@ struct hk_vocab {
     bool emit_unk;        /* BPE: a character without a token becomes unk; else it leaves nothing, whatever
                              unk is (GPT-2's files name one that its tokenizer never gives) */
     bool fuse_unk;        /* BPE: a run of unknown characters is one unk */
+    bool rank_merges;     /* BPE: no list of merges: whatever makes a token merges, the token of the least id
+                             first */
     bool ignore_merges;   /* BPE: a word that is a token is that token, whatever the merges say */
     bool pieces_inside;   /* SPM, UNIGRAM: user-defined pieces are found by the model itself, and unused ones
                              are not used,   as in SentencePiece; else user-defined ones are looked for in the
@@ -140,7 +143,8 @@ struct hk_checkpoint {
 };
 
 struct hk_checkpoint_options {
-    const char *tokenizer_path; /* --tokenizer: tokenizer.bin, tokenizer.json; NULL: look beside the model */
+    const char *tokenizer_path; /* --tokenizer: tokenizer.bin, tokenizer.json, tokenizer.model; NULL: look
+                                   beside the model */
 };
 
 /* Opens a GGUF file, a Hugging Face folder, or a llama2.c .bin file. Maps, parses and checks everything that

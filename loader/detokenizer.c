@@ -312,6 +312,7 @@ static bool fuse_strip(const struct hk_detokenizer *d, struct hk_fused_state *f,
     const struct hk_decode_step *s = d->strip;
     if (!s) return hk_bytes_append(out, t.data, t.len, err);
     size_t n = s->pattern.len;
+    if (s->flag) f->stripped = 0; /* each token anew, until something else came */
     while (!f->begun && t.len > 0 && f->stripped < s->start && is_at(t, s->pattern)) {
         t = (struct hk_span){t.data + n, t.len - n};
         f->stripped++;

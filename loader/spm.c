@@ -18,7 +18,7 @@ struct hk_spm {
 /* Control, unknown and byte tokens are never found in a text by their spelling. */
 static bool is_piece(const struct hk_vocab_token *t)
 {
-    return t->len > 0 &&
+    return t->len > 0 && !(t->flags & HK_TOKEN_MATCH_TEXT) &&
            (t->type == HK_TOKEN_NORMAL || t->type == HK_TOKEN_USER_DEFINED || t->type == HK_TOKEN_UNUSED);
 }
 
@@ -120,7 +120,7 @@ static bool write_piece(const struct writer *w, const char *text, size_t len)
     bool unused = id != HK_NO_TOKEN && w->notes && w->s->vocab->tokens[id].type == HK_TOKEN_UNUSED;
     uint32_t left = unused ? w->notes[id] : 0;
     if (left > 0 && left < len) return write_piece(w, text, left) && write_piece(w, text + left, len - left);
-    if (id == HK_NO_TOKEN) return push_bytes(w->s, text, len, w->unknown, w->out, w->err);
+    if (id == HK_NO_TOKEN || unused) return push_bytes(w->s, text, len, w->unknown, w->out, w->err);
     *w->unknown = false;
     return hk_tokens_push(w->out, id, w->err);
 }

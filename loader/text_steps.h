@@ -101,7 +101,7 @@ enum hk_decode_kind {
     HK_DECODE_REPLACE,       /* in each token; behind FUSE in the whole text */
     HK_DECODE_REPLACE_REGEX, /* in each token */
     HK_DECODE_STRIP,     /* up to `start` and `stop` characters `pattern` off the ends of each token; behind
-                            FUSE of the text */
+                                    FUSE of the text, with `flag` at its start of each token until text came */
     HK_DECODE_METASPACE, /* `pattern` becomes a space; with `flag` not in the first token, where it goes */
     HK_DECODE_WORDPIECE, /* `pattern` (##) joins, other tokens have a space before; `flag`: cleans up */
     HK_DECODE_SUFFIX,    /* `pattern` (</w>) becomes a space, but in the last token */

@@ -38,6 +38,12 @@ static bool is_control(const struct hk_vocab_token *t)
     return t->type == HK_TOKEN_CONTROL || t->type == HK_TOKEN_UNKNOWN;
 }
 
+/* Looked for in the text, whether control tokens are parsed or not. */
+static bool is_added(const struct hk_vocab *v, const struct hk_vocab_token *t)
+{
+    return t->type == HK_TOKEN_USER_DEFINED && (!v->pieces_inside || t->flags & HK_TOKEN_MATCH_TEXT);
+}
+
 static bool add_normalized(struct hk_tokenizer *t, struct hk_added_token a, struct hk_error *err)
 {
     struct hk_normalizing w = {0};
@@ -56,8 +62,7 @@ static bool find_added(struct hk_tokenizer *t, struct hk_error *err)
     const struct hk_vocab *v = t->vocab;
     for (uint32_t i = 0; i < v->n_tokens; i++) {
         const struct hk_vocab_token *k = &v->tokens[i];
-        bool user_defined = k->type == HK_TOKEN_USER_DEFINED && !v->pieces_inside;
-        if (k->len == 0 || (!is_control(k) && !user_defined)) continue;
+        if (k->len == 0 || (!is_control(k) && !is_added(v, k))) continue;
         struct hk_added_token a = {
             .text = k->text, .len = k->len, .id = i, .control = is_control(k), .flags = k->flags};
         bool ok = k->flags & HK_TOKEN_MATCH_NORMALIZED ? add_normalized(t, a, err)
@@ -76,7 +81,7 @@ static bool find_user_defined(struct hk_tokenizer *t, struct hk_error *err)
     struct hk_piece *pieces = hk_calloc(v->n_tokens, sizeof *pieces, err);
     size_t n = 0;
     for (uint32_t i = 0; pieces && i < v->n_tokens; i++) {
-        if (v->tokens[i].type == HK_TOKEN_USER_DEFINED)
+        if (v->tokens[i].type == HK_TOKEN_USER_DEFINED && !is_added(v, &v->tokens[i]))
             pieces[n++] = (struct hk_piece){v->tokens[i].text, v->tokens[i].len, i};
     }
     bool ok = pieces && hk_trie_init(&t->user_defined, pieces, n, err);
@@ -321,20 +326,28 @@ static bool push_fused(struct hk_decoder *d, struct hk_span s, bool last, struct
     return ok;
 }
 
+/* As it is, whatever the steps that see the whole text would do to it. */
+static bool push_literal(struct hk_decoder *d, struct hk_span s, struct hk_bytes *out, struct hk_error *err)
+{
+    d->fused.begun = true;
+    return push_fused(d, (struct hk_span){"", 0}, true, out, err) && push_span(d, s, out, err);
+}
+
 static bool push_token(struct hk_decoder *d, uint32_t id, enum hk_token_place place, struct hk_bytes *out,
                        struct hk_error *err)
 {
     const struct hk_tokenizer *t = d->tokenizer;
     const struct hk_vocab_token *k = &t->vocab->tokens[id];
-    bool added = is_control(k) || k->type == HK_TOKEN_USER_DEFINED;
+    bool unknown = id == t->vocab->unk && t->vocab->unk_text;
     if (!d->started && place == HK_PLACE_MIDDLE) place = HK_PLACE_FIRST;
     d->started = true;
     struct hk_span s = token_span(t, id, place);
     if (!hk_detokenizer_fuses(t->detokenizer)) return push_span(d, s, out, err);
-    if (!t->virtual_space || !added || t->vocab->pieces_inside) return push_fused(d, s, false, out, err);
-    /* the encoder put a virtual space behind an added token too */
-    if (!push_fused(d, (struct hk_span){"", 0}, true, out, err) || !push_span(d, s, out, err)) return false;
-    d->fused = (struct hk_fused_state){0};
+    if (unknown) return push_literal(d, s, out, err);
+    bool added = is_control(k) || is_added(t->vocab, k);
+    if (!t->virtual_space || !added) return push_fused(d, s, false, out, err);
+    if (!push_literal(d, s, out, err)) return false;
+    d->fused = (struct hk_fused_state){0}; /* the encoder put a virtual space behind an added token too */
     return true;
 }
 

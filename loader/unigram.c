@@ -24,7 +24,7 @@ struct hk_unigram {
 static bool is_piece(const struct hk_vocab *v, uint32_t i)
 {
     const struct hk_vocab_token *t = &v->tokens[i];
-    if (t->len == 0) return false;
+    if (t->len == 0 || t->flags & HK_TOKEN_MATCH_TEXT) return false;
     if (v->scores) return !isnan(v->scores[i]);
     return t->type == HK_TOKEN_NORMAL || t->type == HK_TOKEN_USER_DEFINED ||
            (t->type == HK_TOKEN_UNUSED && !v->pieces_inside);

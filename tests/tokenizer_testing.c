@@ -157,6 +157,20 @@ void test_roundtrip(const struct test_tokenizer *t, const char *text, size_t len
     free(ids.ids);
 }
 
+void test_decoded_is(const struct hk_tokenizer *t, const char *ids, const char *text, const char *what)
+{
+    struct hk_decoder d;
+    struct hk_bytes out = {0};
+    hk_test_put(&out, "", 0);
+    hk_decoder_init(&d, t, true, true);
+    for (char *end; *ids; ids = end)
+        assert_true(hk_decoder_push(&d, (uint32_t)strtoul(ids, &end, 10), &out, NULL));
+    assert_true(hk_decoder_finish(&d, &out, NULL));
+    if (strcmp(out.data, text) != 0)
+        fail_msg("%s: decodes to \"%.80s\", not to \"%.80s\"", what, out.data, text);
+    hk_bytes_free(&out);
+}
+
 void test_unhex(const char *hex, struct hk_bytes *out)
 {
     hk_test_put(out, "", 0);

@@ -33,6 +33,9 @@ void test_ids_are(const struct hk_tokenizer *t, const char *text, size_t len, un
 void test_roundtrip(const struct test_tokenizer *t, const char *text, size_t len, unsigned flags,
                     const char *what);
 
+/* The ids ("1 403 407") decode to that text, control tokens printed. */
+void test_decoded_is(const struct hk_tokenizer *t, const char *ids, const char *text, const char *what);
+
 /* Compares with the shared vectors tokenizers/ggml-vocab-<name>.gguf.inp and .out: texts separated by a line
  * "__ggml_vocab_test__", one line of ids for each. roundtrip: and each must come back as it was. */
 void test_vectors(const struct test_tokenizer *t, const char *name, bool roundtrip);
