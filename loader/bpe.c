@@ -2,38 +2,24 @@
 #include "bpe.h"
 #include "byte_level.h"
 #include "metaspace.h"
+#include "pair_map.h"
 #include "utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct pair {
-    uint64_t key; /* left << 32 | right; NO_PAIR: free */
-    uint32_t rank, id;
-};
-#define NO_PAIR UINT64_MAX
 
 struct hk_bpe {
     const struct hk_vocab *vocab;
     struct hk_arena arena;     /* of the words, */
     struct hk_vocab_map words; /* what a token stands for -> token */
     uint32_t byte_id[256];     /* the token of a byte: its own one, or <0xXX> */
-    struct pair *pairs;
-    size_t mask;
+    struct hk_pair_map pairs;
     bool ignore_merges;
     bool affixes;      /* symbols are spelt with a prefix or suffix */
     bool word_by_word; /* plain: no token reaches from one word into the next */
 };
 
 /* ---- tables ---- */
-
-static size_t pair_slot(const struct hk_bpe *b, uint64_t key)
-{
-    uint64_t h = key * 0x9E3779B97F4A7C15u;
-    size_t i = (size_t)(h ^ h >> 32) & b->mask;
-    while (b->pairs[i].key != key && b->pairs[i].key != NO_PAIR) i = (i + 1) & b->mask;
-    return i;
-}
 
 /* What token i stands for: bytes, or its text where the vocabulary is plain. False where it is no spelling of
  * bytes. */
@@ -127,13 +113,12 @@ static bool add_merge(struct hk_bpe *b, uint32_t rank, struct hk_bytes *buf, str
         return hk_fail(err, HK_ERR_FORMAT,
                        "tokenizer: merge %u \"%.60s\": a side or their union is no token of the vocabulary",
                        rank, text);
-    uint64_t key = (uint64_t)l << 32 | r;
-    b->pairs[pair_slot(b, key)] = (struct pair){key, rank, both};
+    hk_pair_map_put(&b->pairs, l, r, rank, both);
     return true;
 }
 
-/* tiktoken's rule as pairs: every way to put a token together from two others. */
-static bool add_rank_merges(struct hk_bpe *b, bool count, size_t *n, struct hk_error *err)
+/* tiktoken's rule as pairs: every way to put a token together from two others. m NULL: only counts. */
+static bool add_rank_merges(const struct hk_bpe *b, struct hk_pair_map *m, size_t *n, struct hk_error *err)
 {
     const struct hk_vocab *v = b->vocab;
     struct hk_bytes bytes = {0};
@@ -146,14 +131,7 @@ static bool add_rank_merges(struct hk_bpe *b, bool count, size_t *n, struct hk_e
             !(ok = hk_bytes_append(&bytes, v->tokens[id].text, len, err)))
             continue;
         if (!v->plain && !hk_byte_level_decode(v->tokens[id].text, len, bytes.data, &len)) continue;
-        for (size_t k = 1; k < len; k++) {
-            uint32_t l = hk_vocab_map_get(&b->words, bytes.data, k);
-            uint32_t r = l == HK_NO_TOKEN ? l : hk_vocab_map_get(&b->words, bytes.data + k, len - k);
-            if (r == HK_NO_TOKEN) continue;
-            (*n)++;
-            uint64_t key = (uint64_t)l << 32 | r;
-            if (!count) b->pairs[pair_slot(b, key)] = (struct pair){key, id, id};
-        }
+        *n += hk_pair_map_splits(m, &b->words, bytes.data, len, id, id);
     }
     hk_bytes_free(&bytes);
     return ok;
@@ -161,14 +139,10 @@ static bool add_rank_merges(struct hk_bpe *b, bool count, size_t *n, struct hk_e
 
 static bool add_merges(struct hk_bpe *b, struct hk_error *err)
 {
-    size_t n = 16, n_pairs = b->vocab->n_merges;
-    if (b->vocab->rank_merges && !add_rank_merges(b, true, &n_pairs, err)) return false;
-    while (n / 2 < n_pairs) n *= 2;
-    b->pairs = hk_calloc(n, sizeof *b->pairs, err);
-    if (!b->pairs) return false;
-    b->mask = n - 1;
-    for (size_t i = 0; i < n; i++) b->pairs[i].key = NO_PAIR;
-    if (b->vocab->rank_merges) return add_rank_merges(b, false, &n_pairs, err);
+    size_t n = b->vocab->n_merges;
+    if (b->vocab->rank_merges && !add_rank_merges(b, NULL, &n, err)) return false;
+    if (!hk_pair_map_init(&b->pairs, n, err)) return false;
+    if (b->vocab->rank_merges) return add_rank_merges(b, &b->pairs, &n, err);
     struct hk_bytes buf = {0};
     bool ok = hk_bytes_append(&buf, "", 0, err);
     for (uint32_t i = 0; ok && i < b->vocab->n_merges; i++) ok = add_merge(b, i, &buf, err);
@@ -196,7 +170,7 @@ void hk_bpe_free(struct hk_bpe *b)
     if (!b) return;
     hk_vocab_map_free(&b->words);
     hk_arena_free(&b->arena);
-    free(b->pairs);
+    hk_pair_map_free(&b->pairs);
     free(b);
 }
 
@@ -208,10 +182,11 @@ static bool rule(const void *ctx, const char *text, const struct hk_symbol *l, c
     (void)text;
     const struct hk_bpe *b = ctx;
     if (l->id == HK_NO_TOKEN || r->id == HK_NO_TOKEN) return false;
-    const struct pair *p = &b->pairs[pair_slot(b, (uint64_t)l->id << 32 | r->id)];
-    *priority = p->rank;
+    const struct hk_pair *p = hk_pair_map_get(&b->pairs, l->id, r->id);
+    if (!p) return false;
+    *priority = p->priority;
     *id = p->id;
-    return p->key != NO_PAIR;
+    return true;
 }
 
 /* A stretch of the word that has no token. */
@@ -257,8 +232,8 @@ static void add_character(const struct hk_bpe *b, const char *word, size_t word_
     for (size_t i = 0; bytes && i < len; i++) hk_merger_add(m, at + i, 1, b->byte_id[(uint8_t)word[at + i]]);
 }
 
-static bool encode_word(const struct hk_bpe *b, const char *word, size_t len, struct hk_merger *m,
-                        struct hk_tokens *out, struct hk_error *err)
+static bool encode_new_word(const struct hk_bpe *b, const char *word, size_t len, struct hk_merger *m,
+                            struct hk_tokens *out, struct hk_error *err)
 {
     if (b->ignore_merges) {
         uint32_t id = hk_vocab_map_get(&b->words, word, len);
@@ -283,6 +258,17 @@ static bool encode_word(const struct hk_bpe *b, const char *word, size_t len, st
     for (uint32_t i = 0; i < m->n_symbols; i++) {
         if (m->symbols[i].len > 0 && !hk_tokens_push(out, m->symbols[i].id, err)) return false;
     }
+    return true;
+}
+
+static bool encode_word(const struct hk_bpe *b, const char *word, size_t len, struct hk_merger *m,
+                        struct hk_tokens *out, struct hk_error *err)
+{
+    size_t from = out->n;
+    int known = hk_word_cache_get(&m->cache, word, len, out, err);
+    if (known) return known > 0;
+    if (!encode_new_word(b, word, len, m, out, err)) return false;
+    hk_word_cache_put(&m->cache, word, len, out, from);
     return true;
 }
 

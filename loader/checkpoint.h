@@ -123,6 +123,7 @@ struct hk_vocab {
     struct hk_span word_prefix; /* WORDPIECE: before the first piece of a word, */
     struct hk_span part_prefix; /* before the others; BPE: before symbols that do not begin a word */
     struct hk_span word_suffix; /* BPE: behind the symbol that ends a word */
+    unsigned bert_flags;        /* WORDPIECE without steps: enum hk_bert_flags */
     uint32_t max_word_chars;    /* WORDPIECE: longer words are unk */
 };
 

@@ -220,7 +220,8 @@ static bool read_special(struct hk_checkpoint *c, const struct hk_gguf *g)
 {
     struct hk_vocab *v = &c->vocab;
     uint32_t eot = HK_NO_TOKEN, eom = HK_NO_TOKEN, cls = HK_NO_TOKEN, sep = HK_NO_TOKEN;
-    bool add_sep = v->kind == HK_VOCAB_WORDPIECE || hk_pretokenizer_adds_sep(v->pre);
+    const struct hk_pretokenizer *row = v->kind == HK_VOCAB_BPE ? hk_pretokenizer_find(v->pre) : NULL;
+    bool add_sep = v->kind == HK_VOCAB_WORDPIECE || (row && row->add_sep);
     const struct {
         const char *key;
         uint32_t *id;
@@ -250,7 +251,7 @@ static bool read_special(struct hk_checkpoint *c, const struct hk_gguf *g)
     return true;
 }
 
-/* What SentencePiece's normalizer does. */
+/* What SentencePiece's and BERT's normalizers do. */
 static bool read_normalizer(struct hk_checkpoint *c, const struct hk_gguf *g)
 {
     struct hk_vocab *v = &c->vocab;
@@ -258,6 +259,14 @@ static bool read_normalizer(struct hk_checkpoint *c, const struct hk_gguf *g)
     if (!hk_gguf_bool(g, "tokenizer.ggml.add_space_prefix", &v->add_space_prefix, NULL) ||
         !hk_gguf_bool(g, "tokenizer.ggml.remove_extra_whitespaces", &v->remove_extra_whitespaces, NULL))
         return false;
+    if (v->kind == HK_VOCAB_WORDPIECE) {
+        bool lower = true, accents;
+        if (!hk_gguf_bool(g, "tokenizer.ggml.normalizer.lowercase", &lower, NULL)) return false;
+        accents = lower;
+        if (!hk_gguf_bool(g, "tokenizer.ggml.normalizer.strip_accents", &accents, NULL)) return false;
+        v->bert_flags =
+            HK_BERT_CLEAN | HK_BERT_CHINESE | (lower ? HK_BERT_LOWER : 0u) | (accents ? HK_BERT_ACCENTS : 0u);
+    }
     if (!map || v->kind != HK_VOCAB_UNIGRAM) return true;
     if (map->type != HK_GGUF_ARRAY || (map->element != HK_GGUF_U8 && map->element != HK_GGUF_I8))
         return hk_fail(g->err, HK_ERR_FORMAT,
@@ -275,6 +284,7 @@ static const struct {
     bool add_bos, add_eos, add_space_prefix;
 } MODELS[] = {
     {"gpt2", HK_VOCAB_BPE, HK_NO_TOKEN, HK_NO_TOKEN, HK_NO_TOKEN, HK_NO_TOKEN, false, false, false},
+    {"gemma4", HK_VOCAB_BPE, HK_NO_TOKEN, HK_NO_TOKEN, HK_NO_TOKEN, HK_NO_TOKEN, true, false, false},
     {"llama", HK_VOCAB_SPM, HK_NO_TOKEN, HK_NO_TOKEN, HK_NO_TOKEN, HK_NO_TOKEN, true, false, true},
     {"bert", HK_VOCAB_WORDPIECE, 101, 102, 100, 0, true, true, false},
     {"t5", HK_VOCAB_UNIGRAM, HK_NO_TOKEN, 1, 2, 0, false, true, false},
@@ -317,14 +327,17 @@ static bool read_vocab(struct hk_checkpoint *c, const struct hk_gguf *g)
     if (!has_pre)
         pre = strcmp(c->hparams.arch, "gpt2") ? (struct hk_gguf_string){"default", 7}
                                               : (struct hk_gguf_string){"gpt-2", 5};
+    if (equals(model, "gemma4")) pre = model;
     copy_name(v->pre, sizeof v->pre, pre);
-    bool llama3 = v->kind == HK_VOCAB_BPE &&
-                  (equals(pre, "llama-bpe") || equals(pre, "llama3") || equals(pre, "llama-v3"));
-    v->ignore_merges = llama3;
-    v->add_bos = v->add_bos || llama3;
+    const struct hk_pretokenizer *row = v->kind == HK_VOCAB_BPE ? hk_pretokenizer_find(v->pre) : NULL;
+    v->ignore_merges = row && row->ignore_merges;
+    v->add_bos = v->add_bos || (row && row->add_bos);
     if (!read_tokens(c, g, tokens) || !read_merges(c, g) || !read_special(c, g) || !read_normalizer(c, g))
         return false;
-    for (uint32_t i = 0; v->kind == HK_VOCAB_SPM && i < v->n_tokens && !v->byte_fallback; i++)
+    v->rank_merges = row && row->rank_merges && v->n_merges == 0;
+    v->plain = row && row->plain;
+    bool bytes = v->kind == HK_VOCAB_SPM || v->plain;
+    for (uint32_t i = 0; bytes && i < v->n_tokens && !v->byte_fallback; i++)
         v->byte_fallback = v->tokens[i].type == HK_TOKEN_BYTE;
     return true;
 }

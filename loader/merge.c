@@ -33,6 +33,7 @@ void hk_merger_free(struct hk_merger *m)
     free(m->symbols);
     free(m->heap);
     free(m->notes);
+    hk_word_cache_free(&m->cache);
     memset(m, 0, sizeof *m);
 }
 

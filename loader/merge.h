@@ -4,7 +4,7 @@
 #ifndef HEKLA_LOADER_MERGE_H
 #define HEKLA_LOADER_MERGE_H
 
-#include "base.h"
+#include "word_cache.h"
 
 #define HK_NO_SYMBOL UINT32_MAX
 
@@ -26,6 +26,7 @@ struct hk_merger {
     struct hk_merge_candidate *heap;
     uint32_t n_symbols, n_heap, capacity;
     uint32_t *notes; /* a rule's own, or NULL */
+    struct hk_word_cache cache;
 };
 
 /* Whether l and r merge; then *priority (smaller goes first) and *id (the token). */

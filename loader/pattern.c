@@ -3,15 +3,17 @@
  * hexadecimal digit;
  * - ^ and $ match at every line; (?m) means what is (?s) elsewhere;
  * - \p{Script} is the script itself, not its extensions;
- * - [a[b]] and [a&&b] are set operations, X{n,m}+ is not possessive: refused, since nobody would notice wrong
- * words. */
+ * - [a&&[b]] is an intersection; [a[b]] and other operations on sets, and X{n,m}+, which is not possessive,
+ * are refused, since nobody would notice wrong words. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "pattern.h"
+#include "unicode_classes.h"
 #include "utf8.h"
 
 #include <pcre2.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 /* Unicode's White_Space, and everything else: both are written inside [...]. */
 #define SPACES                                                                                               \
@@ -35,6 +37,7 @@ enum { MATCH_LIMIT_BASE = 1000 * 1000, MATCH_LIMIT_PER_BYTE = 64 };
 struct hk_pattern {
     pcre2_code *code;
     char *source; /* for messages */
+    enum { BY_PCRE2, DIGITS_AT_WORD_END, DIGITS } how;
 };
 
 /* ---- translation ---- */
@@ -163,6 +166,39 @@ static bool put_in_class(struct translation *t)
     return put(t, &c, 1);
 }
 
+/* [A&&[B]] and [A&&[^B]] from the '[' on, t->p behind it: A where the next character is in B. Sets nested
+ * deeper are refused as they are met. *is_one: it is such a set. */
+static bool put_intersection(struct translation *t, bool *is_one)
+{
+    const char *both = NULL, *p = t->p;
+    for (; p < t->end && *p != ']' && !both; p++) {
+        if (*p == '\\' && p + 1 < t->end)
+            p++;
+        else if (*p == '&' && p + 2 < t->end && p[1] == '&' && p[2] == '[')
+            both = p;
+    }
+    *is_one = both != NULL;
+    if (!both) return true;
+    const char *close = memchr(both + 3, ']', (size_t)(t->end - both - 3)), *left = t->p;
+    if (*left == '^' || left == both || !close || close + 1 == t->end || close[1] != ']')
+        return refuse(t, "such an intersection of sets");
+    struct translation set = *t;
+    bool negated = both[3] == '^';
+    if (!puts_(t, negated ? "(?:(?![" : "(?:(?=[")) return false;
+    for (int part = 0; part < 2; part++) { /* B, then A */
+        set.out = t->out;
+        set.p = part == 0 ? both + 3 + negated : left;
+        set.end = part == 0 ? close + 1 : both;
+        set.in_class = true;
+        bool ok = true;
+        while (ok && set.p < set.end && set.in_class) ok = put_in_class(&set);
+        t->out = set.out;
+        if (!ok || !puts_(t, part == 0 ? ")[" : "])")) return false;
+    }
+    t->p = close + 2;
+    return true;
+}
+
 /* "(?" and its flags, where Ruby's m is everyone else's s. */
 static bool put_group(struct translation *t)
 {
@@ -207,6 +243,11 @@ static bool translate_all(struct translation *t)
                 ok = put_repeat(t);
                 break;
             case '[':
+                ok = put_intersection(t, &t->in_class);
+                if (!ok || t->in_class) {
+                    t->in_class = false;
+                    break;
+                }
                 t->in_class = true;
                 ok = puts_(t, "[");
                 if (ok && t->p < t->end && *t->p == '^') ok = put(t, t->p++, 1);
@@ -269,8 +310,10 @@ struct hk_pattern *hk_pattern_new(const char *regex, size_t len, struct hk_error
     if (!p) return NULL;
     p->source = hk_calloc(len + 1, 1, err);
     if (p->source && len > 0) memcpy(p->source, regex, len);
-    if (p->source) p->code = compile(regex, len, err);
-    if (p->code) return p;
+    if (p->source && strcmp(p->source, HK_DIGIT_GROUPS_AT_WORD_END) == 0) p->how = DIGITS_AT_WORD_END;
+    if (p->source && strcmp(p->source, HK_DIGIT_GROUPS) == 0) p->how = DIGITS;
+    if (p->source && p->how == BY_PCRE2) p->code = compile(regex, len, err);
+    if (p->code || p->how != BY_PCRE2) return p;
     hk_fail_prefix(err, "pattern \"%.100s\"", p->source ? p->source : "");
     hk_pattern_free(p);
     return NULL;
@@ -282,6 +325,74 @@ void hk_pattern_free(struct hk_pattern *p)
     pcre2_code_free(p->code);
     free(p->source);
     free(p);
+}
+
+/* ---- digits in groups of three ---- */
+
+static bool is_digit(uint32_t cp)
+{
+    if (cp < 128) return cp >= '0' && cp <= '9';
+    return utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_ND;
+}
+
+/* As Oniguruma's \w. */
+static bool is_word(uint32_t cp)
+{
+    bool number = cp == 0xB2 || cp == 0xB3 || cp == 0xB9 || (cp >= 0xBC && cp <= 0xBE),
+         joiner = cp == 0x200C || cp == 0x200D;
+    return number || (!joiner && hk_char_is(HK_CHAR_WORD, cp));
+}
+
+/* The character at text[at..len); the end is none. */
+static size_t char_at(const char *text, size_t len, size_t at, uint32_t *cp)
+{
+    size_t n = hk_utf8_len(text + at, len - at);
+    *cp = n ? hk_utf8_decode(text + at, n) : 0;
+    return n;
+}
+
+/* The next run of digits from `at` on, which is not inside one: m->run_to is its end, m->run_left how many
+ * they are. Returns where it begins; len: there is none. */
+static size_t next_digits(struct hk_matching *m, const char *text, size_t len, size_t at)
+{
+    uint32_t cp;
+    for (size_t n; (n = char_at(text, len, at, &cp)) > 0 && !is_digit(cp);) at += n;
+    m->run_left = 0;
+    m->run_to = at;
+    for (size_t n; (n = char_at(text, len, m->run_to, &cp)) > 0 && is_digit(cp); m->run_left++)
+        m->run_to += n;
+    return at;
+}
+
+static size_t skip_digits(struct hk_matching *m, const char *text, size_t len, size_t at, size_t n)
+{
+    m->run_left -= n;
+    for (; n > 0; n--) at += hk_utf8_len(text + at, len - at);
+    return at;
+}
+
+static enum hk_found next_group(const struct hk_pattern *p, struct hk_matching *m, const char *text,
+                                size_t len, size_t *at, struct hk_match *match)
+{
+    uint32_t cp;
+    for (;;) {
+        if (*at >= m->run_to || m->run_left == 0) {
+            *at = next_digits(m, text, len, *at);
+            if (m->run_left == 0) return HK_FOUND_NONE;
+            bool whole = p->how == DIGITS || char_at(text, len, m->run_to, &cp) == 0 || !is_word(cp);
+            if (!whole) {
+                *at = m->run_to;
+                m->run_left = 0;
+                continue;
+            }
+            if (p->how == DIGITS) *at = skip_digits(m, text, len, *at, m->run_left % 3);
+            if (m->run_left == 0) continue;
+        }
+        size_t from = *at, first = m->run_left % 3 ? m->run_left % 3 : 3;
+        *at = skip_digits(m, text, len, from, first);
+        *match = (struct hk_match){from, p->how == DIGITS ? from : *at};
+        return HK_FOUND_ONE;
+    }
 }
 
 /* ---- running ---- */
@@ -330,9 +441,10 @@ enum hk_found hk_pattern_next(const struct hk_pattern *p, struct hk_matching *m,
                               size_t *at, struct hk_match *match, struct hk_error *err)
 {
     if (*at == 0) {
-        if (!prepare(m, len, err)) return HK_FOUND_ERROR;
-        m->after_last = 0;
+        m->after_last = m->run_to = m->run_left = 0;
+        if (p->how == BY_PCRE2 && !prepare(m, len, err)) return HK_FOUND_ERROR;
     }
+    if (p->how != BY_PCRE2) return next_group(p, m, text, len, at, match);
     while (*at <= len) {
         enum hk_found found = find(p, m, text, len, *at, match, err);
         if (found != HK_FOUND_ONE) return found;

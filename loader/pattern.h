@@ -5,6 +5,12 @@
 
 #include "base.h"
 
+/* Digits in groups of three counted from the right, where a word ends behind them or where no digit follows.
+ * As patterns these look at all that follows for every group; they are recognised by their text and take
+ * linear time. */
+#define HK_DIGIT_GROUPS_AT_WORD_END "\\d{1,3}(?=(?:\\d{3})*\\b)"
+#define HK_DIGIT_GROUPS             "(?=(\\d{3})+(?!\\d))"
+
 struct hk_pattern; /* immutable: may be shared between threads */
 
 /* Compiles one. What means something else to PCRE2 is translated; what cannot be is HK_ERR_UNSUPPORTED. NULL
@@ -15,7 +21,8 @@ void hk_pattern_free(struct hk_pattern *p);
 /* Working memory of a search. Zero-initialise, use with any patterns, release with hk_matching_free. */
 struct hk_matching {
     void *data, *context;
-    size_t after_last; /* end of the last match + 1: an empty match there is none */
+    size_t after_last;       /* end of the last match + 1: an empty match there is none */
+    size_t run_to, run_left; /* of digits: its end, and how many are left */
 };
 void hk_matching_free(struct hk_matching *m);
 

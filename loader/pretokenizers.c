@@ -1,6 +1,7 @@
 /* One row per pre-tokenizer. The patterns are those of the models' own tokenizers (Split in tokenizer.json,
  * pat_str in tiktoken form); what no pattern matches is a word too, as with behavior "Isolated". */
 #include "pretokenizers.h"
+#include "pattern.h"
 
 #include <string.h>
 
@@ -43,40 +44,148 @@
 #define DEEPSEEK_PUNCTUATION                                                                                 \
     "\\s?[!-/:-~\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}\\x{3000}-\\x{3002}]+"
 
+#define HAN_KANA          "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+"
+#define ASCII_PUNCTUATION "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~]"
+#define DEEPSEEK_V3                                                                                          \
+    ASCII_PUNCTUATION                                                                                        \
+    "[A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|"        \
+    "\\s+(?!\\S)|\\s+"
+#define SPARK25                                                                                              \
+    ASCII_PUNCTUATION                                                                                        \
+    "[A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+|[\\r\\n]|\\s+(?!\\S)|\\s+"
+/* The original's one pattern says both: as the second of two it does not look for newlines behind every piece
+ * of white space */
+#define JAIS2_SPACES                                                                                         \
+    "\\A\\s*[\\r\\n]+|\\A(?m:.?\\S.*)|\\s{512}|\\s{256}|\\s{128}|\\s{64}|\\s{32}|\\s{16}|\\s{8}|\\s{4}|\\s{" \
+    "1,2}"
+#define MINICPM5 SUFFIX "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}+|" OTHERS
+#define QWEN35                                                                                               \
+    SUFFIX "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| "                                                 \
+           "?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define UFAKZEKA "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|" OTHERS
+#define SEED_CODER                                                                                           \
+    SUFFIX "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| "                                                         \
+           "?[^\\s\\p{L}\\p{N}\\r\\n]+|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define BAILINGMOE                                                                                           \
+    "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| "                                           \
+    "?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+"
+#define EXAONE_MOE                                                                                           \
+    SUFFIX "|[^\\r\\n\\p{L}\\p{N}]?(?:\\p{L}\\p{M}*(?: \\p{L}\\p{M}*)*)+|\\p{N}| "                           \
+           "?[^\\s\\p{L}\\p{N}]+[\\r\\n/]?|\\s*[\\r\\n]|"                                                    \
+           "\\s+(?!\\S)|\\s+"
+#define KIMI_UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}&&[^\\p{Han}]]"
+#define KIMI_LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}&&[^\\p{Han}]]"
+#define KIMI_K2                                                                                              \
+    "[\\p{Han}]+|[^\\r\\n\\p{L}\\p{N}]?" KIMI_UPPER "*" KIMI_LOWER "+" SUFFIX                                \
+    "?|[^\\r\\n\\p{L}\\p{N}]?" KIMI_UPPER "+" KIMI_LOWER "*" SUFFIX "?|\\p{N}{1,3}|" OTHERS
+/* words of everything but spaces and some punctuation; the bar and parentheses are in the set, too, as in the
+ * original */
+#define BLOOM " ?[^(\\s|.,!?\\x{2026}\\x{3002}\\x{FF0C}\\x{3001}\\x{964}\\x{6D4}\\x{60C})]+"
+#define YOUTU_SCRIPTS                                                                                        \
+    "[\\x{AC00}-\\x{D7A3}\\x{3131}-\\x{318E}]+|[\\x{FF01}\\x{2026}\\x{201C}\\x{201D}\\x{2018}\\x{2019}\\x{"  \
+    "2014}\\x{FF1A}"                                                                                         \
+    "\\x{FF1B}\\x{FF0C}\\x{3001}-\\x{303F}\\x{FE30}-\\x{FE4F}]+|[\\x{3105}-\\x{312F}]+|[\\x{4E00}-\\x{9FA5}" \
+    "\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+"
+#define YOUTU                                                                                                \
+    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" SUFFIX "?|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER           \
+    "*" SUFFIX "?|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+
 const char hk_gpt2_regex[] = GPT2;
 
 static const struct hk_pretokenizer rows[] = {
-    {"gpt-2", {GPT2}, false},
+    {"gpt-2", {GPT2}},
     /* BPE files that name none are GPT-2's time; files that say "default" are converters' doubts */
-    {"default", {GPT2}, false},
-    {"phi-2", {GPT2}, false},
-    {"mpt", {GPT2}, false},
-    {"olmo", {GPT2}, false},
-    {"jais", {GPT2}, false},
-    {"llama-bpe", {LLAMA3}, true},
-    {"llama3", {LLAMA3}, true},
-    {"llama-v3", {LLAMA3}, true},
-    {"falcon3", {LLAMA3}, true},
-    {"pixtral", {LLAMA3}, true},
-    {"dbrx", {LLAMA3}, false},
-    {"smaug-bpe", {LLAMA3}, false},
-    {"qwen2", {QWEN2}, false},
-    {"stablelm2", {QWEN2}, false},
-    {"deepseek-r1-qwen", {QWEN2}, false},
-    {"tekken", {TEKKEN}, true},
-    {"cl100k", {CL100K}, false},
-    {"gpt-4o", {GPT4O}, false},
-    {"starcoder", {"\\p{N}", GPT2}, false},
-    {"refact", {"\\p{N}", GPT2}, false},
-    {"command-r", {"\\p{N}", GPT2}, false},
-    {"smollm", {"\\p{N}", GPT2}, false},
-    {"codeshell", {"\\p{N}", GPT2}, false},
-    {"exaone", {"\\p{N}", GPT2}, false},
-    {"falcon", {"[\\p{P}$+<=>^~|`]+", GPT2, "[0-9][0-9][0-9]"}, false},
-    {"deepseek-llm",
-     {"[\\r\\n]", DEEPSEEK_LETTERS, DEEPSEEK_PUNCTUATION, "\\s+$", DEEPSEEK_CJK, "\\p{N}+"},
-     false},
-    {"deepseek-coder", {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", DEEPSEEK_CJK, "\\p{N}"}, false},
+    {"default", {GPT2}},
+    {"phi-2", {GPT2}},
+    {"mpt", {GPT2}},
+    {"olmo", {GPT2}},
+    {"jais", {GPT2}},
+    {"jina-es", {GPT2}},
+    {"jina-de", {GPT2}},
+    {"jina-v2-es", {GPT2}},
+    {"jina-v2-de", {GPT2}},
+    {"gigachat", {GPT2}},
+    {"a.x-4.0", {GPT2}},
+    {"mellum", {GPT2}},
+    {"modern-bert", {GPT2}},
+    {"exaone4", {GPT2}},
+    {"trillion", {GPT2}},
+    {"granite-docling", {GPT2}},
+    {"jina-v1-en", {GPT2}, .add_sep = true},
+    {"jina-v2-code", {GPT2}, .add_sep = true},
+    {"roberta-bpe", {GPT2}, .add_sep = true},
+    {"llama-bpe", {LLAMA3}, .ignore_merges = true, .add_bos = true},
+    {"llama3", {LLAMA3}, .ignore_merges = true, .add_bos = true},
+    {"llama-v3", {LLAMA3}, .ignore_merges = true, .add_bos = true},
+    {"falcon3", {LLAMA3}, .ignore_merges = true, .add_bos = true},
+    {"falcon-h1", {LLAMA3}, .ignore_merges = true, .add_bos = true},
+    {"pixtral", {LLAMA3}, .ignore_merges = true, .add_bos = true},
+    {"midm-2.0", {LLAMA3}, .ignore_merges = true, .add_bos = true},
+    {"lfm2", {LLAMA3}, .ignore_merges = true, .add_bos = true},
+    {"jina-v5-nano", {LLAMA3}, .ignore_merges = true, .add_bos = true},
+    {"dbrx", {LLAMA3}},
+    {"smaug-bpe", {LLAMA3}},
+    {"glm4", {LLAMA3}},
+    {"chatglm-bpe", {LLAMA3}},
+    {"jais-2", {LLAMA3, JAIS2_SPACES}},
+    {"minicpm5", {"\\p{N}{1,3}", MINICPM5}, .ignore_merges = true},
+    {"qwen2", {QWEN2}},
+    {"stablelm2", {QWEN2}},
+    {"deepseek-r1-qwen", {QWEN2}},
+    {"megrez", {QWEN2}},
+    {"hunyuan", {QWEN2}},
+    {"solar-open", {QWEN2}},
+    {"grok-2", {QWEN2}},
+    {"kormo", {QWEN2}},
+    {"f2llmv2", {QWEN2}},
+    {"laguna", {"[^\\n]+|[\\n]+", QWEN2}},
+    {"qwen35", {QWEN35}},
+    {"ufakzeka", {UFAKZEKA}},
+    {"seed-coder", {SEED_CODER}},
+    {"bailingmoe", {BAILINGMOE}},
+    {"bailingmoe2", {BAILINGMOE}},
+    {"llada-moe", {BAILINGMOE}},
+    {"exaone-moe", {EXAONE_MOE}},
+    {"tekken", {TEKKEN}, .ignore_merges = true, .add_bos = true},
+    {"cl100k", {CL100K}},
+    {"gpt-4o", {GPT4O}},
+    {"llama4", {GPT4O}},
+    {"kanana2", {GPT4O}},
+    {"talkie", {GPT4O}},
+    {"minimax-m2", {GPT4O}},
+    {"granite-embed-multi-97m", {GPT4O}, .ignore_merges = true},
+    {"tiny_aya", {HK_DIGIT_GROUPS_AT_WORD_END, GPT4O}},
+    {"cohere2moe", {HK_DIGIT_GROUPS_AT_WORD_END, GPT4O}},
+    {"kimi-k2", {KIMI_K2}, .rank_merges = true},
+    {"starcoder", {"\\p{N}", GPT2}},
+    {"refact", {"\\p{N}", GPT2}},
+    {"command-r", {"\\p{N}", GPT2}},
+    {"smollm", {"\\p{N}", GPT2}},
+    {"codeshell", {"\\p{N}", GPT2}},
+    {"exaone", {"\\p{N}", GPT2}},
+    {"minerva-7b", {"\\p{N}", GPT2}},
+    {"mellum2", {"\\p{N}", GPT2}},
+    {"bloom", {BLOOM}},
+    {"gpt3-finnish", {BLOOM}},
+    {"poro-chat", {BLOOM}},
+    {"viking", {BLOOM, "\\p{N}"}},
+    {"falcon", {"[\\p{P}$+<=>^~|`]+", GPT2, "[0-9][0-9][0-9]"}},
+    {"superbpe", {"\\p{N}+", HK_DIGIT_GROUPS}},
+    {"chameleon",
+     {"<sentinel:[0-9]+>", "IMGIMG[A-I]{1,4}Z", "[\\t\\n]|    |  ", "\\p{N}", "[\\p{P}!-/:-@\\[-`{-~]", GPT2},
+     .add_bos = true},
+    {"deepseek-llm", {"[\\r\\n]", DEEPSEEK_LETTERS, DEEPSEEK_PUNCTUATION, "\\s+$", DEEPSEEK_CJK, "\\p{N}+"}},
+    {"deepseek-coder", {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+", DEEPSEEK_CJK, "\\p{N}"}},
+    {"deepseek-v3", {"\\p{N}{1,3}", HAN_KANA, DEEPSEEK_V3}},
+    {"hunyuan-dense", {"\\p{N}{1,3}", HAN_KANA, DEEPSEEK_V3}},
+    {"joyai-llm", {"\\p{N}{1,3}", HAN_KANA, DEEPSEEK_V3}},
+    {"hy_v4", {"\\p{N}{1,3}", HAN_KANA, DEEPSEEK_V3}},
+    {"spark2_5", {"\\p{N}{1,3}", HAN_KANA, SPARK25, "\\p{N}"}},
+    {"youtu", {YOUTU_SCRIPTS, YOUTU}, .ignore_merges = true},
+    /* spaces are spelt U+2581 and merges run over whole texts of characters */
+    {"gemma4", {NULL}, .plain = true},
+    {"granite-embed-multi-311m", {NULL}, .plain = true},
+    {"sarvam-moe", {NULL}, .plain = true},
 };
 
 const struct hk_pretokenizer *hk_pretokenizer_find(const char *name)
@@ -100,10 +209,4 @@ void hk_pretokenizer_names(char *out, size_t size)
         used += comma + len;
     }
     out[used] = 0;
-}
-
-bool hk_pretokenizer_adds_sep(const char *name)
-{
-    return strcmp(name, "jina-v1-en") == 0 || strcmp(name, "jina-v2-code") == 0 ||
-           strcmp(name, "roberta-bpe") == 0;
 }

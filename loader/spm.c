@@ -1,6 +1,7 @@
 /* SentencePiece's BPE: which neighbours merge, and in what order. The merging itself is merge.c's. */
 #include "spm.h"
 #include "metaspace.h"
+#include "pair_map.h"
 #include "utf8.h"
 
 #include <stdlib.h>
@@ -9,9 +10,11 @@
 struct hk_spm {
     const struct hk_vocab *vocab;
     struct hk_vocab_map pieces;
+    struct hk_pair_map pairs; /* what two pieces become: asked for more often than a character without one */
     const struct hk_trie *user_defined; /* looked for in the text; what they are never merges. Or NULL */
     uint32_t byte_id[256];
     bool word_by_word; /* no piece reaches from one word into the next */
+    bool all_bytes;    /* nothing is unknown: what a word becomes does not depend on the one before */
     bool unused;       /* some pieces may be merged through, but are not given */
 };
 
@@ -20,6 +23,32 @@ static bool is_piece(const struct hk_vocab_token *t)
 {
     return t->len > 0 && !(t->flags & HK_TOKEN_MATCH_TEXT) &&
            (t->type == HK_TOKEN_NORMAL || t->type == HK_TOKEN_USER_DEFINED || t->type == HK_TOKEN_UNUSED);
+}
+
+/* A float's order as an integer's, the greatest first. */
+static uint32_t best_first(float score)
+{
+    uint32_t bits;
+    score += 0.0f; /* -0 is 0 */
+    memcpy(&bits, &score, sizeof bits);
+    return bits >> 31 ? bits : ~(bits | 0x80000000u);
+}
+
+static bool add_pairs(struct hk_spm *s, struct hk_error *err)
+{
+    const struct hk_vocab *v = s->vocab;
+    size_t n = 0;
+    for (int fill = 0; fill < 2; fill++) {
+        if (fill && !hk_pair_map_init(&s->pairs, n, err)) return false;
+        for (uint32_t i = 0; i < v->n_tokens; i++) {
+            const struct hk_vocab_token *t = &v->tokens[i];
+            /* of equal pieces only the last is found */
+            if (!is_piece(t) || hk_vocab_map_get(&s->pieces, t->text, t->len) != i) continue;
+            n += hk_pair_map_splits(fill ? &s->pairs : NULL, &s->pieces, t->text, t->len,
+                                    best_first(t->score), i);
+        }
+    }
+    return true;
 }
 
 struct hk_spm *hk_spm_new(const struct hk_vocab *vocab, const struct hk_trie *user_defined,
@@ -44,6 +73,12 @@ struct hk_spm *hk_spm_new(const struct hk_vocab *vocab, const struct hk_trie *us
         if (hk_metaspace_inside(t->text, t->len)) s->word_by_word = false;
         if (t->type == HK_TOKEN_UNUSED && vocab->pieces_inside) s->unused = true;
     }
+    if (!add_pairs(s, err)) {
+        hk_spm_free(s);
+        return NULL;
+    }
+    s->all_bytes = true;
+    for (unsigned i = 0; i < 256; i++) s->all_bytes = s->all_bytes && s->byte_id[i] != HK_NO_TOKEN;
     return s;
 }
 
@@ -51,16 +86,8 @@ void hk_spm_free(struct hk_spm *s)
 {
     if (!s) return;
     hk_vocab_map_free(&s->pieces);
+    hk_pair_map_free(&s->pairs);
     free(s);
-}
-
-/* A float's order as an integer's, the greatest first. */
-static uint32_t best_first(float score)
-{
-    uint32_t bits;
-    score += 0.0f; /* -0 is 0 */
-    memcpy(&bits, &score, sizeof bits);
-    return bits >> 31 ? bits : ~(bits | 0x80000000u);
 }
 
 /* What the rule sees; notes: where an unused piece, by its id, was put together. */
@@ -80,10 +107,16 @@ static bool rule(const void *ctx, const char *text, const struct hk_symbol *l, c
     const struct merging *m = ctx;
     const struct hk_spm *s = m->s;
     if (is_user_defined(s, l->id) || is_user_defined(s, r->id)) return false;
-    *id = hk_vocab_map_get(&s->pieces, text + l->start, (size_t)l->len + r->len);
+    const struct hk_pair *p = NULL;
+    if (l->id != HK_NO_TOKEN && r->id != HK_NO_TOKEN) {
+        p = hk_pair_map_get(&s->pairs, l->id, r->id);
+        *id = p ? p->id : HK_NO_TOKEN;
+    } else {
+        *id = hk_vocab_map_get(&s->pieces, text + l->start, (size_t)l->len + r->len);
+    }
     if (*id == HK_NO_TOKEN) return false;
     if (m->notes && s->vocab->tokens[*id].type == HK_TOKEN_UNUSED) m->notes[*id] = l->len;
-    *priority = best_first(s->vocab->tokens[*id].score);
+    *priority = p ? p->priority : best_first(s->vocab->tokens[*id].score);
     return true;
 }
 
@@ -140,8 +173,8 @@ static void add_symbols(const struct hk_spm *s, const char *text, size_t len, st
     }
 }
 
-static bool encode_word(const struct hk_spm *s, const char *text, size_t len, struct hk_merger *m,
-                        bool *unknown, struct hk_tokens *out, struct hk_error *err)
+static bool encode_new_word(const struct hk_spm *s, const char *text, size_t len, struct hk_merger *m,
+                            bool *unknown, struct hk_tokens *out, struct hk_error *err)
 {
     if (!hk_merger_begin(m, len, err)) return false;
     if (s->unused && !m->notes && !(m->notes = hk_calloc(s->vocab->n_tokens, sizeof *m->notes, err)))
@@ -157,6 +190,17 @@ static bool encode_word(const struct hk_spm *s, const char *text, size_t len, st
         if (!(plain ? hk_tokens_push(out, y->id, err) : write_piece(&w, text + y->start, y->len)))
             return false;
     }
+    return true;
+}
+
+static bool encode_word(const struct hk_spm *s, const char *text, size_t len, struct hk_merger *m,
+                        bool *unknown, struct hk_tokens *out, struct hk_error *err)
+{
+    size_t from = out->n;
+    int known = s->all_bytes ? hk_word_cache_get(&m->cache, text, len, out, err) : 0;
+    if (known) return known > 0;
+    if (!encode_new_word(s, text, len, m, unknown, out, err)) return false;
+    hk_word_cache_put(&m->cache, text, len, out, from);
     return true;
 }
 

@@ -249,6 +249,7 @@ bool hk_tokenizer_encode(const struct hk_tokenizer *t, const char *text, size_t 
     struct encoding e = {.t = t, .control = flags & HK_ENCODE_PARSE_SPECIAL, .out = out};
     size_t n_before = out->n;
     bool special = flags & HK_ENCODE_ADD_SPECIAL;
+    hk_word_cache_open(&e.merger.cache, len);
     bool ok = !(special && v->add_bos && v->bos != HK_NO_TOKEN) || hk_tokens_push(out, v->bos, err);
     ok = ok && push_all(out, v->before, special ? v->n_before : 0, err) && encode_text(&e, text, len, err);
     ok = ok && push_all(out, v->after, special ? v->n_after : 0, err);

@@ -4,20 +4,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Eight bytes at a time: multiply by an odd constant, fold the high half down. */
-static uint64_t hash(const char *s, size_t len)
+/* Up to eight bytes as a number: of 4 and more two that may overlap. */
+static uint64_t load_short(const char *s, size_t n)
 {
-    uint64_t h = len * 0x9E3779B97F4A7C15u;
-    while (len > 0) {
-        uint64_t word = 0;
-        size_t n = len < 8 ? len : 8;
-        memcpy(&word, s, n);
-        h = (h ^ word) * 0xD6E8FEB86659FD93u;
-        h ^= h >> 32;
-        s += n;
-        len -= n;
+    uint32_t a = 0, b = 0;
+    if (n >= 4) {
+        memcpy(&a, s, 4);
+        memcpy(&b, s + n - 4, 4);
+    } else if (n > 0) {
+        a = (uint32_t)(uint8_t)s[0] | (uint32_t)(uint8_t)s[n / 2] << 8 | (uint32_t)(uint8_t)s[n - 1] << 16;
     }
-    return h;
+    return (uint64_t)b << 32 | a;
+}
+
+static uint64_t mix(uint64_t h, uint64_t word)
+{
+    h = (h ^ word) * 0xD6E8FEB86659FD93u;
+    return h ^ h >> 32;
+}
+
+/* Eight bytes at a time: multiply by an odd constant, fold the high half down. */
+uint64_t hk_text_hash(const char *s, size_t len)
+{
+    uint64_t h = len * 0x9E3779B97F4A7C15u, word;
+    for (; len > 8; s += 8, len -= 8) {
+        memcpy(&word, s, 8);
+        h = mix(h, word);
+    }
+    return mix(h, load_short(s, len));
 }
 
 bool hk_vocab_map_init(struct hk_vocab_map *m, size_t count, struct hk_error *err)
@@ -39,17 +53,21 @@ void hk_vocab_map_free(struct hk_vocab_map *m)
     memset(m, 0, sizeof *m);
 }
 
-static struct hk_vocab_slot *find(const struct hk_vocab_map *m, const char *text, size_t len)
+static struct hk_vocab_slot *find(const struct hk_vocab_map *m, const char *text, size_t len, uint64_t h)
 {
-    size_t i = (size_t)hash(text, len) & m->mask;
-    while (m->slots[i].text && (m->slots[i].len != len || memcmp(m->slots[i].text, text, len) != 0))
-        i = (i + 1) & m->mask;
-    return &m->slots[i];
+    uint32_t tag = (uint32_t)(h >> 32);
+    size_t i = (size_t)h & m->mask;
+    for (;; i = (i + 1) & m->mask) {
+        struct hk_vocab_slot *s = &m->slots[i];
+        if (!s->text || (s->tag == tag && s->len == len && memcmp(s->text, text, len) == 0)) return s;
+    }
 }
 
 void hk_vocab_map_put(struct hk_vocab_map *m, const char *text, uint32_t len, uint32_t id)
 {
-    struct hk_vocab_slot *slot = find(m, text, len);
+    uint64_t h = hk_text_hash(text, len);
+    struct hk_vocab_slot *slot = find(m, text, len, h);
+    slot->tag = (uint32_t)(h >> 32);
     slot->text = text;
     slot->len = len;
     slot->id = id;
@@ -59,7 +77,7 @@ void hk_vocab_map_put(struct hk_vocab_map *m, const char *text, uint32_t len, ui
 uint32_t hk_vocab_map_get(const struct hk_vocab_map *m, const char *text, size_t len)
 {
     if (len > m->longest) return HK_NO_TOKEN;
-    const struct hk_vocab_slot *slot = find(m, text, len);
+    const struct hk_vocab_slot *slot = find(m, text, len, hk_text_hash(text, len));
     return slot->text ? slot->id : HK_NO_TOKEN;
 }
 

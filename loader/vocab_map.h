@@ -8,6 +8,7 @@
 struct hk_vocab_slot {
     const char *text; /* NULL: free */
     uint32_t len, id;
+    uint32_t tag; /* the hash's other half: most other texts are told apart without looking at them */
 };
 struct hk_vocab_map {
     struct hk_vocab_slot *slots;
@@ -22,6 +23,9 @@ void hk_vocab_map_free(struct hk_vocab_map *m);
 void hk_vocab_map_put(struct hk_vocab_map *m, const char *text, uint32_t len, uint32_t id);
 /* The id, or HK_NO_TOKEN. */
 uint32_t hk_vocab_map_get(const struct hk_vocab_map *m, const char *text, size_t len);
+
+/* A hash of bytes; its low bits are good. */
+uint64_t hk_text_hash(const char *s, size_t len);
 
 bool hk_tokens_push(struct hk_tokens *t, uint32_t id, struct hk_error *err);
 

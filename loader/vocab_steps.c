@@ -29,6 +29,14 @@ static bool bpe_steps(const struct hk_vocab *v, struct hk_arena *arena, struct h
     for (; row->regex[n]; n++)
         pre[n] = (struct hk_pre_step){.kind = HK_PRE_REGEX, .pattern = hk_span_of(row->regex[n])};
     *ignore_merges = *ignore_merges || row->ignore_merges;
+    if (v->plain) {
+        static const struct hk_norm_step spaces[] = {
+            {.kind = HK_NORM_REPLACE, .pattern = {" ", 1}, .text = {HK_METASPACE, HK_METASPACE_LEN}}};
+        static const struct hk_decode_step plain[] = {
+            {.kind = HK_DECODE_REPLACE, .pattern = {HK_METASPACE, HK_METASPACE_LEN}, .text = {" ", 1}}};
+        *out = (struct hk_text_steps){.norm = spaces, .n_norm = 1, .decode = plain, .n_decode = 1};
+        return true;
+    }
     out->pre = pre;
     out->n_pre = n;
     out->decode = byte_level_decode;
@@ -59,17 +67,20 @@ static bool sentencepiece_steps(const struct hk_vocab *v, struct hk_arena *arena
 }
 
 /* GGUF's "bert": words have a U+2581 before them, where BERT's own files have ## before what is none. */
-static void bert_steps(struct hk_text_steps *out)
+static bool bert_steps(const struct hk_vocab *v, struct hk_arena *arena, struct hk_text_steps *out,
+                       struct hk_error *err)
 {
-    static const struct hk_norm_step norm[] = {
-        {.kind = HK_NORM_BERT, .flags = HK_BERT_CLEAN | HK_BERT_CHINESE | HK_BERT_ACCENTS | HK_BERT_LOWER}};
     static const struct hk_pre_step pre[] = {
         {.kind = HK_PRE_CLASS, .class = HK_CHAR_SPACE, .behavior = HK_SPLIT_REMOVED},
         {.kind = HK_PRE_CLASS, .class = HK_CHAR_PUNCTUATION, .behavior = HK_SPLIT_ISOLATED}};
     static const struct hk_decode_step decode[] = {
         {.kind = HK_DECODE_METASPACE, .pattern = {HK_METASPACE, HK_METASPACE_LEN}, .flag = true}};
+    struct hk_norm_step *norm = hk_arena_alloc(arena, 1, sizeof *norm, err);
+    if (!norm) return false;
+    *norm = (struct hk_norm_step){.kind = HK_NORM_BERT, .flags = v->bert_flags};
     *out = (struct hk_text_steps){
         .norm = norm, .pre = pre, .decode = decode, .n_norm = 1, .n_pre = 2, .n_decode = 1};
+    return true;
 }
 
 bool hk_vocab_steps(const struct hk_vocab *v, struct hk_arena *arena, struct hk_text_steps *out,
@@ -85,8 +96,7 @@ bool hk_vocab_steps(const struct hk_vocab *v, struct hk_arena *arena, struct hk_
     case HK_VOCAB_UNIGRAM:
         return sentencepiece_steps(v, arena, out, err);
     case HK_VOCAB_WORDPIECE:
-        bert_steps(out);
-        return true;
+        return bert_steps(v, arena, out, err);
     case HK_VOCAB_NONE:
         break;
     }

@@ -4,6 +4,7 @@
 #include "base64.h"
 #include "sentencepiece_model.h"
 #include "tiktoken.h"
+#include "tokenizer_json.h"
 #include "utf8.h"
 
 #include <stdio.h>
@@ -322,6 +323,153 @@ static void test_llama3(void **state)
     hk_checkpoint_close(c);
 }
 
+/* ---- pre-tokenizers by their names ---- */
+
+/* The byte-level vocabulary of tokenizers.json as a GGUF file would have it. */
+static void make_gguf_like(struct test_tokenizer *t, const cJSON *bytes, const char *pre)
+{
+    struct hk_error err = {0};
+    char *text = cJSON_PrintUnformatted(bytes);
+    *t = (struct test_tokenizer){0};
+    assert_true(hk_vocab_from_tokenizer_json(&t->arena, text, strlen(text), &t->vocab, &err));
+    t->vocab.has_steps = false;
+    snprintf(t->vocab.pre, sizeof t->vocab.pre, "%s", pre);
+    t->t = hk_tokenizer_new(&t->vocab, &err);
+    if (!t->t) fail_msg("%s", err.text);
+    cJSON_free(text);
+}
+
+static void test_patterns(void **state)
+{
+    (void)state;
+    cJSON *goldens = test_golden_file("tokenizer_models.json"), *others = test_goldens();
+    const cJSON *bytes = hk_json_get(hk_json_get(others, "bases"), "bytes"), *row, *hex;
+    int n = 0;
+    cJSON_ArrayForEach(row, hk_json_get(goldens, "patterns"))
+    {
+        struct test_tokenizer t;
+        const cJSON *ids = row->child;
+        make_gguf_like(&t, bytes, row->string);
+        cJSON_ArrayForEach(hex, hk_json_get(goldens, "pattern_texts"))
+        {
+            struct hk_bytes text = {0};
+            test_unhex(hex->valuestring, &text);
+            test_ids_are(t.t, text.data, text.len, 0, ids->valuestring, row->string);
+            ids = ids->next;
+            hk_bytes_free(&text);
+        }
+        test_tokenizer_free(&t);
+        n++;
+    }
+    assert_true(n >= 25);
+    cJSON_Delete(goldens);
+    cJSON_Delete(others);
+}
+
+/* A megabyte of one thing, in time that is linear in it: white space and digits are where patterns look far
+ * ahead. */
+static void test_long_patterns(void **state)
+{
+    (void)state;
+    static const char *const NAMES[] = {"gpt-4o",       "tiny_aya", "superbpe",   "deepseek-v3",
+                                        "deepseek-llm", "jais-2",   "exaone-moe", "kimi-k2",
+                                        "bloom",        "falcon",   "cl100k"};
+    static const char *const UNITS[] = {"a", "A", " ", "\n", "\r\n", "1", "\xF0\x9F\x98\x80", "the ", "'"};
+    cJSON *others = test_goldens();
+    const cJSON *bytes = hk_json_get(hk_json_get(others, "bases"), "bytes");
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        struct test_tokenizer t;
+        make_gguf_like(&t, bytes, NAMES[i]);
+        for (size_t k = 0; k < sizeof UNITS / sizeof *UNITS; k++)
+            test_long_text(&t, UNITS[k], "x", NAMES[i], true);
+        test_tokenizer_free(&t);
+    }
+    cJSON_Delete(others);
+}
+
+static void test_long_models(void **state)
+{
+    (void)state;
+    static const char *const NAMES[] = {"unigram", "unigram, bytes, whatever is there", "bpe"};
+    static const char *const UNITS[] = {"a",    " ",    "\n",  "\xF0\x9F\x98\x80",
+                                        "the ", "\xFF", "the", "\xE6\x97\xA5"};
+    cJSON *goldens = test_golden_file("tokenizer_models.json");
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        struct hk_bytes model = {0};
+        struct test_tokenizer t;
+        from_base64(hk_json_get(model_row(goldens, NAMES[i]), "model")->valuestring, &model);
+        make(&t, &model);
+        for (size_t k = 0; k < sizeof UNITS / sizeof *UNITS; k++)
+            test_long_text(&t, UNITS[k], "x", NAMES[i], false);
+        test_tokenizer_free(&t);
+        hk_bytes_free(&model);
+    }
+    cJSON_Delete(goldens);
+}
+
+/* GGUF's other kinds: what they imply without steps. */
+static void test_unigram_of_gguf(void **state)
+{
+    (void)state;
+    cJSON *goldens = test_golden_file("tokenizer_models.json");
+    const cJSON *row = model_row(goldens, "unigram"), *hex, *ids = hk_json_get(row, "plain")->child;
+    struct hk_bytes model = {0};
+    struct test_tokenizer t;
+    struct hk_error err = {0};
+    from_base64(hk_json_get(row, "model")->valuestring, &model);
+    make(&t, &model);
+    hk_tokenizer_free(t.t);
+    struct hk_vocab v = t.vocab;
+    v.charsmap = v.steps.norm[0].pattern;
+    v.has_steps = v.pieces_inside = v.float_sums = false; /* as GGUF's "t5" has it */
+    v.add_space_prefix = v.remove_extra_whitespaces = true;
+    t.t = hk_tokenizer_new(&v, &err);
+    if (!t.t) fail_msg("%s", err.text);
+    cJSON_ArrayForEach(hex, hk_json_get(goldens, "texts"))
+    {
+        struct hk_bytes text = {0};
+        test_unhex(hex->valuestring, &text);
+        if (cJSON_IsString(ids)) test_ids_are(t.t, text.data, text.len, 0, ids->valuestring, "t5");
+        ids = ids->next;
+        hk_bytes_free(&text);
+    }
+    test_tokenizer_free(&t);
+    hk_bytes_free(&model);
+    cJSON_Delete(goldens);
+}
+
+static void test_plain_of_gguf(void **state)
+{
+    (void)state;
+    static const struct hk_vocab_token tokens[] = {{"<0x0A>", 6, 0, HK_TOKEN_BYTE, 0},
+                                                   {"a", 1, 0, HK_TOKEN_NORMAL, 0},
+                                                   {"\xE2\x96\x81", 3, 0, HK_TOKEN_NORMAL, 0},
+                                                   {"\xE2\x96\x81"
+                                                    "a",
+                                                    4, 0, HK_TOKEN_NORMAL, 0},
+                                                   {"aa", 2, 0, HK_TOKEN_NORMAL, 0}};
+    static const char *const merges[] = {"a a", "\xE2\x96\x81 a"};
+    static const uint32_t left[] = {1, 3};
+    struct test_tokenizer t = {.vocab = {.kind = HK_VOCAB_BPE,
+                                         .pre = "gemma4",
+                                         .plain = true,
+                                         .byte_fallback = true,
+                                         .tokens = tokens,
+                                         .n_tokens = 5,
+                                         .merges = merges,
+                                         .merge_left_len = left,
+                                         .n_merges = 2,
+                                         .bos = HK_NO_TOKEN,
+                                         .eos = HK_NO_TOKEN,
+                                         .unk = HK_NO_TOKEN,
+                                         .pad = HK_NO_TOKEN}};
+    t.t = hk_tokenizer_new(&t.vocab, NULL);
+    assert_non_null(t.t);
+    test_ids_are(t.t, "a a\naa", 6, 0, "1 3 0 4", "gemma4");
+    test_roundtrip(&t, " a  a\naa", 8, 0, "gemma4");
+    test_tokenizer_free(&t);
+}
+
 /* ---- folders ---- */
 
 static void check_folder(const char *folder, const char *text, unsigned flags, const char *ids)
@@ -421,12 +569,23 @@ static void test_sentencepiece_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sentencepiece),  cmocka_unit_test(test_whatever_is_there_comes_back),
-        cmocka_unit_test(test_special_pieces), cmocka_unit_test(test_shared_model),
-        cmocka_unit_test(test_refused),        cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_tiktoken),       cmocka_unit_test(test_tiktoken_refused),
-        cmocka_unit_test(test_llama3),         cmocka_unit_test(test_gpt2_folder),
-        cmocka_unit_test(test_bert_folder),    cmocka_unit_test(test_sentencepiece_folder),
+        cmocka_unit_test(test_sentencepiece),
+        cmocka_unit_test(test_whatever_is_there_comes_back),
+        cmocka_unit_test(test_special_pieces),
+        cmocka_unit_test(test_shared_model),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_tiktoken),
+        cmocka_unit_test(test_tiktoken_refused),
+        cmocka_unit_test(test_llama3),
+        cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_long_patterns),
+        cmocka_unit_test(test_long_models),
+        cmocka_unit_test(test_unigram_of_gguf),
+        cmocka_unit_test(test_plain_of_gguf),
+        cmocka_unit_test(test_gpt2_folder),
+        cmocka_unit_test(test_bert_folder),
+        cmocka_unit_test(test_sentencepiece_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

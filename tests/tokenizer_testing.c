@@ -3,6 +3,7 @@
 #include "tokenizer_json.h"
 
 #include <stdio.h>
+#include <time.h>
 
 void test_read(const char *path, struct hk_bytes *out)
 {
@@ -233,4 +234,27 @@ void test_gguf_vectors(const char *name, bool roundtrip)
     test_vectors(&t, name, roundtrip);
     test_tokenizer_free(&t);
     hk_checkpoint_close(c);
+}
+
+/* A million times a character, with something behind it that makes patterns go back. */
+void test_long_text(const struct test_tokenizer *t, const char *unit, const char *end, const char *what,
+                    bool roundtrip)
+{
+    enum { N = 1000 * 1000 };
+    struct hk_bytes text = {0};
+    while (text.len < N) hk_test_put(&text, unit, strlen(unit));
+    hk_test_put(&text, end, strlen(end));
+    struct hk_tokens ids = {0};
+    struct hk_error err = {0};
+    clock_t start = clock();
+    if (!hk_tokenizer_encode(t->t, text.data, text.len, HK_ENCODE_ADD_SPECIAL | HK_ENCODE_PARSE_SPECIAL, &ids,
+                             &err))
+        fail_msg("%s: %s", what, err.text);
+    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+    if (seconds > 2.0 * TEST_SLOWER)
+        fail_msg("%s: a megabyte of \"%s\" took %.1f s of processor time", what, unit, seconds);
+    free(ids.ids);
+    if (roundtrip)
+        test_roundtrip(t, text.data, text.len, HK_ENCODE_ADD_SPECIAL | HK_ENCODE_PARSE_SPECIAL, what);
+    hk_bytes_free(&text);
 }

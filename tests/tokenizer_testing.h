@@ -6,6 +6,19 @@
 #include "json_util.h"
 #include "tokenizer.h"
 
+/* How much slower than a release the sanitizers may be. */
+#if defined(__SANITIZE_ADDRESS__)
+enum { TEST_SLOWER = 5 };
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+enum { TEST_SLOWER = 5 };
+#else
+enum { TEST_SLOWER = 1 };
+#endif
+#else
+enum { TEST_SLOWER = 1 };
+#endif
+
 struct test_tokenizer {
     struct hk_arena arena;
     struct hk_vocab vocab;
@@ -43,6 +56,11 @@ void test_vectors(const struct test_tokenizer *t, const char *name, bool roundtr
 struct hk_checkpoint *test_tokenizer_gguf(struct test_tokenizer *t, const char *name);
 /* test_vectors for it. */
 void test_gguf_vectors(const char *name, bool roundtrip);
+
+/* Encodes a million bytes of `unit` with `end` behind, whose processor time is bounded. roundtrip: and they
+ * come back. */
+void test_long_text(const struct test_tokenizer *t, const char *unit, const char *end, const char *what,
+                    bool roundtrip);
 
 /* Appends the bytes that hexadecimal digits say. */
 void test_unhex(const char *hex, struct hk_bytes *out);
