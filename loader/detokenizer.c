@@ -31,8 +31,14 @@ struct token {
     struct hk_error *err;
 };
 
+/* Replacements of replacements could make a token as long as they like. */
 static bool put(struct token *t, const char *s, size_t n)
 {
+    size_t limit = 16 * (size_t)t->token->len + 256;
+    if (n > limit || t->out->len > limit - n)
+        return hk_fail(t->err, HK_ERR_UNSUPPORTED,
+                       "decoder: token \"%.60s\" becomes a text of more than %zu bytes", t->token->text,
+                       limit);
     return hk_bytes_append(t->out, s, n, t->err);
 }
 

@@ -27,8 +27,16 @@ struct hk_text_normalizer {
 typedef bool step_fn(const struct step *s, struct hk_normalizing *w, struct hk_span text,
                      struct hk_bytes *out, struct hk_error *err);
 
-static bool put(struct hk_bytes *out, const char *s, size_t n, struct hk_error *err)
+/* A file can ask for replacements of replacements that grow without end: what no real one does is refused.
+ * The greatest real growth is that of U+FDFA, 11 times in form KC. */
+enum { MAX_GROWTH = 32, MAX_GROWTH_BYTES = 64 * 1024 };
+
+static bool put(const struct hk_normalizing *w, struct hk_bytes *out, const char *s, size_t n,
+                struct hk_error *err)
 {
+    if (n > w->limit || out->len > w->limit - n)
+        return hk_fail(err, HK_ERR_INPUT, "tokenizer: normalizing makes a text more than %d times as long",
+                       MAX_GROWTH);
     return hk_bytes_append(out, s, n, err);
 }
 
@@ -51,14 +59,14 @@ static bool map_chars(const struct step *s, struct hk_normalizing *w, char_fn *f
         size_t k = fn(s, cp, to);
         if (k == 1 && to[0] == cp) continue;
         w->cut = w->cut || (k == 0 && i == 0);
-        if (!put(out, t.data + kept, i - kept, err)) return false;
+        if (!put(w, out, t.data + kept, i - kept, err)) return false;
         for (size_t j = 0; j < k; j++) {
             char utf8[4];
-            if (!put(out, utf8, hk_utf8_encode(to[j], utf8), err)) return false;
+            if (!put(w, out, utf8, hk_utf8_encode(to[j], utf8), err)) return false;
         }
         kept = i + n;
     }
-    return put(out, t.data + kept, t.len - kept, err);
+    return put(w, out, t.data + kept, t.len - kept, err);
 }
 
 static size_t lower_char(const struct step *s, uint32_t cp, uint32_t out[3])
@@ -140,8 +148,8 @@ static bool bert(const struct step *s, struct hk_normalizing *w, struct hk_span 
              map_chars(s, w, without_nonspacing, (struct hk_span){parts.data, parts.len}, &plain, err);
         at = (struct hk_span){plain.data, plain.len};
     }
-    ok = ok &&
-         (flags & HK_BERT_LOWER ? map_chars(s, w, lower_char, at, out, err) : put(out, at.data, at.len, err));
+    ok = ok && (flags & HK_BERT_LOWER ? map_chars(s, w, lower_char, at, out, err)
+                                      : put(w, out, at.data, at.len, err));
     hk_bytes_free(&clean);
     hk_bytes_free(&parts);
     hk_bytes_free(&plain);
@@ -153,7 +161,6 @@ static bool bert(const struct step *s, struct hk_normalizing *w, struct hk_span 
 static bool forms(const struct step *s, struct hk_normalizing *w, struct hk_span t, struct hk_bytes *out,
                   struct hk_error *err)
 {
-    (void)w;
     static const enum hk_unicode_form form[] = {[HK_NORM_NFC] = HK_FORM_C,
                                                 [HK_NORM_NFD] = HK_FORM_D,
                                                 [HK_NORM_NFKC] = HK_FORM_KC,
@@ -180,7 +187,7 @@ static bool strip(const struct step *s, struct hk_normalizing *w, struct hk_span
         w->cut = true;
     }
     while (s->spec->flags & HK_STRIP_RIGHT && (n = space_before(t.data, t.len)) > 0) t.len -= n;
-    return put(out, t.data, t.len, err);
+    return put(w, out, t.data, t.len, err);
 }
 
 /* The next place of a string that is not empty, or NULL. */
@@ -207,10 +214,10 @@ static bool replace(const struct step *s, struct hk_normalizing *w, struct hk_sp
     for (const char *p; (p = find(t.data, t.len, from)) != NULL;) {
         size_t n = (size_t)(p - t.data);
         if (n == 0 && out->len == 0) w->cut = w->cut || replaces_start(from, to);
-        if (!put(out, t.data, n, err) || !put(out, to.data, to.len, err)) return false;
+        if (!put(w, out, t.data, n, err) || !put(w, out, to.data, to.len, err)) return false;
         t = (struct hk_span){p + from.len, t.len - n - from.len};
     }
-    return put(out, t.data, t.len, err);
+    return put(w, out, t.data, t.len, err);
 }
 
 static bool replace_regex(const struct step *s, struct hk_normalizing *w, struct hk_span t,
@@ -225,14 +232,14 @@ static bool replace_regex(const struct step *s, struct hk_normalizing *w, struct
             struct hk_span from = {t.data + m.from, m.to - m.from};
             if (m.from == 0 && out->len == 0)
                 w->cut = w->cut || (from.len > 0 && replaces_start(from, s->spec->text));
-            if (!put(out, t.data + done, m.from - done, err) ||
-                !put(out, s->spec->text.data, s->spec->text.len, err))
+            if (!put(w, out, t.data + done, m.from - done, err) ||
+                !put(w, out, s->spec->text.data, s->spec->text.len, err))
                 return false;
             done = m.to;
         }
         if (found == HK_FOUND_ERROR) return false;
         n += hk_utf8_broken_run(t.data + n, t.len - n);
-        if (!put(out, t.data + done, n - done, err)) return false;
+        if (!put(w, out, t.data + done, n - done, err)) return false;
         t = (struct hk_span){t.data + n, t.len - n};
     }
     return true;
@@ -241,17 +248,17 @@ static bool replace_regex(const struct step *s, struct hk_normalizing *w, struct
 static bool prepend(const struct step *s, struct hk_normalizing *w, struct hk_span t, struct hk_bytes *out,
                     struct hk_error *err)
 {
-    (void)w;
-    return put(out, s->spec->text.data, s->spec->text.len, err) && put(out, t.data, t.len, err);
+    return put(w, out, s->spec->text.data, s->spec->text.len, err) && put(w, out, t.data, t.len, err);
 }
 
 static bool byte_level(const struct step *s, struct hk_normalizing *w, struct hk_span t, struct hk_bytes *out,
                        struct hk_error *err)
 {
-    (void)s, (void)w;
+    (void)s;
     for (size_t i = 0; i < t.len; i++) {
         char utf8[4];
-        if (!put(out, utf8, hk_utf8_encode(hk_byte_level_char((uint8_t)t.data[i]), utf8), err)) return false;
+        if (!put(w, out, utf8, hk_utf8_encode(hk_byte_level_char((uint8_t)t.data[i]), utf8), err))
+            return false;
     }
     return true;
 }
@@ -281,25 +288,24 @@ static bool precompiled(const struct step *s, struct hk_normalizing *w, struct h
                         struct hk_bytes *out, struct hk_error *err)
 {
     enum { SHORT = 6 };
-    (void)w;
     for (size_t i = 0; i < t.len;) {
         const char *p = t.data + i;
         size_t first = hk_utf8_len(p, t.len - i), whole = first ? grapheme(p, t.len - i) : 1;
         struct hk_span to;
         i += whole;
         if (first == 0) {
-            if (!put(out, p, 1, err)) return false;
+            if (!put(w, out, p, 1, err)) return false;
             continue;
         }
         if (whole < SHORT && hk_charsmap_find(&s->map, p, whole, HK_CHARSMAP_SHORTEST, &to) > 0) {
-            if (!put(out, to.data, to.len, err)) return false;
+            if (!put(w, out, to.data, to.len, err)) return false;
             continue;
         }
         for (size_t k = 0, n; k < whole; k += n) {
             n = hk_utf8_len(p + k, whole - k);
             if (hk_charsmap_find(&s->map, p + k, n, HK_CHARSMAP_SHORTEST, &to) == 0)
                 to = (struct hk_span){p + k, n};
-            if (!put(out, to.data, to.len, err)) return false;
+            if (!put(w, out, to.data, to.len, err)) return false;
         }
     }
     return true;
@@ -331,7 +337,6 @@ static bool is_space(struct hk_span s)
 static bool sentencepiece(const struct step *s, struct hk_normalizing *w, struct hk_span t,
                           struct hk_bytes *out, struct hk_error *err)
 {
-    (void)w;
     unsigned flags = s->spec->flags;
     bool extra = flags & HK_SP_REMOVE_EXTRA, escape = flags & HK_SP_ESCAPE, after_space = extra;
     struct hk_span space =
@@ -340,16 +345,16 @@ static bool sentencepiece(const struct step *s, struct hk_normalizing *w, struct
     while (extra && t.len > 0 && is_space(sp_prefix(s, t, &n))) t = (struct hk_span){t.data + n, t.len - n};
     if (t.len == 0) return true;
     bool prefix = flags & HK_SP_DUMMY_PREFIX && !(flags & HK_SP_SUFFIX);
-    if (prefix && !put(out, space.data, space.len, err)) return false;
+    if (prefix && !put(w, out, space.data, space.len, err)) return false;
     for (; t.len > 0; t = (struct hk_span){t.data + n, t.len - n}) {
         struct hk_span to = sp_prefix(s, t, &n);
         while (after_space && to.len > 0 && to.data[0] == ' ') to = (struct hk_span){to.data + 1, to.len - 1};
         for (size_t i = 0, k; i < to.len; i += k) {
             const char *sp = memchr(to.data + i, ' ', to.len - i);
             k = sp ? (size_t)(sp - to.data) - i : to.len - i;
-            if (!put(out, to.data + i, k, err)) return false;
+            if (!put(w, out, to.data + i, k, err)) return false;
             if (!sp) continue;
-            if (!put(out, space.data, space.len, err)) return false;
+            if (!put(w, out, space.data, space.len, err)) return false;
             k++;
         }
         if (to.len > 0) after_space = extra && to.data[to.len - 1] == ' ';
@@ -358,7 +363,7 @@ static bool sentencepiece(const struct step *s, struct hk_normalizing *w, struct
            memcmp(out->data + out->len - space.len, space.data, space.len) == 0)
         out->len -= space.len;
     bool suffix = flags & HK_SP_DUMMY_PREFIX && flags & HK_SP_SUFFIX;
-    return !suffix || put(out, space.data, space.len, err);
+    return !suffix || put(w, out, space.data, space.len, err);
 }
 
 /* ---- all ---- */
@@ -426,12 +431,13 @@ void hk_normalizing_free(struct hk_normalizing *w)
 bool hk_text_normalizer_run(const struct hk_text_normalizer *t, struct hk_normalizing *w,
                             struct hk_span *text, bool *from_start, struct hk_error *err)
 {
+    w->limit = text->len < SIZE_MAX / 64 ? text->len * MAX_GROWTH + MAX_GROWTH_BYTES : SIZE_MAX / 2;
     for (uint32_t i = 0; i < t->n && text->len > 0; i++) {
         struct hk_bytes *out = &w->buffers[w->next];
         w->next ^= 1;
         out->len = 0;
         w->cut = false;
-        if (!put(out, "", 0, err) || !KINDS[t->steps[i].spec->kind](&t->steps[i], w, *text, out, err))
+        if (!put(w, out, "", 0, err) || !KINDS[t->steps[i].spec->kind](&t->steps[i], w, *text, out, err))
             return false;
         if (w->cut) *from_start = false;
         *text = (struct hk_span){out->data, out->len};

@@ -19,7 +19,8 @@ struct hk_normalizing {
     struct hk_bytes buffers[2];
     unsigned next; /* the buffer that the next step writes to */
     struct hk_matching matching;
-    bool cut; /* the step took the first character away */
+    size_t limit; /* bytes that a step may make of the text */
+    bool cut;     /* the step took the first character away */
 };
 void hk_normalizing_free(struct hk_normalizing *w);
 

@@ -167,13 +167,23 @@ struct encoding {
     struct hk_tokens *out;
 };
 
+static bool encode_unigram(struct encoding *e, const char *word, size_t len, struct hk_error *err)
+{
+    size_t from = e->out->n;
+    int known = hk_word_cache_get(&e->merger.cache, word, len, e->out, err);
+    if (known) return known > 0;
+    if (!hk_unigram_encode(e->t->unigram, word, len, &e->unigram, e->out, err)) return false;
+    hk_word_cache_put(&e->merger.cache, word, len, e->out, from);
+    return true;
+}
+
 static bool encode_word(void *user, const char *word, size_t len, struct hk_error *err)
 {
     struct encoding *e = user;
     const struct hk_tokenizer *t = e->t;
     if (t->bpe) return hk_bpe_encode(t->bpe, word, len, &e->merger, e->out, err);
     if (t->spm) return hk_spm_encode(t->spm, word, len, &e->merger, e->out, err);
-    if (t->unigram) return hk_unigram_encode(t->unigram, word, len, &e->unigram, e->out, err);
+    if (t->unigram) return encode_unigram(e, word, len, err);
     return hk_wordpiece_encode(t->wordpiece, word, len, e->out, err);
 }
 

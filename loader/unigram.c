@@ -168,10 +168,28 @@ static bool reserve(struct hk_unigram_work *w, size_t n, struct hk_error *err)
     return true;
 }
 
-static void offer(struct hk_unigram_best *b, double score, uint32_t start, uint32_t id, bool float_sums)
+/* Scores add up in double as tokenizers and llama.cpp do it, or in float as SentencePiece does, so that
+ * near-ties fall the same way. */
+static double sum(const struct hk_vocab *v, double a, double b)
+{
+    return v->float_sums ? (double)((float)a + (float)b) : a + b;
+}
+
+/* SentencePiece keeps its sums where a float is fine enough: when the one here gets large, all that are alive
+ * are counted from it. */
+static void rebase(const struct hk_unigram *u, struct hk_unigram_best *best, uint32_t rel)
+{
+    double here = best[rel].score;
+    if (!u->vocab->float_sums || here >= -100000.0) return;
+    for (uint32_t i = rel; i <= rel + u->longest; i++) {
+        if (best[i].start != UINT32_MAX) best[i].score = sum(u->vocab, best[i].score, -here);
+    }
+}
+
+static void offer(struct hk_unigram_best *b, double score, uint32_t start, uint32_t id)
 {
     if (b->start != UINT32_MAX && !(score > b->score)) return;
-    b->score = float_sums ? (double)(float)score : score;
+    b->score = score;
     b->start = start;
     b->id = id;
 }
@@ -196,14 +214,12 @@ static size_t offer_all(const struct hk_unigram *u, const char *text, size_t len
         /* SentencePiece makes sure that user-defined pieces win, llama.cpp only that they cost nothing */
         if (v->tokens[id].type == HK_TOKEN_USER_DEFINED && !v->scores)
             score = v->pieces_inside ? (double)((float)(i + 1) * u->best_score) - 0.1 : 0.0;
-        offer(&best[rel + i + 1], score + here, rel, id, v->float_sums);
+        offer(&best[rel + i + 1], sum(v, score, here), rel, id);
         single = single || i + 1 == one;
         if (i + 1 > reach) reach = i + 1;
     }
     if (single) return reach;
-    double unknown = u->unknown_score + here;
-    if (v->float_sums) unknown = (double)((float)u->unknown_score + (float)here);
-    offer(&best[rel + one], unknown, rel, v->unk, v->float_sums);
+    offer(&best[rel + one], sum(v, u->unknown_score, here), rel, v->unk);
     return reach;
 }
 
@@ -222,6 +238,7 @@ bool hk_unigram_encode(const struct hk_unigram *u, const char *text, size_t len,
         uint32_t rel = (uint32_t)(at - base);
         if (!reserve(w, rel + u->longest + 6, err)) return false;
         while (clean < rel + u->longest + 6) w->best[clean++] = NONE;
+        rebase(u, w->best, rel);
         size_t end = at + offer_all(u, text + at, len - at, w->best, rel),
                one = hk_utf8_len(text + at, len - at);
         if (end > reach) reach = end;
