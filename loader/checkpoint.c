@@ -90,6 +90,29 @@ struct hk_checkpoint *hk_checkpoint_open(const char *path, const struct hk_check
     return c;
 }
 
+static bool open_memory(struct hk_checkpoint *c, const void *data, size_t size,
+                        const struct hk_checkpoint_options *opt, struct hk_error *err)
+{
+    const struct hk_mapping *m = hk_checkpoint_view(c, data, size, err);
+    if (!m) return false;
+    if (!is_gguf(m->data, m->size))
+        return hk_fail(err, HK_ERR_FORMAT, "%s: %zu bytes of memory that are no GGUF file: one is needed",
+                       c->path, size);
+    return hk_gguf_open(c, m, opt, err);
+}
+
+struct hk_checkpoint *hk_checkpoint_open_memory(const void *data, size_t size, const char *name,
+                                                const struct hk_checkpoint_options *opt, struct hk_error *err)
+{
+    struct hk_checkpoint *c = hk_checkpoint_new(name, err);
+    if (!c) return NULL;
+    if (!open_memory(c, data, size, opt, err)) {
+        hk_checkpoint_close(c);
+        return NULL;
+    }
+    return c;
+}
+
 /* ---- life ---- */
 
 void hk_vocab_clear(struct hk_vocab *v)
@@ -115,17 +138,32 @@ struct hk_checkpoint *hk_checkpoint_new(const char *path, struct hk_error *err)
     return c;
 }
 
-const struct hk_mapping *hk_checkpoint_map(struct hk_checkpoint *c, const char *path, struct hk_error *err)
+/* Takes m over: c closes it. NULL where m is NULL, or without memory (then m is closed). */
+static const struct hk_mapping *add_mapping(struct hk_checkpoint *c, struct hk_mapping *m,
+                                            struct hk_error *err)
 {
+    if (!m) return NULL;
     /* few files: a new array for each is simpler than growing one, and the arena frees them all */
     struct hk_mapping **list = hk_arena_alloc(&c->arena, (size_t)c->n_mappings + 1, sizeof *list, err);
-    if (!list) return NULL;
+    if (!list) {
+        hk_mapping_close(m);
+        return NULL;
+    }
     if (c->n_mappings) memcpy(list, c->mappings, c->n_mappings * sizeof *list);
-    struct hk_mapping *m = hk_mapping_open(path, err);
-    if (!m) return NULL;
     list[c->n_mappings++] = m;
     c->mappings = list;
     return m;
+}
+
+const struct hk_mapping *hk_checkpoint_map(struct hk_checkpoint *c, const char *path, struct hk_error *err)
+{
+    return add_mapping(c, hk_mapping_open(path, err), err);
+}
+
+const struct hk_mapping *hk_checkpoint_view(struct hk_checkpoint *c, const void *data, size_t size,
+                                            struct hk_error *err)
+{
+    return add_mapping(c, hk_mapping_view(data, size, c->path, err), err);
 }
 
 void hk_checkpoint_close(struct hk_checkpoint *c)

@@ -202,3 +202,8 @@ const struct hk_model_stats *hk_model_stats(const struct hk_model *m)
 {
     return &m->stats;
 }
+
+bool hk_model_is_reward(const struct hk_model *m)
+{
+    return m->hp.n_labels > 0;
+}

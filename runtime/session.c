@@ -485,3 +485,29 @@ bool hk_session_greedy(struct hk_session *s, uint32_t n, hk_token_fn emit, void 
     }
     return submitted == 0 || s->backend->table->wait(s->backend, tickets[(submitted - 1) % N_SLOTS], err);
 }
+
+bool hk_session_score(struct hk_session *s, const uint32_t *tokens, uint32_t n, float *score,
+                      struct hk_error *err)
+{
+    (void)tokens, (void)n, (void)score;
+    return hk_fail(err, HK_ERR_INPUT, "%s is a language model: a reward model gives scores",
+                   s->model->ckpt->path);
+}
+
+bool hk_session_fork(struct hk_session *s, uint32_t n, struct hk_error *err)
+{
+    (void)s, (void)n;
+    return hk_fail(err, HK_ERR_UNSUPPORTED, "branches are not built yet");
+}
+
+bool hk_session_branch_step(struct hk_session *s, const uint32_t *tokens, struct hk_error *err)
+{
+    (void)s, (void)tokens;
+    return hk_fail(err, HK_ERR_UNSUPPORTED, "branches are not built yet");
+}
+
+const float *hk_session_branch_logits(const struct hk_session *s, uint32_t b)
+{
+    (void)s, (void)b;
+    return NULL;
+}
