@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "box.h"
 #include "completion.h"
 #include "conversation.h"
 #include "lines.h"
@@ -380,11 +381,12 @@ int cmd_chat(int argc, char **argv)
         }
         if (n_args == 1) {
             status = tool_usage_text("chat: two models, an argument and -m: one of them would be accepted");
-        } else if (!o.model.model) {
+        } else if (!o.model.model && !box_find("box")) {
             status = tool_usage_text(
-                "no model: there is none in this build's box yet: hekla MODEL would be accepted, "
-                "a GGUF file, a Hugging Face folder or a llama2.c .bin file (hekla --help)");
+                "no model: this build was made without one in its box: hekla MODEL would be accepted, a GGUF "
+                "file, a Hugging Face folder or a llama2.c .bin file (hekla --help)");
         } else {
+            if (!o.model.model) o.model.model = "box:chat";
             struct hk_error err = {0};
             struct chat c = {.o = &o, .err = &err};
             term_catch_interrupt();

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "box.h"
 #include "completion.h"
 #include "json.h"
 #include "term.h"
@@ -209,27 +210,14 @@ static bool print_json(const struct output *out, const struct hk_bytes *prompt, 
     return ok;
 }
 
-/* A token's text for one column of a table: quoted, control characters and broken UTF-8 escaped. */
+/* A token's text for one column of a table. */
 static void print_token(const struct engine *e, uint32_t id)
 {
     const char *bytes;
     size_t len = token_bytes(e, id, &bytes);
-    struct hk_bytes b = {0};
-    bool clean = false;
     fputc('"', stderr);
-    if (!json_utf8(bytes, len, &b, &clean, NULL)) len = 0;
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)bytes[i];
-        if (c == '\n') {
-            fputs("\\n", stderr);
-        } else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !clean)) {
-            fprintf(stderr, "\\x%02x", c);
-        } else {
-            fprintf(stderr, c == '"' || c == '\\' ? "\\%c" : "%c", c);
-        }
-    }
+    print_escaped(stderr, bytes, len, "\"\\");
     fputc('"', stderr);
-    hk_bytes_free(&b);
 }
 
 static void print_logprobs(const struct output *out)
@@ -306,6 +294,7 @@ int cmd_generate(int argc, char **argv)
     model_options_init(&o.model);
     sampling_options_init(&o.sampling);
     if (tool_options(&command, argc, argv, &o, &n_args, &status)) {
+        if (!o.model.model && box_find("box")) o.model.model = "box:chat";
         if (!o.model.model) {
             status = tool_usage_text("generate: no model: -m MODEL would be accepted");
         } else if (!o.prompt == !o.file) {

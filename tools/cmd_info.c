@@ -245,7 +245,7 @@ int cmd_info(int argc, char **argv)
     if (n_args != 1) return tool_usage_text("info: no model: hekla info MODEL would be accepted");
     struct hk_error err = {0};
     struct hk_checkpoint_options co = {.tokenizer_path = o.tokenizer};
-    struct hk_checkpoint *c = hk_checkpoint_open(argv[0], &co, &err);
+    struct hk_checkpoint *c = tool_checkpoint(argv[0], &co, &err);
     bool ok = c != NULL;
     if (ok && o.json) ok = print_json(c, &err);
     if (ok && !o.json) print_text(c);
