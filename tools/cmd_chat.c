@@ -57,7 +57,7 @@ static const struct opt_command command = {
     .arg_name = "MODEL",
 };
 
-enum { MAX_STOP = HK_MAX_STOP_TOKENS + 1, PLAIN_ANSWER = 256 };
+enum { PLAIN_ANSWER = 256 };
 
 struct chat {
     struct chat_options *o;
@@ -66,7 +66,7 @@ struct chat {
     struct hk_sampler *sampler;
     struct lines *lines;
     struct hk_tokens prompt;
-    uint32_t stop[MAX_STOP], n_stop;
+    struct stop_tokens stop;
     struct completion_result last;
     bool answered, leave;
     bool output_failed;
@@ -117,8 +117,8 @@ static bool ask(struct chat *c, const char *question, struct hk_error *err)
     if (!conversation_ask(&c->talk, question, err)) return false;
     struct completion_options o = {.sampler = c->sampler,
                                    .logprobs = COMPLETION_NO_LOGPROBS,
-                                   .stop = c->stop,
-                                   .n_stop = c->n_stop,
+                                   .stop = c->stop.ids,
+                                   .n_stop = c->stop.n,
                                    .at_start = c->talk.format != NULL,
                                    .piece = on_piece,
                                    .user = c};
@@ -313,21 +313,6 @@ static bool talk(struct chat *c, struct hk_error *err)
     return ok;
 }
 
-/* The model's stop tokens, and the token that ends an answer in this format, which some files forget to name.
- */
-static bool find_stops(struct chat *c, struct hk_error *err)
-{
-    const struct hk_vocab *v = &c->e.checkpoint->vocab;
-    for (; c->n_stop < v->n_stop; c->n_stop++) c->stop[c->n_stop] = v->stop[c->n_stop];
-    if (!c->talk.format) return true;
-    struct hk_tokens end = {0};
-    const char *text = c->talk.format->end;
-    bool ok = hk_tokenizer_encode(c->e.tokenizer, text, strlen(text), HK_ENCODE_PARSE_SPECIAL, &end, err);
-    if (ok && end.n == 1) c->stop[c->n_stop++] = end.ids[0];
-    free(end.ids);
-    return ok;
-}
-
 static bool open_chat(struct chat *c, struct hk_error *err)
 {
     struct chat_options *o = c->o;
@@ -339,7 +324,7 @@ static bool open_chat(struct chat *c, struct hk_error *err)
             err, HK_ERR_INPUT,
             "--system: this model has no chat template to put it in: a chat model would be accepted");
     }
-    if (!find_stops(c, err) ||
+    if (!conversation_stops(&c->talk, c->e.tokenizer, &c->e.checkpoint->vocab, &c->stop, err) ||
         !sampling_open(&o->sampling, hk_model_hparams(c->e.model)->n_vocab, false, &c->sampler, err) ||
         (o->system && !conversation_set_system(&c->talk, o->system, err))) {
         return false;

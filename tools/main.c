@@ -12,6 +12,7 @@ static const struct command {
 } commands[] = {
     {"chat", cmd_chat, "talk with a model"},
     {"generate", cmd_generate, "complete a text"},
+    {"rank", cmd_rank, "what a reward model thinks of several answers"},
     {"tokenize", cmd_tokenize, "text to token ids, and back"},
     {"perplexity", cmd_perplexity, "how well a model predicts a text"},
     {"info", cmd_info, "what a checkpoint contains"},
