@@ -125,7 +125,8 @@ static bool rank(const struct rank *o, char **texts, uint32_t n, struct hk_error
     struct scorer s = {0};
     struct candidate *list = hk_calloc(n, sizeof *list, err);
     for (uint32_t i = 0; list && i < n; i++) list[i] = (struct candidate){.text = texts[i], .index = i};
-    bool ok = list && scorer_open(&s, NULL, &o->model, &o->device, err) && score_all(o, &s, list, n, err);
+    bool ok = list && scorer_open_checkpoint(&s, &o->model, err) &&
+              scorer_open_model(&s, NULL, &o->model, &o->device, err) && score_all(o, &s, list, n, err);
     if (ok) qsort(list, n, sizeof *list, compare);
     if (ok && o->json) ok = print_json(o, &s, list, n, err);
     for (uint32_t i = 0; ok && !o->json && i < n; i++) {

@@ -295,6 +295,12 @@ void sampling_options_free(struct sampling_options *o)
     o->n_bias = 0;
 }
 
+uint64_t sampling_seed(struct sampling_options *o)
+{
+    if (!o->seed_given) o->seed = term_random();
+    return o->seed;
+}
+
 bool sampling_open(struct sampling_options *o, uint32_t n_vocab, bool need_logits, struct hk_sampler **out,
                    struct hk_error *err)
 {
@@ -306,8 +312,7 @@ bool sampling_open(struct sampling_options *o, uint32_t n_vocab, bool need_logit
                            (unsigned)o->bias[i].token, (unsigned)n_vocab - 1);
         }
     }
-    if (!o->seed_given) o->seed = term_random();
-    o->o.seed = o->seed;
+    o->o.seed = sampling_seed(o);
     o->o.bias = o->bias;
     o->o.n_bias = o->n_bias;
     bool changes_logits = o->n_bias > 0 || o->o.repeat_penalty < 1.0f || o->o.repeat_penalty > 1.0f;

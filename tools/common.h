@@ -67,6 +67,8 @@ void sampling_options_init(struct sampling_options *o);
 void sampling_options_free(struct sampling_options *o);
 /* The temperature where --temp did not say it; fallback < 0: hk_sampler_defaults'. Before sampling_open. */
 void sampling_default_temperature(struct sampling_options *o, float fallback);
+/* Draws a seed where --seed did not say one, and gives what it is then in o->seed. */
+uint64_t sampling_seed(struct sampling_options *o);
 /* Makes the sampler; *out stays NULL where plain greedy search, which the device does itself, gives the same
  * tokens and `need_logits` is false. Without --seed one is drawn; o->seed says which. */
 bool sampling_open(struct sampling_options *o, uint32_t n_vocab, bool need_logits, struct hk_sampler **out,

@@ -3,14 +3,19 @@
 #include <math.h>
 #include <stdlib.h>
 
-bool scorer_open(struct scorer *s, const struct engine *beside, const struct model_options *m,
-                 const struct device_options *d, struct hk_error *err)
+bool scorer_open_checkpoint(struct scorer *s, const struct model_options *m, struct hk_error *err)
 {
     struct model_options reward = *m;
     reward.use = MODEL_SCORES;
+    if (!engine_open_checkpoint(&s->e, &reward, err) || !engine_open_tokenizer(&s->e, err)) return false;
+    s->format = chat_format_find(s->e.checkpoint->chat_template);
+    return true;
+}
+
+bool scorer_open_model(struct scorer *s, const struct engine *beside, const struct model_options *m,
+                       const struct device_options *d, struct hk_error *err)
+{
     struct engine *e = &s->e;
-    if (!engine_open_checkpoint(e, &reward, err) || !engine_open_tokenizer(e, err)) return false;
-    s->format = chat_format_find(e->checkpoint->chat_template);
     if (beside) {
         e->device = beside->device;
         e->device_shared = true;
@@ -18,7 +23,7 @@ bool scorer_open(struct scorer *s, const struct engine *beside, const struct mod
     } else if (!engine_open_device(e, d, false, err)) {
         return false;
     }
-    return engine_open_model(e, &reward, d, err) && engine_open_session(e, &reward, false, err);
+    return engine_open_model(e, m, d, err) && engine_open_session(e, m, false, err);
 }
 
 void scorer_close(struct scorer *s)

@@ -13,10 +13,12 @@ struct scorer {
     struct hk_tokens tokens;          /* and as tokens */
 };
 
-/* Opens the model that m names on the device of `beside`, which must outlive the scorer, or, where that is
- * NULL, on the one that d names. Refuses a language model. */
-bool scorer_open(struct scorer *s, const struct engine *beside, const struct model_options *m,
-                 const struct device_options *d, struct hk_error *err);
+/* Opens what m names, as far as no device is needed. Refuses a language model. */
+bool scorer_open_checkpoint(struct scorer *s, const struct model_options *m, struct hk_error *err);
+/* The rest, on the device of `beside`, which must outlive the scorer, or, where that is NULL, on the one that
+ * d names. */
+bool scorer_open_model(struct scorer *s, const struct engine *beside, const struct model_options *m,
+                       const struct device_options *d, struct hk_error *err);
 void scorer_close(struct scorer *s);
 
 /* The score of answer[0..len) as the answer of c's last turn, in *score: the head's output after the last
