@@ -90,29 +90,6 @@ struct hk_checkpoint *hk_checkpoint_open(const char *path, const struct hk_check
     return c;
 }
 
-static bool open_memory(struct hk_checkpoint *c, const void *data, size_t size,
-                        const struct hk_checkpoint_options *opt, struct hk_error *err)
-{
-    const struct hk_mapping *m = hk_checkpoint_view(c, data, size, err);
-    if (!m) return false;
-    if (!is_gguf(m->data, m->size))
-        return hk_fail(err, HK_ERR_FORMAT, "%s: %zu bytes of memory that are no GGUF file: one is needed",
-                       c->path, size);
-    return hk_gguf_open(c, m, opt, err);
-}
-
-struct hk_checkpoint *hk_checkpoint_open_memory(const void *data, size_t size, const char *name,
-                                                const struct hk_checkpoint_options *opt, struct hk_error *err)
-{
-    struct hk_checkpoint *c = hk_checkpoint_new(name, err);
-    if (!c) return NULL;
-    if (!open_memory(c, data, size, opt, err)) {
-        hk_checkpoint_close(c);
-        return NULL;
-    }
-    return c;
-}
-
 /* ---- life ---- */
 
 void hk_vocab_clear(struct hk_vocab *v)
@@ -160,10 +137,17 @@ const struct hk_mapping *hk_checkpoint_map(struct hk_checkpoint *c, const char *
     return add_mapping(c, hk_mapping_open(path, err), err);
 }
 
-const struct hk_mapping *hk_checkpoint_view(struct hk_checkpoint *c, const void *data, size_t size,
-                                            struct hk_error *err)
+struct hk_checkpoint *hk_checkpoint_open_memory(const void *data, size_t size, const char *name,
+                                                const struct hk_checkpoint_options *opt, struct hk_error *err)
 {
-    return add_mapping(c, hk_mapping_view(data, size, c->path, err), err);
+    struct hk_checkpoint *c = hk_checkpoint_new(name, err);
+    if (!c) return NULL;
+    const struct hk_mapping *m = add_mapping(c, hk_mapping_view(data, size, c->path, err), err);
+    if (!m || !hk_gguf_open(c, m, opt, err)) {
+        hk_checkpoint_close(c);
+        return NULL;
+    }
+    return c;
 }
 
 void hk_checkpoint_close(struct hk_checkpoint *c)

@@ -12,10 +12,6 @@ struct hk_checkpoint *hk_checkpoint_new(const char *path, struct hk_error *err);
 /* Opens a file that stays open as long as the checkpoint. NULL and *err when it cannot be read. */
 const struct hk_mapping *hk_checkpoint_map(struct hk_checkpoint *c, const char *path, struct hk_error *err);
 
-/* The same for bytes in memory, which keep c's path as their name. */
-const struct hk_mapping *hk_checkpoint_view(struct hk_checkpoint *c, const void *data, size_t size,
-                                            struct hk_error *err);
-
 /* Fills c from the mapped file, or for folders from c->path (then m is NULL). */
 typedef bool hk_format_open(struct hk_checkpoint *c, const struct hk_mapping *m,
                             const struct hk_checkpoint_options *opt, struct hk_error *err);

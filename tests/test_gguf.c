@@ -131,13 +131,8 @@ static void token_keys(struct builder *b)
 
 static struct hk_checkpoint *parse(const void *data, size_t len, struct hk_error *err)
 {
-    struct hk_gguf g;
-    struct hk_checkpoint *c = hk_checkpoint_new("t.gguf", err);
-    assert_non_null(c);
     *err = (struct hk_error){0};
-    if (hk_gguf_parse(c, data, len, "t.gguf", &g, err) && hk_gguf_interpret(c, &g, err)) return c;
-    hk_checkpoint_close(c);
-    return NULL;
+    return hk_checkpoint_open_memory(data, len, "t.gguf", NULL, err);
 }
 
 /* Parses what was built, from a copy of exactly its length, which *file keeps. */
@@ -523,6 +518,54 @@ static void real_model_opens(void **state)
     truncate_everywhere(path, 300);
 }
 
+/* A file in memory, wherever it lies, is what it is by its path; nothing of the weights is copied. */
+static void memory_is_as_good_as_a_file(void **state)
+{
+    (void)state;
+    char path[HK_TEST_PATH];
+    struct hk_error err = {0};
+    hk_test_shared("models/stories260K/stories260K.gguf", path);
+    struct hk_mapping *m = hk_mapping_open(path, &err);
+    if (!m) fail_msg("%s", err.text);
+    uint8_t *copy = malloc(m->size + 1);
+    assert_non_null(copy);
+    memcpy(copy + 1, m->data, m->size); /* at an odd address */
+    struct hk_checkpoint *want = hk_checkpoint_open(path, NULL, &err);
+    struct hk_checkpoint *got = hk_checkpoint_open_memory(copy + 1, m->size, "box/chat", NULL, &err);
+    if (!want || !got) fail_msg("%s", err.text);
+    assert_string_equal(got->path, "box/chat");
+    assert_string_equal(got->format, want->format);
+    assert_memory_equal(&got->hparams, &want->hparams, sizeof got->hparams);
+    assert_int_equal(got->n_tensors, want->n_tensors);
+    for (uint32_t i = 0; i < want->n_tensors; i++) {
+        const struct hk_ckpt_tensor *a = &got->tensors[i], *b = &want->tensors[i];
+        assert_string_equal(a->name, b->name);
+        assert_int_equal(a->size, b->size);
+        assert_memory_equal(a->data, b->data, a->size);
+        const uint8_t *at = a->data;
+        assert_true(at > copy && at + a->size <= copy + 1 + m->size);
+    }
+    assert_int_equal(got->vocab.n_tokens, want->vocab.n_tokens);
+    for (uint32_t i = 0; i < want->vocab.n_tokens; i++)
+        assert_string_equal(got->vocab.tokens[i].text, want->vocab.tokens[i].text);
+    hk_checkpoint_close(want);
+    hk_checkpoint_close(got);
+    assert_memory_equal(copy + 1, m->data, m->size); /* and it is still the caller's */
+    free(copy);
+    hk_mapping_close(m);
+
+    assert_null(hk_checkpoint_open_memory(NULL, 0, "box/none", NULL, &err));
+    hk_test_error_says(&err, "box/none: truncated");
+    struct hk_checkpoint_options other = {.tokenizer_path = "/nonexistent/tokenizer.json"};
+    struct builder b = begin();
+    struct hk_bytes file = {0};
+    llama_keys(&b);
+    put_file(&b, &file);
+    assert_null(hk_checkpoint_open_memory(file.data, file.len, "box/chat", &other, &err));
+    hk_test_error_says(&err, "/nonexistent/tokenizer.json");
+    hk_bytes_free(&file);
+}
+
 static void real_vocabularies_open(void **state)
 {
     (void)state;
@@ -568,6 +611,7 @@ int main(void)
         cmocka_unit_test(vocabularies_are_checked),
         cmocka_unit_test(damage_does_no_harm),
         cmocka_unit_test(real_model_opens),
+        cmocka_unit_test(memory_is_as_good_as_a_file),
         cmocka_unit_test(real_vocabularies_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
