@@ -290,6 +290,30 @@ bool hk_hparams_check(const struct hk_hparams *hp, const char *file, struct hk_e
     return true;
 }
 
+bool hk_check_reward_head(const struct hk_checkpoint *c, const char *file, const char *name,
+                          struct hk_error *err)
+{
+    /* a bias, or a dense layer before it */
+    static const char *const MORE[] = {"cls.output.bias", "cls.weight", "cls.bias", "cls.norm.weight"};
+    const struct hk_ckpt_tensor *t = hk_checkpoint_tensor(c, "cls.output.weight");
+    if (!t)
+        return hk_fail(err, HK_ERR_FORMAT, "%s: tensor %s is missing: a reward model's head is needed", file,
+                       name);
+    uint64_t rows = t->n_dims > 1 ? t->shape[0] : 1;
+    if (rows != 1)
+        return hk_fail(err, HK_ERR_UNSUPPORTED,
+                       "%s: tensor %s has %llu rows (num_labels): only reward models, with one score, are "
+                       "supported",
+                       file, name, (unsigned long long)rows);
+    for (size_t i = 0; i < sizeof MORE / sizeof *MORE; i++) {
+        if (hk_checkpoint_tensor(c, MORE[i]))
+            return hk_fail(err, HK_ERR_UNSUPPORTED,
+                           "%s: tensor %s: a reward model's head is supported as one matrix without a bias",
+                           file, MORE[i]);
+    }
+    return true;
+}
+
 /* ---- vocabularies ---- */
 
 uint32_t hk_vocab_find(const struct hk_vocab *v, const char *text, size_t len)

@@ -389,6 +389,47 @@ static void rotary_scaling_is_read(void **state)
     }
 }
 
+/* Keys and embedding of a small model with the pooling type (0: no such key). */
+static struct builder begin_pooled(uint32_t pooling)
+{
+    struct builder b = begin();
+    llama_keys(&b);
+    if (pooling) kv_u32(&b, "llama.pooling_type", pooling);
+    tensor(&b, "token_embd.weight", 7, 8);
+    return b;
+}
+
+static void reward_heads_are_read(void **state)
+{
+    (void)state;
+    struct hk_error err;
+    uint8_t *file;
+    for (int how = 0; how < 3; how++) { /* a language model; the head as a matrix; as a vector */
+        struct builder b = begin_pooled(how ? 4 : 3);
+        if (how) tensor(&b, "cls.output.weight", how == 1, 8);
+        struct hk_checkpoint *c = parse_built(&b, &file, &err);
+        if (!c) fail_msg("%s", err.text);
+        assert_int_equal(c->hparams.n_labels, how > 0);
+        hk_checkpoint_close(c);
+        free(file);
+    }
+    struct builder b = begin_pooled(4);
+    expect_refusal(&b, "tensor cls.output.weight is missing");
+    b = begin_pooled(0);
+    tensor(&b, "cls.output.weight", 1, 8);
+    expect_refusal(&b, "key llama.pooling_type is not 4 (rank)");
+    b = begin_pooled(2);
+    tensor(&b, "cls.output.weight", 1, 8);
+    expect_refusal(&b, "key llama.pooling_type is not 4 (rank)");
+    b = begin_pooled(4);
+    tensor(&b, "cls.output.weight", 2, 8);
+    expect_refusal(&b, "tensor cls.output.weight has 2 rows (num_labels)");
+    b = begin_pooled(4);
+    tensor(&b, "cls.output.weight", 1, 8);
+    tensor(&b, "cls.output.bias", 0, 1);
+    expect_refusal(&b, "tensor cls.output.bias");
+}
+
 static void unknown_architectures_can_be_listed(void **state)
 {
     (void)state;
@@ -607,6 +648,7 @@ int main(void)
         cmocka_unit_test(tensor_directory_is_checked),
         cmocka_unit_test(hyperparameters_are_checked),
         cmocka_unit_test(rotary_scaling_is_read),
+        cmocka_unit_test(reward_heads_are_read),
         cmocka_unit_test(unknown_architectures_can_be_listed),
         cmocka_unit_test(vocabularies_are_checked),
         cmocka_unit_test(damage_does_no_harm),
