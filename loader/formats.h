@@ -12,10 +12,6 @@ struct hk_checkpoint *hk_checkpoint_new(const char *path, struct hk_error *err);
 /* Opens a file that stays open as long as the checkpoint. NULL and *err when it cannot be read. */
 const struct hk_mapping *hk_checkpoint_map(struct hk_checkpoint *c, const char *path, struct hk_error *err);
 
-/* The same for bytes in memory, which keep c's path as their name. */
-const struct hk_mapping *hk_checkpoint_view(struct hk_checkpoint *c, const void *data, size_t size,
-                                            struct hk_error *err);
-
 /* Fills c from the mapped file, or for folders from c->path (then m is NULL). */
 typedef bool hk_format_open(struct hk_checkpoint *c, const struct hk_mapping *m,
                             const struct hk_checkpoint_options *opt, struct hk_error *err);
@@ -50,6 +46,11 @@ const struct hk_arch_traits *hk_arch_traits(const char *arch);
 /* Checks that every number is in a sane range and that they agree with each other (checkpoint.h promises it).
  */
 bool hk_hparams_check(const struct hk_hparams *hp, const char *file, struct hk_error *err);
+
+/* The head of a reward model, tensor "cls.output.weight", which the file spells `name`: false and *err where
+ * it is missing or has not one row, and where there is more to it than this matrix. */
+bool hk_check_reward_head(const struct hk_checkpoint *c, const char *file, const char *name,
+                          struct hk_error *err);
 
 /* No vocabulary: kind NONE, "missing", no special tokens. */
 void hk_vocab_clear(struct hk_vocab *v);

@@ -9,7 +9,7 @@
 struct llama {
     struct hk_weight token_embd;  /* (n_vocab, n_embd) */
     struct hk_tensor output_norm; /* (1, n_embd) */
-    struct hk_weight output;      /* (n_vocab, n_embd) */
+    struct hk_weight output;      /* (n_vocab or n_labels, n_embd) */
 };
 
 struct llama_layer {
@@ -27,7 +27,8 @@ struct llama_layer {
 static const struct weight_row global_rows[] = {
     {"token_embd.weight", G(token_embd), 0, DIM_VOCAB, DIM_EMBD},
     {"output_norm.weight", G(output_norm), 0, DIM_ONE, DIM_EMBD},
-    {"output.weight", G(output), 0, DIM_VOCAB, DIM_EMBD, .fallback = "token_embd.weight"},
+    {"output.weight", G(output), 0, DIM_OUT, DIM_EMBD, .fallback = "token_embd.weight",
+     .head = "cls.output.weight"},
     {0},
 };
 #undef G

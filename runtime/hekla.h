@@ -88,7 +88,8 @@ struct hk_session_options {
     uint32_t n_ctx;   /* positions; 0: the model's own, at most 4096 */
     uint32_t n_batch; /* tokens prefilled at once; 0: what suits the device */
     enum hk_kv_type kv;
-    bool all_logits; /* keep the logits of every position of the latest sync, not of the last alone */
+    bool all_logits; /* keep the logits of every position of the latest sync, not of the last alone; a reward
+                        model has none */
     hk_progress_fn progress;
     void *user;
     uint32_t n_branches;    /* how many branches hk_session_fork may begin; 0: none */

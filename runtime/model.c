@@ -45,6 +45,8 @@ uint32_t hk_dim(const struct hk_hparams *hp, enum dim d)
         return hp->n_ff;
     case DIM_CTX_TRAIN:
         return hp->n_ctx_train;
+    case DIM_OUT:
+        return hp->n_labels ? hp->n_labels : hp->n_vocab;
     }
     return 0;
 }

@@ -37,7 +37,7 @@ struct hk_session {
     struct step full; /* buffers for n_batch tokens; a smaller step takes their first rows */
     struct hk_kv *kv; /* [n_layer] */
     struct slot slots[N_SLOTS];
-    const float *logits_host; /* (n_out_max, n_vocab), of the newest step */
+    const float *logits_host; /* (out_max, DIM_OUT), of the newest step */
     uint64_t logits_host_addr;
     struct recording recordings[N_RECORDINGS];
     uint64_t clock;
@@ -86,7 +86,7 @@ static void shape_step(const struct hk_hparams *hp, const struct hk_session_opti
     s->gate_up = shaped(t, 2ull * hp->n_ff);
     s->ffn = shaped(t, hp->n_ff);
     s->last = s->last_h = shaped(n_out, hp->n_embd);
-    s->logits = shaped(n_out, hp->n_vocab);
+    s->logits = shaped(n_out, hk_dim(hp, DIM_OUT));
     s->rope = (struct hk_tensor){.rows = opt->n_ctx, .cols = hp->rope_dim, .ld = hp->rope_dim};
 }
 
@@ -208,10 +208,19 @@ static bool write_rope_table(struct hk_session *s, struct hk_error *err)
     return ok;
 }
 
+/* What needs logits over the vocabulary refuses the models that have none. */
+static bool needs_logits(const struct hk_model *m, const char *what, struct hk_error *err)
+{
+    return !hk_model_is_reward(m) ||
+           hk_fail(err, HK_ERR_INPUT, "%s: is a reward model, which scores texts: %s needs a language model",
+                   m->ckpt->path, what);
+}
+
 static bool check_options(const struct hk_session *s, uint64_t *bytes, struct hk_error *err)
 {
     const struct hk_hparams *hp = &s->model->hp;
     struct hk_session_options opt = s->opt;
+    if (opt.all_logits && !needs_logits(s->model, "logits of every position", err)) return false;
     if (!hk_session_plan(s->model, &opt, bytes))
         return hk_fail(err, HK_ERR_MEMORY,
                        "a context of %u does not fit in memory: choose a smaller one (--ctx)", opt.n_ctx);
@@ -423,9 +432,27 @@ const uint32_t *hk_session_tokens(const struct hk_session *s, uint32_t *n)
     return s->tokens;
 }
 
-const float *hk_session_logits(struct hk_session *s)
+/* What the head gave for the last token: (DIM_OUT), or NULL. */
+static const float *newest_output(const struct hk_session *s)
 {
     return s->logits_valid ? s->logits_host + (size_t)s->logits_row * s->full.logits.ld : NULL;
+}
+
+const float *hk_session_logits(struct hk_session *s)
+{
+    return hk_model_is_reward(s->model) ? NULL : newest_output(s);
+}
+
+bool hk_session_score(struct hk_session *s, const uint32_t *tokens, uint32_t n, float *score,
+                      struct hk_error *err)
+{
+    if (!hk_model_is_reward(s->model))
+        return hk_fail(err, HK_ERR_INPUT,
+                       "%s: is a language model: a score needs a reward model (num_labels 1)",
+                       s->model->ckpt->path);
+    if (!hk_session_sync(s, tokens, n, err)) return false;
+    *score = newest_output(s)[0];
+    return true;
 }
 
 const float *hk_session_logits_at(struct hk_session *s, uint32_t pos)
@@ -456,6 +483,7 @@ bool hk_session_greedy(struct hk_session *s, uint32_t n, hk_token_fn emit, void 
                        struct hk_error *err)
 {
     *n_out = 0;
+    if (!needs_logits(s->model, "greedy decoding", err)) return false;
     if (!s->logits_valid) return hk_fail(err, HK_ERR_INPUT, "greedy decoding needs a synced prompt");
     struct hk_token_logprob best;
     hk_top_logprobs(hk_session_logits(s), s->model->hp.n_vocab, 1, &best);
@@ -486,17 +514,10 @@ bool hk_session_greedy(struct hk_session *s, uint32_t n, hk_token_fn emit, void 
     return submitted == 0 || s->backend->table->wait(s->backend, tickets[(submitted - 1) % N_SLOTS], err);
 }
 
-bool hk_session_score(struct hk_session *s, const uint32_t *tokens, uint32_t n, float *score,
-                      struct hk_error *err)
-{
-    (void)tokens, (void)n, (void)score;
-    return hk_fail(err, HK_ERR_INPUT, "%s is a language model: a reward model gives scores",
-                   s->model->ckpt->path);
-}
-
 bool hk_session_fork(struct hk_session *s, uint32_t n, struct hk_error *err)
 {
-    (void)s, (void)n;
+    (void)n;
+    if (!needs_logits(s->model, "a branch", err)) return false;
     return hk_fail(err, HK_ERR_UNSUPPORTED, "branches are not built yet");
 }
 

@@ -100,6 +100,15 @@ expect 1 'prompt.txt' generate -m "$dir/empty.gguf" -f "$dir/prompt.txt"
 head -c 100000 /dev/zero | tr '\0' '[' >"$dir/folder/config.json"
 expect 1 'config.json.*nested' info "$dir/folder"
 
+# ---- a reward model predicts no text ----
+reward=${HEKLA_SOURCE_DIR:-.}/tests/golden/hf/llama-reward
+expect 0 '^kind *reward model' info "$reward"
+expect 0 '"reward_model":.true' info "$reward" --json
+for command in 'chat' 'generate -p x -m' "perplexity -f $reward/config.json -m" 'bench -m'; do
+    # shellcheck disable=SC2086 # several words
+    expect 1 'is a reward model.*hekla rank' $command "$reward"
+done
+
 if [ ! -d "$shared/models" ]; then
     echo "skipped: no shared folder: damaged models were not tried"
     [ "$failures" -eq 0 ] && exit 77

@@ -404,6 +404,17 @@ bool engine_open_checkpoint(struct engine *e, const struct model_options *m, str
     return check_use(e, m, err);
 }
 
+bool engine_check_language_model(const struct engine *e, struct hk_error *err)
+{
+    const struct hk_checkpoint *c = e->checkpoint;
+    return !c->hparams.n_labels ||
+           hk_fail(
+               err, HK_ERR_INPUT,
+               "%s: is a reward model, which scores answers: `hekla rank` takes it; a language model would "
+               "be accepted",
+               c->path);
+}
+
 bool engine_open_tokenizer(struct engine *e, struct hk_error *err)
 {
     e->tokenizer = hk_tokenizer_new(&e->checkpoint->vocab, err);
@@ -468,9 +479,9 @@ bool engine_open_session(struct engine *e, const struct model_options *m, bool a
 bool engine_open(struct engine *e, const struct model_options *m, const struct device_options *d,
                  bool profile, struct hk_error *err)
 {
-    return engine_open_checkpoint(e, m, err) && engine_open_tokenizer(e, err) &&
-           engine_open_device(e, d, profile, err) && engine_open_model(e, m, d, err) &&
-           engine_open_session(e, m, false, err);
+    return engine_open_checkpoint(e, m, err) && engine_check_language_model(e, err) &&
+           engine_open_tokenizer(e, err) && engine_open_device(e, d, profile, err) &&
+           engine_open_model(e, m, d, err) && engine_open_session(e, m, false, err);
 }
 
 void engine_close(struct engine *e)
