@@ -212,8 +212,7 @@ static bool report(const struct bench *o, struct engine *e, const struct hk_benc
 
 static bool bench(struct bench *o, struct engine *e, struct hk_error *err)
 {
-    if (!o->shape && (!engine_open_checkpoint(e, &o->model, err) || !engine_check_language_model(e, err)))
-        return false;
+    if (!o->shape && !engine_open_checkpoint(e, &o->model, err)) return false;
     if (!o->model.ctx) o->model.ctx = (o->depth > o->n_prompt ? o->depth : o->n_prompt) + o->n_decode;
     struct hk_bench_options b = {.n_prompt = o->n_prompt,
                                  .n_decode = o->n_decode,

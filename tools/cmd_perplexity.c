@@ -136,7 +136,7 @@ static bool perplexity(struct perplexity *o, struct engine *e, struct hk_error *
     struct sums sums = {0};
     uint32_t *buf = NULL;
     bool ok = tool_read(o->file, &text, err) && engine_open_checkpoint(e, &o->model, err) &&
-              engine_check_language_model(e, err) && engine_open_tokenizer(e, err) &&
+              engine_open_tokenizer(e, err) &&
               hk_tokenizer_encode(e->tokenizer, text.data ? text.data : "", text.len, 0, &ids, err);
     if (ok && ids.n < 2) {
         ok = hk_fail(err, HK_ERR_INPUT, "perplexity: %s: a text of %u tokens: two or more would be accepted",

@@ -372,19 +372,13 @@ struct hk_checkpoint *tool_checkpoint(const char *model, const struct hk_checkpo
 static bool check_use(const struct engine *e, const struct model_options *m, struct hk_error *err)
 {
     bool scores = e->checkpoint->hparams.n_labels > 0;
-    if (m->use == MODEL_PREDICTS && scores) {
-        return hk_fail(err, HK_ERR_INPUT,
-                       "%s: a reward model, which scores answers and writes none: a language model would be "
-                       "accepted, or `hekla rank -m %s`",
-                       m->model, m->model);
-    }
-    if (m->use == MODEL_SCORES && !scores) {
-        return hk_fail(err, HK_ERR_INPUT,
-                       "%s: a language model, which has no score to give: a reward model would be accepted, "
-                       "a sequence classifier with one label",
-                       m->model);
-    }
-    return true;
+    if (scores == (m->use == MODEL_SCORES)) return true;
+    return hk_fail(err, HK_ERR_INPUT,
+                   scores ? "%s: is a reward model, which scores answers: `hekla rank` takes it; a language "
+                            "model would be accepted"
+                          : "%s: is a language model, which has no score to give: a reward model would be "
+                            "accepted, a sequence classifier with one label",
+                   m->model);
 }
 
 bool engine_open_checkpoint(struct engine *e, const struct model_options *m, struct hk_error *err)
@@ -402,17 +396,6 @@ bool engine_open_checkpoint(struct engine *e, const struct model_options *m, str
                        m->model, arch, hk_known_architectures());
     }
     return check_use(e, m, err);
-}
-
-bool engine_check_language_model(const struct engine *e, struct hk_error *err)
-{
-    const struct hk_checkpoint *c = e->checkpoint;
-    return !c->hparams.n_labels ||
-           hk_fail(
-               err, HK_ERR_INPUT,
-               "%s: is a reward model, which scores answers: `hekla rank` takes it; a language model would "
-               "be accepted",
-               c->path);
 }
 
 bool engine_open_tokenizer(struct engine *e, struct hk_error *err)
@@ -479,9 +462,9 @@ bool engine_open_session(struct engine *e, const struct model_options *m, bool a
 bool engine_open(struct engine *e, const struct model_options *m, const struct device_options *d,
                  bool profile, struct hk_error *err)
 {
-    return engine_open_checkpoint(e, m, err) && engine_check_language_model(e, err) &&
-           engine_open_tokenizer(e, err) && engine_open_device(e, d, profile, err) &&
-           engine_open_model(e, m, d, err) && engine_open_session(e, m, false, err);
+    return engine_open_checkpoint(e, m, err) && engine_open_tokenizer(e, err) &&
+           engine_open_device(e, d, profile, err) && engine_open_model(e, m, d, err) &&
+           engine_open_session(e, m, false, err);
 }
 
 void engine_close(struct engine *e)

@@ -38,8 +38,9 @@ struct device_options {
 };
 extern const struct opt device_opts[];
 
-/* What a command can use: the other kind is refused before a device is opened. */
-enum model_use { MODEL_PREDICTS, MODEL_SCORES, MODEL_EITHER };
+/* What a command can use, a language model or a reward model: the other is refused before a device is opened.
+ */
+enum model_use { MODEL_PREDICTS, MODEL_SCORES };
 
 /* -m, --tokenizer, --quant, --ctx, --kv */
 struct model_options {
@@ -103,8 +104,6 @@ struct hk_checkpoint *tool_checkpoint(const char *model, const struct hk_checkpo
 /* Refuses what no device could run (an unknown architecture, a file without weights), and what m->use does
  * not want. */
 bool engine_open_checkpoint(struct engine *e, const struct model_options *m, struct hk_error *err);
-/* Refuses a reward model, where text is to be predicted. */
-bool engine_check_language_model(const struct engine *e, struct hk_error *err);
 bool engine_open_tokenizer(struct engine *e, struct hk_error *err);
 /* Says on stderr when a CPU-type device was taken because there is no other. */
 bool engine_open_device(struct engine *e, const struct device_options *d, bool profile, struct hk_error *err);
@@ -112,7 +111,7 @@ bool engine_open_model(struct engine *e, const struct model_options *m, const st
                        struct hk_error *err);
 bool engine_open_session(struct engine *e, const struct model_options *m, bool all_logits,
                          struct hk_error *err);
-/* All of them, for a language model. */
+/* All of them. */
 bool engine_open(struct engine *e, const struct model_options *m, const struct device_options *d,
                  bool profile, struct hk_error *err);
 void engine_close(struct engine *e);
