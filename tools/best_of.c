@@ -294,6 +294,20 @@ bool best_of_run(struct engine *e, struct best_of_judge *j, const struct best_of
     return rank(out, &j->scorer, c, err) && save(out, j, c, err);
 }
 
+bool best_of_warm_up(struct engine *e, struct best_of_judge *j, uint32_t n, struct hk_error *err)
+{
+    uint32_t tokens[BEST_OF_MAX] = {0}, n_ctx = hk_session_ctx(j->scorer.e.session);
+    float score;
+    if (!completion_warm_up(e, err)) return false;
+    progress_say(&e->progress, "compiling for this device: some seconds at its first run");
+    bool ok =
+        hk_session_sync(e->session, tokens, 1, err) && hk_session_fork(e->session, n, err) &&
+        hk_session_branch_step(e->session, tokens, err) &&
+        hk_session_score(j->scorer.e.session, tokens, n_ctx < BEST_OF_MAX ? n_ctx : BEST_OF_MAX, &score, err);
+    progress_clear(&e->progress);
+    return ok;
+}
+
 uint32_t best_of_finished(const struct best_of *b)
 {
     uint32_t n = 0;

@@ -68,6 +68,9 @@ bool best_of_open(struct best_of_judge *j, const struct best_of_options *o,
 /* False and *err when the preferences could not be written to the end. */
 bool best_of_close(struct best_of_judge *j, struct hk_error *err);
 
+/* As completion_warm_up, with n branches and a score. */
+bool best_of_warm_up(struct engine *e, struct best_of_judge *j, uint32_t n, struct hk_error *err);
+
 /* Writes the samples, scores them as answers of c's last turn, keeps the preference, and sorts: finished
  * samples before interrupted ones, then by score, then by index. The session is synced to the prompt and
  * forked, and all branches step together until each has met a stop token, its length, or the context's end.

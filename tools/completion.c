@@ -208,6 +208,25 @@ bool completion_prompt(const struct engine *e, const char *text, size_t len, str
     return true;
 }
 
+static bool ignore_token(void *user, uint32_t token)
+{
+    (void)user, (void)token;
+    return true;
+}
+
+bool completion_warm_up(struct engine *e, struct hk_error *err)
+{
+    /* kernels differ by how many tokens they take: many, as in a question's prompt, and one */
+    enum { QUESTION = 32 };
+    uint32_t tokens[QUESTION] = {0}, n_ctx = hk_session_ctx(e->session), n = 0;
+    e->progress.last = 0;
+    progress_say(&e->progress, "compiling for this device: some seconds at its first run");
+    bool ok = hk_session_sync(e->session, tokens, n_ctx < QUESTION ? n_ctx : QUESTION, err) &&
+              hk_session_greedy(e->session, 3, ignore_token, NULL, &n, err);
+    progress_clear(&e->progress);
+    return ok;
+}
+
 double completion_prompt_rate(const struct completion_result *r)
 {
     return r->prompt_seconds > 0 ? r->n_computed / r->prompt_seconds : 0;

@@ -56,6 +56,10 @@ bool completion_run(struct engine *e, const struct completion_options *o, struct
 bool completion_begin(struct engine *e, const uint32_t *prompt, uint32_t n_prompt,
                       struct completion_result *r, struct hk_error *err);
 
+/* Runs some tokens through the session, as a prompt and as steps: what a driver compiles at its first use is
+ * then compiled when the first question comes. What the timeline holds after it is of no meaning. */
+bool completion_warm_up(struct engine *e, struct hk_error *err);
+
 /* The tokens of a text as a prompt: with the beginning-of-text token where the vocabulary wants it, without
  * an end-of-text token after it; the text's own control tokens are recognised. An empty text is the
  * beginning-of-text token alone. */
