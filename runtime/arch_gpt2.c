@@ -69,8 +69,8 @@ static void forward(struct recorder *r, const struct hk_model *m, const struct s
 
         layernorm(r, s->h, s->x, w->attn_norm, w->attn_norm_b, p->norm_eps);
         matmul(r, s->qkv, &w->wqkv, w->bqkv, s->h);
-        kv_write(r, &s->kv[i], s->k, s->v, s->pos);
-        attention(r, s->a, s->q, &s->kv[i], s->pos, p->n_head, scale);
+        kv_write(r, &s->kv[i], s->k, s->v, s->pos, s->fork);
+        attention(r, s->a, s->q, &s->kv[i], s->pos, s->fork, p->n_head, scale);
         matmul_add(r, s->x, &w->wo, w->bo, s->a);
 
         layernorm(r, s->h, s->x, w->ffn_norm, w->ffn_norm_b, p->norm_eps);

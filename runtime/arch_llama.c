@@ -68,8 +68,8 @@ static void forward(struct recorder *r, const struct hk_model *m, const struct s
         rmsnorm(r, s->h, s->x, w->attn_norm, p->norm_eps);
         matmul_stack(r, s->qkv, &w->qkv, s->h);
         rope(r, s->qk, s->rope, s->pos, p->head_dim, p->rope_pairing);
-        kv_write(r, &s->kv[i], s->k, s->v, s->pos);
-        attention(r, s->a, s->q, &s->kv[i], s->pos, p->n_head, scale);
+        kv_write(r, &s->kv[i], s->k, s->v, s->pos, s->fork);
+        attention(r, s->a, s->q, &s->kv[i], s->pos, s->fork, p->n_head, scale);
         matmul_add(r, s->x, &w->wo, w->bo, s->a);
 
         rmsnorm(r, s->h, s->x, w->ffn_norm, p->norm_eps);

@@ -29,6 +29,7 @@ struct step {
     uint32_t n_tokens, n_out;
     struct hk_tensor tokens;  /* (1, T) ids */
     struct hk_tensor pos;     /* (1, T) positions; an inactive token has UINT32_MAX */
+    struct hk_tensor fork;    /* (T, 2) where positions lie in the cache (ops.h); absent: ordinary */
     struct hk_tensor out_idx; /* (1, n_out) which of the T */
     struct hk_tensor x, h;    /* (T, n_embd) residual stream, normalised input */
     struct hk_tensor qkv;     /* (T, (n_head + 2 n_head_kv) head_dim); q, k, v are column views of it */
