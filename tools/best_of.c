@@ -245,11 +245,14 @@ static int compare(const void *a, const void *b)
 static bool rank(struct best_of *b, struct scorer *s, const struct conversation *c, struct hk_error *err)
 {
     double start = term_seconds();
-    for (uint32_t i = 0; i < b->n; i++) {
+    bool ok = true, bar = s->e.progress.enabled;
+    s->e.progress.enabled = false; /* one bar for each answer would flicker */
+    for (uint32_t i = 0; ok && i < b->n; i++) {
         struct best_of_sample *x = &b->samples[i];
-        if (!scorer_score(s, c, x->text.data, x->text.len, &x->score, err)) return false;
+        ok = scorer_score(s, c, x->text.data, x->text.len, &x->score, err);
     }
-    progress_clear(&s->e.progress);
+    s->e.progress.enabled = bar;
+    if (!ok) return false;
     b->score_seconds = term_seconds() - start;
     qsort(b->samples, b->n, sizeof *b->samples, compare);
     b->r.end = b->samples[0].end;

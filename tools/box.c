@@ -7,28 +7,27 @@
  * The assembler copies them into the program (.incbin): no generated source, and compiling them costs
  * nothing. CMakeLists.txt defines HEKLA_BOX_<NAME> as the path of each file that is there. */
 
-#if defined __APPLE__
-#define READ_ONLY ".section __TEXT,__const"
-#elif defined _WIN32
-#define READ_ONLY ".section .rdata,\"dr\""
-#else
-#define READ_ONLY ".section .rodata"
-#endif
 #define QUOTE(x)  #x
 #define EXPAND(x) QUOTE(x)
 /* What the linker calls a C name: with an underscore before it on Mach-O and on 32-bit Windows. */
 #define LINKED(name) EXPAND(__USER_LABEL_PREFIX__) #name
+#define LABEL(name)  ".globl " LINKED(name) "\n" LINKED(name) ":\n"
+
+#if defined __APPLE__
+#define READ_ONLY     ".section __TEXT,__const\n"
+#define GOES_ON(name) ".alt_entry " LINKED(name) "\n" /* no piece of its own, which the linker could move */
+#elif defined _WIN32
+#define READ_ONLY ".section .rdata,\"dr\"\n"
+#define GOES_ON(name)
+#else
+#define READ_ONLY ".section .rodata\n"
+#define GOES_ON(name)
+#endif
 
 /* box_NAME_begin and box_NAME_end around the bytes of a file. */
 #define EMBED(name, path)                                                                                    \
-    __asm__(READ_ONLY "\n"                                                                                   \
-                      ".balign 64\n"                                                                         \
-                      ".globl " LINKED(box_##name##_begin) "\n" LINKED(                                      \
-                          box_##name##_begin) ":\n"                                                          \
-                                              ".incbin \"" path "\"\n"                                       \
-                                              ".globl " LINKED(box_##name##_end) "\n" LINKED(                \
-                                                  box_##name##_end) ":\n"                                    \
-                                                                    ".byte 0\n.text\n");                     \
+    __asm__(READ_ONLY ".balign 64\n" LABEL(box_##name##_begin) ".incbin \"" path "\"\n" GOES_ON(             \
+        box_##name##_end) LABEL(box_##name##_end) ".byte 0\n.text\n");                                       \
     extern const unsigned char box_##name##_begin[], box_##name##_end[]
 #define BYTES(name) .data = box_##name##_begin, .end = box_##name##_end
 
