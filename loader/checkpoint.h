@@ -22,6 +22,9 @@ enum hk_activation { HK_ACT_SILU, HK_ACT_GELU_TANH, HK_ACT_GELU_ERF, HK_ACT_RELU
  */
 struct hk_hparams {
     char arch[32]; /* "llama", "gpt2", ... as the file names it; a runtime may not know it */
+    /* 0: a language model. 1: a reward model: a sequence-classification head, tensor "cls.output.weight"
+     * (n_labels, n_embd), stands in the place of the output matrix. */
+    uint32_t n_labels;
     uint32_t n_vocab, n_ctx_train, n_embd, n_layer, n_head, n_head_kv, head_dim, n_ff;
     float norm_eps;
     enum hk_activation activation;
@@ -134,6 +137,13 @@ struct hk_checkpoint_options {
  * with hk_checkpoint_close (NULL is accepted). */
 struct hk_checkpoint *hk_checkpoint_open(const char *path, const struct hk_checkpoint_options *opt,
                                          struct hk_error *err);
+/* The same for a GGUF file of `size` bytes that is in memory already, a model that is linked into the
+ * program. Nothing of the weights is copied: data (any alignment) must stay, unchanged, until the checkpoint
+ * is closed. name takes the place of the path, in messages too. HK_ERR_FORMAT where the bytes are no GGUF
+ * file. */
+struct hk_checkpoint *hk_checkpoint_open_memory(const void *data, size_t size, const char *name,
+                                                const struct hk_checkpoint_options *opt,
+                                                struct hk_error *err);
 void hk_checkpoint_close(struct hk_checkpoint *c);
 
 /* NULL when there is none of that name. */

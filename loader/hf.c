@@ -435,7 +435,9 @@ static bool read_folder(struct hk_checkpoint *c, const struct hk_hf_text texts[H
                        c->path);
     if (shards.n == 0) c->has_hparams = false; /* a vocabulary only */
     c->untied = c->has_hparams && !tied;
-    return shards.n == 0 || add_weights(c, arch, tied, &shards, err);
+    if (shards.n == 0) return true;
+    return add_weights(c, arch, tied, &shards, err) &&
+           (!c->hparams.n_labels || hk_check_reward_head(c, c->path, "score.weight", err));
 }
 
 bool hk_hf_open(struct hk_checkpoint *c, const struct hk_mapping *m, const struct hk_checkpoint_options *opt,

@@ -32,6 +32,7 @@ struct hk_hf_keys {
 
 struct hk_hf_arch {
     const char *model_type, *model_class; /* of config.json: "model_type", "architectures"[0] */
+    const char *reward_class;             /* "architectures"[0] of its reward models, or NULL */
     const char *arch;                     /* as checkpoints name it; NULL in the row for unknown ones */
     const char *prefix;                   /* before every name but the head's; may be missing in a file */
     const struct hk_hf_keys *keys;

@@ -45,6 +45,8 @@ uint32_t hk_dim(const struct hk_hparams *hp, enum dim d)
         return hp->n_ff;
     case DIM_CTX_TRAIN:
         return hp->n_ctx_train;
+    case DIM_OUT:
+        return hp->n_labels ? hp->n_labels : hp->n_vocab;
     }
     return 0;
 }
@@ -201,4 +203,9 @@ const struct hk_hparams *hk_model_hparams(const struct hk_model *m)
 const struct hk_model_stats *hk_model_stats(const struct hk_model *m)
 {
     return &m->stats;
+}
+
+bool hk_model_is_reward(const struct hk_model *m)
+{
+    return m->hp.n_labels > 0;
 }

@@ -64,11 +64,17 @@ static bool check_shape(const struct hk_ckpt_tensor *t, uint32_t rows, uint32_t 
                    have, want);
 }
 
+/* Whether the row stands for a reward model's head. */
+static bool is_head(const struct weight_plan *p, const struct weight_row *row)
+{
+    return row->head && p->m->hp.n_labels;
+}
+
 static enum hk_weight_type device_type(const struct weight_plan *p, const struct weight_row *row,
                                        const struct hk_ckpt_tensor *t, uint32_t cols)
 {
     bool plain = t->type == HK_F32 || t->type == HK_F16 || t->type == HK_BF16;
-    if (p->quant == HK_WEIGHT_TYPE_COUNT || !plain || row->keep) return t->type;
+    if (p->quant == HK_WEIGHT_TYPE_COUNT || !plain || row->keep || is_head(p, row)) return t->type;
     return cols % hk_weight_type_info(p->quant)->block_len == 0 ? p->quant : t->type;
 }
 
@@ -110,7 +116,7 @@ static bool bind_matrix(struct weight_plan *p, const struct weight_row *row, con
 {
     uint32_t rows = hk_dim(&p->m->hp, row->rows), cols = hk_dim(&p->m->hp, row->cols);
     /* Embeddings and positions are looked up, not read whole. */
-    bool looked_up = row->rows == DIM_CTX_TRAIN || (row->rows == DIM_VOCAB && !row->fallback);
+    bool looked_up = row->rows == DIM_CTX_TRAIN || row->rows == DIM_VOCAB;
     for (size_t i = 0; row->fallback && i < p->n_bindings; i++)
         if (p->bindings[i].tensor == t) { /* tied: the same memory */
             *w = *p->bindings[i].w;
@@ -176,10 +182,11 @@ static const struct hk_ckpt_tensor *find_tensor(const struct weight_plan *p, con
                                                 uint32_t layer, struct hk_error *err)
 {
     const struct hk_checkpoint *c = p->m->ckpt;
+    const char *fallback = is_head(p, row) ? NULL : row->fallback;
     char name[128];
-    snprintf(name, sizeof name, row->name, layer);
+    snprintf(name, sizeof name, is_head(p, row) ? row->head : row->name, layer);
     const struct hk_ckpt_tensor *t = hk_checkpoint_tensor(c, name);
-    if (!t && row->fallback && c->untied) {
+    if (!t && fallback && c->untied) {
         hk_fail(err, HK_ERR_FORMAT,
                 "tensor %s (lm_head) is missing, and the configuration does not tie it to the embedding: a "
                 "model saved "
@@ -187,7 +194,7 @@ static const struct hk_ckpt_tensor *find_tensor(const struct weight_plan *p, con
                 name);
         return NULL;
     }
-    if (!t && row->fallback) t = hk_checkpoint_tensor(c, row->fallback);
+    if (!t && fallback) t = hk_checkpoint_tensor(c, fallback);
     if (!t && !row->optional)
         hk_fail(err, HK_ERR_FORMAT, "tensor %s is missing: %s needs it", name, p->m->arch->name);
     return t;

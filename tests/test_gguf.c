@@ -131,13 +131,8 @@ static void token_keys(struct builder *b)
 
 static struct hk_checkpoint *parse(const void *data, size_t len, struct hk_error *err)
 {
-    struct hk_gguf g;
-    struct hk_checkpoint *c = hk_checkpoint_new("t.gguf", err);
-    assert_non_null(c);
     *err = (struct hk_error){0};
-    if (hk_gguf_parse(c, data, len, "t.gguf", &g, err) && hk_gguf_interpret(c, &g, err)) return c;
-    hk_checkpoint_close(c);
-    return NULL;
+    return hk_checkpoint_open_memory(data, len, "t.gguf", NULL, err);
 }
 
 /* Parses what was built, from a copy of exactly its length, which *file keeps. */
@@ -394,6 +389,47 @@ static void rotary_scaling_is_read(void **state)
     }
 }
 
+/* Keys and embedding of a small model with the pooling type (0: no such key). */
+static struct builder begin_pooled(uint32_t pooling)
+{
+    struct builder b = begin();
+    llama_keys(&b);
+    if (pooling) kv_u32(&b, "llama.pooling_type", pooling);
+    tensor(&b, "token_embd.weight", 7, 8);
+    return b;
+}
+
+static void reward_heads_are_read(void **state)
+{
+    (void)state;
+    struct hk_error err;
+    uint8_t *file;
+    for (int how = 0; how < 3; how++) { /* a language model; the head as a matrix; as a vector */
+        struct builder b = begin_pooled(how ? 4 : 3);
+        if (how) tensor(&b, "cls.output.weight", how == 1, 8);
+        struct hk_checkpoint *c = parse_built(&b, &file, &err);
+        if (!c) fail_msg("%s", err.text);
+        assert_int_equal(c->hparams.n_labels, how > 0);
+        hk_checkpoint_close(c);
+        free(file);
+    }
+    struct builder b = begin_pooled(4);
+    expect_refusal(&b, "tensor cls.output.weight is missing");
+    b = begin_pooled(0);
+    tensor(&b, "cls.output.weight", 1, 8);
+    expect_refusal(&b, "key llama.pooling_type is not 4 (rank)");
+    b = begin_pooled(2);
+    tensor(&b, "cls.output.weight", 1, 8);
+    expect_refusal(&b, "key llama.pooling_type is not 4 (rank)");
+    b = begin_pooled(4);
+    tensor(&b, "cls.output.weight", 2, 8);
+    expect_refusal(&b, "tensor cls.output.weight has 2 rows (num_labels)");
+    b = begin_pooled(4);
+    tensor(&b, "cls.output.weight", 1, 8);
+    tensor(&b, "cls.output.bias", 0, 1);
+    expect_refusal(&b, "tensor cls.output.bias");
+}
+
 static void unknown_architectures_can_be_listed(void **state)
 {
     (void)state;
@@ -523,6 +559,54 @@ static void real_model_opens(void **state)
     truncate_everywhere(path, 300);
 }
 
+/* A file in memory, wherever it lies, is what it is by its path; nothing of the weights is copied. */
+static void memory_is_as_good_as_a_file(void **state)
+{
+    (void)state;
+    char path[HK_TEST_PATH];
+    struct hk_error err = {0};
+    hk_test_shared("models/stories260K/stories260K.gguf", path);
+    struct hk_mapping *m = hk_mapping_open(path, &err);
+    if (!m) fail_msg("%s", err.text);
+    uint8_t *copy = malloc(m->size + 1);
+    assert_non_null(copy);
+    memcpy(copy + 1, m->data, m->size); /* at an odd address */
+    struct hk_checkpoint *want = hk_checkpoint_open(path, NULL, &err);
+    struct hk_checkpoint *got = hk_checkpoint_open_memory(copy + 1, m->size, "box/chat", NULL, &err);
+    if (!want || !got) fail_msg("%s", err.text);
+    assert_string_equal(got->path, "box/chat");
+    assert_string_equal(got->format, want->format);
+    assert_memory_equal(&got->hparams, &want->hparams, sizeof got->hparams);
+    assert_int_equal(got->n_tensors, want->n_tensors);
+    for (uint32_t i = 0; i < want->n_tensors; i++) {
+        const struct hk_ckpt_tensor *a = &got->tensors[i], *b = &want->tensors[i];
+        assert_string_equal(a->name, b->name);
+        assert_int_equal(a->size, b->size);
+        assert_memory_equal(a->data, b->data, a->size);
+        const uint8_t *at = a->data;
+        assert_true(at > copy && at + a->size <= copy + 1 + m->size);
+    }
+    assert_int_equal(got->vocab.n_tokens, want->vocab.n_tokens);
+    for (uint32_t i = 0; i < want->vocab.n_tokens; i++)
+        assert_string_equal(got->vocab.tokens[i].text, want->vocab.tokens[i].text);
+    hk_checkpoint_close(want);
+    hk_checkpoint_close(got);
+    assert_memory_equal(copy + 1, m->data, m->size); /* and it is still the caller's */
+    free(copy);
+    hk_mapping_close(m);
+
+    assert_null(hk_checkpoint_open_memory(NULL, 0, "box/none", NULL, &err));
+    hk_test_error_says(&err, "box/none: truncated");
+    struct hk_checkpoint_options other = {.tokenizer_path = "/nonexistent/tokenizer.json"};
+    struct builder b = begin();
+    struct hk_bytes file = {0};
+    llama_keys(&b);
+    put_file(&b, &file);
+    assert_null(hk_checkpoint_open_memory(file.data, file.len, "box/chat", &other, &err));
+    hk_test_error_says(&err, "/nonexistent/tokenizer.json");
+    hk_bytes_free(&file);
+}
+
 static void real_vocabularies_open(void **state)
 {
     (void)state;
@@ -564,10 +648,12 @@ int main(void)
         cmocka_unit_test(tensor_directory_is_checked),
         cmocka_unit_test(hyperparameters_are_checked),
         cmocka_unit_test(rotary_scaling_is_read),
+        cmocka_unit_test(reward_heads_are_read),
         cmocka_unit_test(unknown_architectures_can_be_listed),
         cmocka_unit_test(vocabularies_are_checked),
         cmocka_unit_test(damage_does_no_harm),
         cmocka_unit_test(real_model_opens),
+        cmocka_unit_test(memory_is_as_good_as_a_file),
         cmocka_unit_test(real_vocabularies_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

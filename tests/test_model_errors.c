@@ -156,6 +156,17 @@ static void a_head_that_is_missing(void **state)
     make_folder(folder, "llama-tied", NULL, NULL);
     if (!run(folder, NULL, NULL, &err)) fail_msg("%s", err.text);
     hk_test_folder_remove(folder);
+
+    /* "architectures" says which head is meant; it alone is enough to know the rest by */
+    refuses("llama-gqa", "architectures", "[\"LlamaForSequenceClassification\"]", "score.weight is missing");
+    refuses("llama-reward", "architectures", "[\"LlamaForCausalLM\"]", "lm_head");
+    refuses("gpt2", "architectures", "[\"GPT2ForSequenceClassification\"]", "score.weight is missing");
+    make_folder(folder, "llama-reward", "model_type", NULL);
+    struct hk_checkpoint *c = hk_checkpoint_open(folder, NULL, &err);
+    if (!c) fail_msg("%s", err.text);
+    assert_int_equal(c->hparams.n_labels, 1);
+    hk_checkpoint_close(c);
+    hk_test_folder_remove(folder);
 }
 
 static void a_deep_config(void **state)
@@ -266,8 +277,8 @@ static void a_tensor_of_another_shape(void **state)
 {
     (void)state;
     char from[HK_TEST_PATH], folder[HK_TEST_PATH];
-    static const char *const SOURCES[] = {"llama-gqa", "llama-biases", "gpt2"};
-    for (size_t i = 0; i < 3; i++) {
+    static const char *const SOURCES[] = {"llama-gqa", "llama-biases", "gpt2", "llama-reward"};
+    for (size_t i = 0; i < 4; i++) {
         make_folder(folder, SOURCES[i], NULL, NULL);
         struct file f = read_file(golden(SOURCES[i], from), "model.safetensors");
         uint64_t len = hk_load_u64(f.data);

@@ -153,6 +153,7 @@ static void print_text(const struct hk_checkpoint *c)
     if (c->n_tensors && !known_architecture(c->hparams.arch)) {
         printf("%-24snot one of those that this version runs: %s\n", "", hk_known_architectures());
     }
+    if (c->hparams.n_labels) print_line("kind", "reward model: scores an answer (hekla rank)");
     if (c->has_hparams) print_hparams(&c->hparams);
     if (c->n_tensors == 0) print_line("weights", "none: a vocabulary only");
     if (c->n_tensors) print_tensors(c, &t);
@@ -228,6 +229,7 @@ static bool print_json(const struct hk_checkpoint *c, struct hk_error *err)
     bool ok = root && add_text(root, "file", c->path) && add_text(root, "name", c->name ? c->name : "") &&
               add_text(root, "format", c->format) && add_text(root, "architecture", c->hparams.arch) &&
               cJSON_AddBoolToObject(root, "architecture_known", known_architecture(c->hparams.arch)) &&
+              cJSON_AddBoolToObject(root, "reward_model", c->hparams.n_labels > 0) &&
               (!c->has_hparams || json_hparams(root, &c->hparams)) && json_tensors(root, c) &&
               json_tokenizer(root, &c->vocab) &&
               (c->chat_template ? add_text(root, "chat_template", c->chat_template)
@@ -245,7 +247,7 @@ int cmd_info(int argc, char **argv)
     if (n_args != 1) return tool_usage_text("info: no model: hekla info MODEL would be accepted");
     struct hk_error err = {0};
     struct hk_checkpoint_options co = {.tokenizer_path = o.tokenizer};
-    struct hk_checkpoint *c = hk_checkpoint_open(argv[0], &co, &err);
+    struct hk_checkpoint *c = tool_checkpoint(argv[0], &co, &err);
     bool ok = c != NULL;
     if (ok && o.json) ok = print_json(c, &err);
     if (ok && !o.json) print_text(c);
