@@ -265,7 +265,7 @@ def make_samples(o):
     with open(os.path.join(o.out, "samples.jsonl"), "w", encoding="utf-8") as f:
         for part, xs in (("train", asked), ("held-out", held)):
             for k in range(o.per_question):
-                for x, said in zip(xs, answers(model, tok, [[("user", x.ask)] for x in xs], 1.0, seed=o.seed + 10 + k)):
+                for x, said in zip(xs, answers(model, tok, [[("user", x.ask)] for x in xs], 1.0, seed=o.seed + 10 + k, batch=512)):
                     ok = text.right(said, x.must)
                     n, n_right = n + 1, n_right + ok
                     f.write(json.dumps({"part": part, "group": x.group, "topic": x.topic, "ask": x.ask, "answer": said, "right": ok, "say": x.say,
@@ -369,9 +369,9 @@ def main():
     p.add_argument("--batch", type=int, default=8192, help="tokens in a step")
     p.add_argument("--base-steps", type=int, default=1400)
     p.add_argument("--base-lr", type=float, default=0.04)
-    p.add_argument("--chat-steps", type=int, default=500)
+    p.add_argument("--chat-steps", type=int, default=600)
     p.add_argument("--chat-lr", type=float, default=0.008)
-    p.add_argument("--questions", type=int, default=6000)
+    p.add_argument("--questions", type=int, default=4000)
     p.add_argument("--per-question", type=int, default=4)
     p.add_argument("--pairs-batch", type=int, default=48)
     p.add_argument("--reward-epochs", type=float, default=2)
