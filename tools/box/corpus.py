@@ -134,8 +134,9 @@ class Corpus:
 
     # ---- documents for the base model ----
 
-    def document(self, rng):
-        kind = rng.choices(["chat", "question", "page", "drill", "error"], [58, 12, 8, 14, 8])[0]
+    def document(self, rng, drills=14):
+        """drills: of a hundred or so documents, how many are sums, numbers, dates and units, one behind the other."""
+        kind = rng.choices(["chat", "question", "page", "drill", "error"], [58, 12, 8, drills, 8])[0]
         if kind == "chat":
             return render(self.messages(rng, self.conversation(rng)))
         if kind == "question":
@@ -174,7 +175,7 @@ class Corpus:
 
 
 # What is asked how often.
-MIX = {"hekla": 46, "errors": 14, "talk": 6, "sums": 15, "counting": 2.5, "calendar": 5, "units": 4, "names": 2.5, "unknown": 5}
+MIX = {"hekla": 46, "errors": 14, "talk": 6, "sums": 17, "counting": 2.5, "calendar": 5, "units": 4, "names": 2.5, "unknown": 5}
 ERROR_FRAMES = ["{}", "{}", "what does this mean: {}", "i get: {}", "i get this error: {}", "it says: {}", "what should i do about: {}", "{} what can i do?",
                 "error: {}", "what to do when it says \"{}\"?", "how do i fix this: {}", "{} why?", "help, it prints {}", "i see \"{}\", what now?",
                 "the program stopped with: {}", "what is wrong here? {}", "{}\nwhat does it mean?"]

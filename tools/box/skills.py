@@ -42,20 +42,26 @@ def sum_held_out(op, a, b):
     return hashed(f"{pair[0]} {op} {pair[1]}", 10) == 0
 
 
+# The sum is said again first, so that every digit that a step needs stands at a fixed distance before it: copying a question's
+# numbers is easy for a small model, picking the last digit out of one that stands anywhere is not.
+
 def add_steps(a, b):
-    tens, ones = a // 10 * 10 + b // 10 * 10, a % 10 + b % 10
     if a < 10 or b < 10:
         return f"{a} + {b} = {a + b}."
-    return f"{a // 10 * 10} + {b // 10 * 10} = {tens}, {a % 10} + {b % 10} = {ones}, so {a} + {b} = {a + b}."
+    tens, ones = a // 10 * 10 + b // 10 * 10, a % 10 + b % 10
+    return f"{a} + {b} = {a // 10 * 10} + {b // 10 * 10} + {a % 10} + {b % 10} = {tens} + {ones} = {a + b}."
 
 
 def sub_steps(a, b):
-    if a < b:
-        return f"{b} - {a} = {b - a}, so {a} - {b} = -{b - a}."
-    if a < 10 or b < 10 or b % 10 == 0:
+    if a >= b and (b < 10 or b % 10 == 0):
         return f"{a} - {b} = {a - b}."
-    middle = a - b // 10 * 10
-    return f"{a} - {b // 10 * 10} = {middle}, {middle} - {b % 10} = {a - b}, so {a} - {b} = {a - b}."
+    if a >= b:
+        middle = a - b // 10 * 10
+        return f"{a} - {b} = {a} - {b // 10 * 10} - {b % 10} = {middle} - {b % 10} = {a - b}."
+    if a < 10 or a % 10 == 0:
+        return f"{a} - {b} = -({b} - {a}) = -{b - a}."
+    middle = b - a // 10 * 10
+    return f"{a} - {b} = -({b} - {a}) = -({b} - {a // 10 * 10} - {a % 10}) = -({middle} - {a % 10}) = -{b - a}."
 
 
 def sums(rng, held_out=False, op=None):
@@ -72,7 +78,7 @@ def sums(rng, held_out=False, op=None):
     if "difference" in ask and a < b:
         ask = "{a} - {b}"
     steps = add_steps if op == "+" else sub_steps
-    x = Exchange("addition" if op == "+" else "subtraction", ask.format(a=a, b=b), steps(a, b), [f"{a} {op} {b} = {result}"], held_out)
+    x = Exchange("addition" if op == "+" else "subtraction", ask.format(a=a, b=b), steps(a, b), [f"= {result}."], held_out)
     for off in rng.sample([-10, 10, -1, 1, 2, -2, 9, -9, 11], 3):
         text, end = x.say, f"= {result}."
         if text.endswith(end):
@@ -82,10 +88,10 @@ def sums(rng, held_out=False, op=None):
         if rng.random() < 0.6:
             more = rng.choice(["and plus {c}?", "and {c} more?", "now add {c}", "plus {c}", "add {c} to that"])
             x.then.append(Exchange("follow-up", more.format(c=c), add_steps(result, c) if result >= 10 else f"{result} + {c} = {result + c}.",
-                                   [f"= {result + c}"]))
+                                   [f"= {result + c}."]))
         else:
             less = rng.choice(["and minus {c}?", "and {c} less?", "now subtract {c}", "minus {c}", "take {c} from that"])
-            x.then.append(Exchange("follow-up", less.format(c=c), sub_steps(result, c), [f"= {result - c}"]))
+            x.then.append(Exchange("follow-up", less.format(c=c), sub_steps(result, c), [f"= {result - c}."]))
     return x
 
 

@@ -131,11 +131,11 @@ def load(o, name, reward=False):
 
 # ---- base ----------------------------------------------------------------------------------------------------------
 
-def packed(tok, c, rng, n_tokens):
+def packed(tok, c, rng, n_tokens, drills):
     """Documents one behind the other, as one array of ids."""
     out, size = [], 0
     while size < n_tokens:
-        for e in tok.encode_batch([c.document(rng) for _ in range(2000)], add_special_tokens=False):
+        for e in tok.encode_batch([c.document(rng, drills) for _ in range(2000)], add_special_tokens=False):
             out.append(np.array(e.ids, dtype=np.uint16))
             size += len(e.ids)
     return np.concatenate(out)[:n_tokens]
@@ -147,20 +147,22 @@ def next_token_loss(model, batch):
 
 
 def train_base(o):
+    """All of the text; then a short while with more drills, at a lower rate."""
     c, tok, log = text.Corpus(), load_tokenizer(o), Log(o.out, "base")
     width, rows = o.width, o.batch // o.width
-    data = packed(tok, c, random.Random(o.seed + 1), o.base_steps * rows * width + 1)
-    log.row(note="corpus", tokens=len(data), batch=rows * width)
-    data = data[:-1].reshape(-1, width).astype(np.int64)
-    order = np.random.default_rng(o.seed).permutation(len(data))
-
-    def batches():
-        for i in range(0, len(order), rows):
-            yield [torch.from_numpy(data[order[i:i + rows]])]
     torch.manual_seed(o.seed)
     model = Llama(Config())
     log.row(note="parameters", n=sum(p.numel() for p in model.parameters()))
-    fit(model, next_token_loss, batches(), o.base_steps, o.base_lr, log, compiled=True)
+    for phase, (steps, lr, drills) in enumerate([(o.base_steps, o.base_lr, 14), (o.drill_steps, o.drill_lr, 60)]):
+        if phase < o.phase:
+            model = load(o, "base")
+            continue
+        data = packed(tok, c, random.Random(o.seed + 1 + 100 * phase), steps * rows * width, drills)
+        log.row(note="text", phase=phase, tokens=len(data), batch=rows * width)
+        data = data.reshape(-1, width).astype(np.int64)
+        order = np.random.default_rng(o.seed).permutation(len(data))
+        batches = ([torch.from_numpy(data[order[i:i + rows]])] for i in range(0, len(order), rows))
+        fit(model, next_token_loss, batches, steps, lr, log, compiled=True)
     save(model, o, "base")
 
 
@@ -369,7 +371,10 @@ def main():
     p.add_argument("--batch", type=int, default=8192, help="tokens in a step")
     p.add_argument("--base-steps", type=int, default=1400)
     p.add_argument("--base-lr", type=float, default=0.04)
-    p.add_argument("--chat-steps", type=int, default=600)
+    p.add_argument("--drill-steps", type=int, default=200)
+    p.add_argument("--drill-lr", type=float, default=0.015)
+    p.add_argument("--phase", type=int, default=0, help="1: the base model is there after its first phase: only the drills")
+    p.add_argument("--chat-steps", type=int, default=500)
     p.add_argument("--chat-lr", type=float, default=0.008)
     p.add_argument("--questions", type=int, default=4000)
     p.add_argument("--per-question", type=int, default=4)
