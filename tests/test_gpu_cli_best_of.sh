@@ -114,11 +114,21 @@ sampling="$hot --ignore-eos -n 12"
 }
 
 # ---- stop tokens are in the sum and not in the text; the table; other numbers of branches ----
-run generate -v --chat -p "$prompt" --best-of 64 -n 20 --seed 3 --json
+run generate -v --chat -p "$prompt" --best-of 64 -n 8 --seed 3 --json
 [ "$(candidates index | wc -l)" -eq 64 ] || fail "--best-of 64: not 64 candidates"
 [ "$(grep -c ' answer$' "$dir/err")" -eq 1 ] || fail "-v: no table of answers"
 sed '1,/"candidates":/d' "$dir/out" | awk '/"tokens":/ { n = $2 + 0 } /"stop_reason":/ { why = $2 }
-    /"text":/ { if (why ~ /length/ && n != 20) exit 1; if (why ~ /stop/ && n >= 20) exit 1 }' || fail "stop reasons and lengths"
+    /"text":/ { if (why ~ /length/ && n != 8) exit 1; if (why ~ /stop/ && n >= 8) exit 1 }' || fail "stop reasons and lengths"
+run generate -q --chat -p "$prompt" --best-of 8 -n 120 --seed 3 --json
+candidates tokens >"$dir/n"
+candidates logprob >"$dir/logprob"
+candidates seed >"$dir/seed"
+candidates stop_reason | paste -d ' ' - "$dir/n" "$dir/seed" "$dir/logprob" | sed -n '/^"stop"/{p;q;}' >"$dir/stopped"
+read -r reason n seed wanted <"$dir/stopped"
+[ "$reason" = '"stop"' ] || fail "none of eight answers ends in 120 tokens"
+run generate -q --chat -p "$prompt" -n $((n + 1)) --seed "$seed" --temp 1 --ignore-eos --logprobs 0 --json
+sum=$(values logprob | awk '{ s += $1 } END { printf "%.6f", s }')
+near "$sum" "$wanted" || fail "the log-probability with its stop token: $wanted, alone $sum"
 run generate -q -p "hekla" --best-of 2 -n 500 --ctx 24 --ignore-eos --json
 [ "$(candidates stop_reason | sort -u)" = '"context"' ] || fail "--best-of: a full context: $(candidates stop_reason)"
 [ "$(candidates tokens | sort -u | wc -l)" -eq 1 ] || fail "--best-of: a full context: not the same number of tokens"
