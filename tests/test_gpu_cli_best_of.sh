@@ -74,7 +74,9 @@ grep -q '  -dash$' "$dir/out" || fail "rank: a candidate after --"
 grep -q '^hekla: candidate 1: box:reward: .*tokens' "$dir/err" || fail "rank: a text beyond the context: $(cat "$dir/err")"
 
 # ---- best of 4: the same seed, the same answers; each candidate is what its own seed gives alone ----
-sampling="--temp 1 --top-k 0 --top-p 1 --min-p 0 --ignore-eos -n 12"
+# A model that knows its answers well says the same four times at temperature 1.
+hot="--temp 2 --top-k 20 --top-p 1 --min-p 0"
+sampling="$hot --ignore-eos -n 12"
 # shellcheck disable=SC2086 # several words
 {
     run generate -q --chat -p "$prompt" --best-of 4 --seed 11 --json $sampling
@@ -102,7 +104,8 @@ sampling="--temp 1 --top-k 0 --top-p 1 --min-p 0 --ignore-eos -n 12"
         near "$sum" "$(sed -n "${i}p" "$dir/logprob")" || fail "candidate $i: log-probability $(sed -n "${i}p" "$dir/logprob"), alone $sum"
     done
     # the score is rank's
-    second=$(unquote "$(sed -n 2p "$dir/text")")
+    second=$(unquote "$(sed -n 2p "$dir/text")"; printf .) # a newline at its end is its own
+    second=${second%.}
     score=$("$HEKLA" rank -q -p "$prompt" -- "$second" | awk '{ print $1 }')
     near "$score" "$(sed -n 2p "$dir/score")" || fail "--best-of: score $(sed -n 2p "$dir/score"), rank's $score"
     # without --json the best text alone
@@ -111,19 +114,32 @@ sampling="--temp 1 --top-k 0 --top-p 1 --min-p 0 --ignore-eos -n 12"
 }
 
 # ---- stop tokens are in the sum and not in the text; the table; other numbers of branches ----
-run generate -v --chat -p "$prompt" --best-of 64 -n 20 --seed 3 --json
+run generate -v --chat -p "$prompt" --best-of 64 -n 8 --seed 3 --json
 [ "$(candidates index | wc -l)" -eq 64 ] || fail "--best-of 64: not 64 candidates"
 [ "$(grep -c ' answer$' "$dir/err")" -eq 1 ] || fail "-v: no table of answers"
 sed '1,/"candidates":/d' "$dir/out" | awk '/"tokens":/ { n = $2 + 0 } /"stop_reason":/ { why = $2 }
-    /"text":/ { if (why ~ /length/ && n != 20) exit 1; if (why ~ /stop/ && n >= 20) exit 1 }' || fail "stop reasons and lengths"
+    /"text":/ { if (why ~ /length/ && n != 8) exit 1; if (why ~ /stop/ && n >= 8) exit 1 }' || fail "stop reasons and lengths"
+run generate -q --chat -p "$prompt" --best-of 8 -n 120 --seed 3 --json
+candidates tokens >"$dir/n"
+candidates logprob >"$dir/logprob"
+candidates seed >"$dir/seed"
+candidates stop_reason | paste -d ' ' - "$dir/n" "$dir/seed" "$dir/logprob" | sed -n '/^"stop"/{p;q;}' >"$dir/stopped"
+read -r reason n seed wanted <"$dir/stopped"
+[ "$reason" = '"stop"' ] || fail "none of eight answers ends in 120 tokens"
+run generate -q --chat -p "$prompt" -n $((n + 1)) --seed "$seed" --temp 1 --ignore-eos --logprobs 0 --json
+sum=$(values logprob | awk '{ s += $1 } END { printf "%.6f", s }')
+near "$sum" "$wanted" || fail "the log-probability with its stop token: $wanted, alone $sum"
 run generate -q -p "hekla" --best-of 2 -n 500 --ctx 24 --ignore-eos --json
 [ "$(candidates stop_reason | sort -u)" = '"context"' ] || fail "--best-of: a full context: $(candidates stop_reason)"
 [ "$(candidates tokens | sort -u | wc -l)" -eq 1 ] || fail "--best-of: a full context: not the same number of tokens"
 
 # ---- preference records ----
-run generate -q --chat -p 'He said "why?"' --best-of 4 -n 12 --seed 1 --save-preferences "$dir/pairs" --system 'S \ '
-printf '%s' "$(cat "$dir/out")" >"$dir/chosen"
-run generate -q -p 'x' --best-of 4 -n 12 --seed 1 --temp 3 --top-k 0 --top-p 1 --min-p 0 --save-preferences "$dir/pairs"
+# shellcheck disable=SC2086 # several words
+{
+    run generate -q --chat -p 'He said "why?"' --best-of 4 -n 12 --seed 1 $hot --save-preferences "$dir/pairs" --system 'S \ '
+    cp "$dir/out" "$dir/chosen"
+    run generate -q -p 'x' --best-of 4 -n 12 --seed 1 $hot --save-preferences "$dir/pairs"
+}
 [ "$(grep -c '' "$dir/pairs")" -eq 2 ] || fail "--save-preferences: not one line for each prompt"
 head -1 "$dir/pairs" | grep -q '^{"prompt":\[{"role":"system","content":"S \\\\ "},{"role":"user","content":"He said \\"why?\\""}\],"chosen":\[{"role":"assistant","content":".*"}\],"rejected":\[{"role":"assistant","content":".*"}\]}$' ||
     fail "--save-preferences: $(head -1 "$dir/pairs")"
@@ -142,7 +158,8 @@ grep -q '^hekla: the question takes [0-9]* tokens.*at most [0-9]*' "$dir/err" ||
 grep -q '^hekla: /no: no such command' "$dir/err" || fail "chat: an unknown command"
 printf 'Hello\n' | "$HEKLA" -q -n 12 >"$dir/greedy"
 printf 'Hello\n' | "$HEKLA" chat -q -n 12 --temp 0 -m box | cmp -s - "$dir/greedy" || fail "chat: the box's answers are not greedy"
-printf 'Hello\nWhat is Hekla?\n' | "$HEKLA" chat -q -n 12 --best-of 3 --seed 4 --temp 2 --top-k 0 --top-p 1 --min-p 0 \
+# shellcheck disable=SC2086 # several words
+printf 'Hello\nWhat is Hekla?\n' | "$HEKLA" chat -q -n 12 --best-of 3 --seed 4 $hot \
     --save-preferences "$dir/talk" >"$dir/out" 2>"$dir/err" || fail "chat --best-of"
 cat "$dir/err"
 [ -s "$dir/out" ] || fail "chat --best-of: no answer"
@@ -153,7 +170,7 @@ tail -1 "$dir/talk" | grep -q '"role":"assistant","content":".*"role":"user","co
 # The signal must come while the samples are written: the moment is looked for.
 seen=
 for delay in 0.2 0.4 0.6 0.8 1 1.5 2 3 4; do
-    "$HEKLA" generate --chat -p "$prompt" --best-of 16 -n 400 --ignore-eos --json --temp 2 >"$dir/out" 2>"$dir/err" &
+    "$HEKLA" generate --chat -p "$prompt" --best-of 16 -n 400 --ignore-eos --json >"$dir/out" 2>"$dir/err" &
     pid=$!
     sleep $delay
     kill -INT $pid 2>/dev/null
