@@ -222,8 +222,10 @@ static void all_variants(struct pair *p)
     const struct backend_table *t = p->side[DEV]->table;
     uint32_t few = t->n_variants(p->side[DEV], 1), many = t->n_variants(p->side[DEV], 70);
     for (uint32_t i = 0; i < few && !p->stopped; i++) test_variant(p, HK_Q8_0, 1, i);
-    for (enum hk_weight_type type = 0; type < HK_WEIGHT_TYPE_COUNT; type++)
+    for (enum hk_weight_type type = 0; type < HK_WEIGHT_TYPE_COUNT; type++) {
+        if (!hk_weight_on_device(hk_weight_type_info(type))) continue;
         for (uint32_t i = few; i < many && !p->stopped; i++) test_variant(p, type, 70, i);
+    }
 }
 
 static void test_embed(struct pair *p, enum hk_weight_type type, uint32_t rows, uint32_t cols)
@@ -396,6 +398,7 @@ static void all_weights(struct pair *p)
 {
     for (enum hk_weight_type type = 0; type < HK_WEIGHT_TYPE_COUNT && !p->stopped; type++) {
         uint32_t block = hk_weight_type_info(type)->block_len;
+        if (!hk_weight_on_device(hk_weight_type_info(type))) continue;
         const uint32_t shapes[][3] = {/* rows, blocks (of at least 4), tokens */
                                       {1, 1, 1},   {31, 3, 1}, {33, 5, 2}, {64, 4, 3},
                                       {172, 2, 5}, {96, 7, 8}, {40, 6, 17}};
