@@ -201,16 +201,25 @@ static unsigned nearest_iq4_number(float x)
     return number;
 }
 
-static int nearest_iq4_value(float x)
+/* The same for eight, and the value: one step up for every middle that is not above x. */
+static void nearest_iq4_values(float x[8])
 {
-    return IQ4_VALUES[nearest_iq4_number(x)];
+    float value[8];
+    for (size_t k = 0; k < 8; k++) value[k] = IQ4_VALUES[0];
+    for (size_t i = 1; i < 16; i++) {
+        float up = (float)(IQ4_VALUES[i] - IQ4_VALUES[i - 1]);
+        float middle = 0.5f * (float)(IQ4_VALUES[i] + IQ4_VALUES[i - 1]);
+        for (size_t k = 0; k < 8; k++) value[k] += x[k] >= middle ? up : 0.0f;
+    }
+    memcpy(x, value, sizeof value);
 }
 
 void hk_encode_iq4_nl(const float *src, void *dst, size_t n)
 {
     uint8_t *b = dst, q[HK_QK];
     for (size_t i = 0; i < n; i += HK_QK, b += HK_IQ4_NL_BYTES) {
-        float d = hk_fit_levels(src + i, HK_QK, -127.0f, 1.0f, 7, nearest_iq4_value), inverse = inverse_of(d);
+        float d = hk_fit_levels(src + i, HK_QK, -127.0f, 1.0f, 7, nearest_iq4_values),
+              inverse = inverse_of(d);
         hk_store16(b, hk_f32_to_f16(d));
         for (size_t j = 0; j < HK_QK; j++) q[j] = (uint8_t)nearest_iq4_number(src[i + j] * inverse);
         store_nibbles(q, b + 2);

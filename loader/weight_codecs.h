@@ -92,6 +92,7 @@ void hk_encode_f16(const float *src, void *dst, size_t n);
 void hk_decode_bf16(const void *src, float *dst, size_t n);
 void hk_encode_bf16(const float *src, void *dst, size_t n);
 void hk_decode_f64(const void *src, float *dst, size_t n);
+void hk_encode_f64(const float *src, void *dst, size_t n);
 
 /* weight_blocks.c: blocks of 32 and their scale; NVFP4, 64,; IQ4_XS for its codebook */
 void hk_decode_q8_0(const void *src, float *dst, size_t n);

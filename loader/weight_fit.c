@@ -7,8 +7,7 @@ int hk_round_within(float x, int least, int most)
 {
     if (!(x > (float)least)) return least; /* also NaN */
     if (x >= (float)most) return most;
-    /* 1.5 2^23 + x has an ulp of 1: the addition rounds to nearest even */
-    return (int)((x + 12582912.0f) - 12582912.0f);
+    return (int)((x + HK_ROUNDER) - HK_ROUNDER);
 }
 
 /* Sums over a group, weighted: of the weights' squares and so on. */
@@ -23,16 +22,28 @@ static double error_of(const struct sums *s, double scale, double offset)
            2.0 * scale * s->qx + 2.0 * offset * s->x;
 }
 
-/* The sums that depend on the rounding w -> q = round((w - least) inverse). */
-static void sum_rounded(const float *w, const float *count, size_t n, float least, float inverse, int most,
+/* The sums that depend on the rounding w -> q = round((w - least) inverse) within 0..most. n is a multiple of
+ * 8: eight at a time, in loops that compilers make vectors of. */
+static void sum_rounded(const float *w, const float *count, size_t n, float least, float inverse, float most,
                         struct sums *s)
 {
+    float sq[8] = {0}, sqq[8] = {0}, sqx[8] = {0};
+    for (size_t i = 0; i < n; i += 8) {
+        for (size_t k = 0; k < 8; k++) {
+            float v = (w[i + k] - least) * inverse;
+            v = v > 0.0f ? v : 0.0f; /* also for a NaN */
+            v = v < most ? v : most;
+            float q = (v + HK_ROUNDER) - HK_ROUNDER, cq = count[i + k] * q;
+            sq[k] += cq;
+            sqq[k] += cq * q;
+            sqx[k] += cq * w[i + k];
+        }
+    }
     s->q = s->qq = s->qx = 0.0;
-    for (size_t i = 0; i < n; i++) {
-        double q = hk_round_within((w[i] - least) * inverse, 0, most), cq = (double)count[i] * q;
-        s->q += cq;
-        s->qq += cq * q;
-        s->qx += cq * (double)w[i];
+    for (size_t k = 0; k < 8; k++) {
+        s->q += (double)sq[k];
+        s->qq += (double)sqq[k];
+        s->qx += (double)sqx[k];
     }
 }
 
@@ -56,10 +67,10 @@ float hk_fit_affine(const float *w, size_t n, int most, float first, int steps, 
         s.xx += (double)count[i] * (double)w[i] * (double)w[i];
     }
     float range = largest - least, best_scale = range / (float)most;
-    sum_rounded(w, count, n, least, (float)most / range, most, &s);
+    sum_rounded(w, count, n, least, (float)most / range, (float)most, &s);
     double best = error_of(&s, (double)best_scale, -(double)least);
     for (int i = 0; i <= steps; i++) {
-        sum_rounded(w, count, n, -*offset, ((float)most + first + 0.1f * (float)i) / range, most, &s);
+        sum_rounded(w, count, n, -*offset, ((float)most + first + 0.1f * (float)i) / range, (float)most, &s);
         double det = s.c * s.qq - s.q * s.q;
         if (!(det > 0.0)) continue;
         double scale = (s.c * s.qx - s.q * s.x) / det, shift = (s.q * s.qx - s.qq * s.x) / det;
@@ -77,7 +88,28 @@ float hk_fit_affine(const float *w, size_t n, int most, float first, int steps, 
     return best_scale;
 }
 
-float hk_fit_levels(const float *w, size_t n, float first, float step, int tries, int (*nearest)(float x))
+/* qq = sum c q^2 and qx = sum c q x for q = nearest(x inverse), c = x^2. */
+static void sum_levels(const float *w, size_t n, float inverse, void (*nearest)(float x[8]), double *qq,
+                       double *qx)
+{
+    float sqq[8] = {0}, sqx[8] = {0}, q[8];
+    for (size_t i = 0; i < n; i += 8) {
+        for (size_t k = 0; k < 8; k++) q[k] = w[i + k] * inverse;
+        nearest(q);
+        for (size_t k = 0; k < 8; k++) {
+            float cq = w[i + k] * w[i + k] * q[k];
+            sqq[k] += cq * q[k];
+            sqx[k] += cq * w[i + k];
+        }
+    }
+    *qq = *qx = 0.0;
+    for (size_t k = 0; k < 8; k++) {
+        *qq += (double)sqq[k];
+        *qx += (double)sqx[k];
+    }
+}
+
+float hk_fit_levels(const float *w, size_t n, float first, float step, int tries, void (*nearest)(float x[8]))
 {
     float extreme = 0.0f;
     for (size_t i = 0; i < n; i++)
@@ -87,12 +119,8 @@ float hk_fit_levels(const float *w, size_t n, float first, float step, int tries
     for (int t = -tries; t <= tries + 1; t++) {
         /* and once with the signs turned round */
         float inverse = (t > tries ? -first : first + (float)t * step) / extreme;
-        double qx = 0.0, qq = 0.0;
-        for (size_t i = 0; i < n; i++) {
-            double q = nearest(w[i] * inverse), cq = (double)w[i] * (double)w[i] * q;
-            qx += cq * (double)w[i];
-            qq += cq * q;
-        }
+        double qx, qq;
+        sum_levels(w, n, inverse, nearest, &qq, &qx);
         /* sum c (scale q - x)^2 is least for scale = qx / qq, by qx^2 / qq less than for 0 */
         if (qq > 0.0 && qx * qx > best * qq) {
             best = qx * qx / qq;

@@ -170,9 +170,9 @@ void hk_decode_q6_k(const void *src, float *dst, size_t n)
     }
 }
 
-static int nearest_six_bits(float x)
+static void nearest_six_bits(float x[8])
 {
-    return hk_round_within(x, -32, 31);
+    hk_nearest_whole(x, 32.0f);
 }
 
 /* Scales of the sub-blocks are fitted and rounded to a byte, the largest of them to -128. */
@@ -194,7 +194,7 @@ void hk_encode_q6_k(const float *src, void *dst, size_t n)
         for (size_t w = 0; w < HK_QK_K; w++) {
             size_t half = w / 128, k = w % 128 / 32, j = w % 32;
             float step = d * (float)(int8_t)b[192 + w / 16];
-            unsigned q = (unsigned)(nearest_six_bits(step != 0.0f ? src[i + w] / step : 0.0f) + 32);
+            unsigned q = (unsigned)(hk_round_within(step != 0.0f ? src[i + w] / step : 0.0f, -32, 31) + 32);
             uint8_t *low = &b[64 * half + 32 * (k % 2) + j], *high = &b[128 + 32 * half + j];
             *low = (uint8_t)(*low | (q & 15u) << 4 * (k / 2));
             *high = (uint8_t)(*high | q >> 4 << 2 * k);

@@ -83,3 +83,15 @@ void hk_decode_f64(const void *src, float *dst, size_t n)
         dst[i] = (float)d;
     }
 }
+
+void hk_encode_f64(const float *src, void *dst, size_t n)
+{
+    uint8_t *p = dst;
+    for (size_t i = 0; i < n; i++) {
+        double d = (double)src[i];
+        uint64_t u;
+        memcpy(&u, &d, sizeof u);
+        hk_store32(p + 8 * i, (uint32_t)u);
+        hk_store32(p + 8 * i + 4, (uint32_t)(u >> 32));
+    }
+}

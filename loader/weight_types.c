@@ -13,7 +13,7 @@ static const struct hk_weight_type_info TYPES[HK_WEIGHT_TYPE_COUNT] = {
     [HK_BF16] = {"bf16", 30, "BF16", 1, 2, 8, 16,
         {{0, 16, 16}}, NULL, 0, 0, {0}, hk_decode_bf16, hk_encode_bf16},
     [HK_F64] = {"f64", 28, "F64", 1, 8, 0, 0,
-        {{0, 0, 0}}, NULL, 0, 0, {0}, hk_decode_f64, NULL},
+        {{0, 0, 0}}, NULL, 0, 0, {0}, hk_decode_f64, hk_encode_f64},
 
     [HK_Q8_0] = {"q8_0", 8, NULL, BLOCK(HK_QK, HK_Q8_0_BYTES),
         {{2, 32, 16}, {0, 2, 2}}, NULL, 0,

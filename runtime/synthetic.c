@@ -14,6 +14,7 @@ struct shape {
     uint32_t n_embd, n_layer, n_ff, n_head, n_head_kv, n_vocab, n_ctx;
 };
 static const struct shape shapes[] = {
+    {"llama-2m", "llama", 256, 2, 512, 4, 1, 480, 256}, /* for tests */
     {"llama-15m", "llama", 288, 6, 768, 6, 6, 32000, 1024},
     {"llama-254m", "llama", 1024, 16, 2816, 16, 8, 32000, 2048},
     {"llama-1b", "llama", 2048, 16, 8192, 32, 8, 128256, 8192},

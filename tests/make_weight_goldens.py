@@ -124,6 +124,8 @@ def main():
     x = rng.standard_normal(N) * 10.0 ** rng.uniform(-46, 40, N)
     with np.errstate(over="ignore"):
         out += record("f64", x.astype("<f8"), x.astype(np.float32))
+    x = wide(rng)
+    out += record("f64", x.astype("<f8"), x, x)
     for kind in (T.Q4_K, T.Q5_K, T.Q6_K, T.IQ4_NL):
         x = np.concatenate([rng.standard_normal(N), rng.laplace(size=N)]).astype(np.float32)
         encoded = ggml_quantize(x, kind)

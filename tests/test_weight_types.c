@@ -191,7 +191,7 @@ static void encoders_take_anything(void **state)
 {
     (void)state;
     float w[256];
-    uint8_t out[1024];
+    uint8_t out[256 * 8];
     const float odd[] = {NAN, INFINITY, -INFINITY, 3.4e38f, -3.4e38f, 1e-45f, 0.0f, -0.0f};
     for (size_t first = 0; first < 8; first++) {
         for (size_t i = 0; i < 256; i++) w[i] = odd[i % 7 ? first : i / 7 % 8];
