@@ -2,6 +2,9 @@
 #include "rig.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const char *in_source(const char *folder, const char *name, const char *end, char out[HK_TEST_PATH])
 {
