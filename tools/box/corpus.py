@@ -134,9 +134,8 @@ class Corpus:
 
     # ---- documents for the base model ----
 
-    def document(self, rng, drills=14):
-        """drills: of a hundred or so documents, how many are sums, numbers, dates and units, one behind the other."""
-        kind = rng.choices(["chat", "question", "page", "drill", "error"], [58, 12, 8, drills, 8])[0]
+    def document(self, rng):
+        kind = rng.choices(["chat", "question", "page", "drill", "error"], [54, 10, 8, 20, 8])[0]
         if kind == "chat":
             return render(self.messages(rng, self.conversation(rng)))
         if kind == "question":

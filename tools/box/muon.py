@@ -1,5 +1,6 @@
 """Muon (Jordan et al. 2024): momentum whose update, for a matrix, is replaced by the nearest semi-orthogonal one, found by a few
-Newton-Schulz steps. It needs about half of AdamW's tokens here."""
+Newton-Schulz steps. Weights shrink a little at each step: without that, and at a higher rate, the matrices of q and k grew until
+attention was all or nothing, and the model never learnt to copy a number."""
 import torch
 
 
@@ -16,8 +17,8 @@ def orthogonal(g, steps=5):
 
 
 class Muon(torch.optim.Optimizer):
-    def __init__(self, params, lr=0.02, momentum=0.95):
-        super().__init__(params, {"lr": lr, "momentum": momentum})
+    def __init__(self, params, lr=0.01, momentum=0.95, weight_decay=0.05):
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self):
@@ -28,4 +29,5 @@ class Muon(torch.optim.Optimizer):
                 m = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 m.lerp_(p.grad, 1 - group["momentum"])
                 update = orthogonal(p.grad.lerp(m, group["momentum"]))
+                p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(update, alpha=-group["lr"] * max(1.0, p.shape[0] / p.shape[1]) ** 0.5)

@@ -91,9 +91,7 @@ def set_rate(opts, rates, step, steps, warmup):
     return factor
 
 
-def fit(model, loss_of, batches, steps, lr, log, warmup=20, every=20, compiled=False):
-    """compiled: worth its minute where all batches have one shape."""
-    loss_of = torch.compile(loss_of) if compiled else loss_of
+def fit(model, loss_of, batches, steps, lr, log, warmup=20, every=20):
     opts = optimizers(model, lr)
     rates = [o.param_groups[0]["lr"] for o in opts]
     model.train()
@@ -131,11 +129,11 @@ def load(o, name, reward=False):
 
 # ---- base ----------------------------------------------------------------------------------------------------------
 
-def packed(tok, c, rng, n_tokens, drills):
+def packed(tok, c, rng, n_tokens):
     """Documents one behind the other, as one array of ids."""
     out, size = [], 0
     while size < n_tokens:
-        for e in tok.encode_batch([c.document(rng, drills) for _ in range(2000)], add_special_tokens=False):
+        for e in tok.encode_batch([c.document(rng) for _ in range(2000)], add_special_tokens=False):
             out.append(np.array(e.ids, dtype=np.uint16))
             size += len(e.ids)
     return np.concatenate(out)[:n_tokens]
@@ -147,22 +145,17 @@ def next_token_loss(model, batch):
 
 
 def train_base(o):
-    """All of the text; then a short while with more drills, at a lower rate."""
     c, tok, log = text.Corpus(), load_tokenizer(o), Log(o.out, "base")
     width, rows = o.width, o.batch // o.width
+    data = packed(tok, c, random.Random(o.seed + 1), o.base_steps * rows * width)
+    log.row(note="text", tokens=len(data), batch=rows * width)
+    data = data.reshape(-1, width).astype(np.int64)
+    order = np.random.default_rng(o.seed).permutation(len(data))
     torch.manual_seed(o.seed)
     model = Llama(Config())
     log.row(note="parameters", n=sum(p.numel() for p in model.parameters()))
-    for phase, (steps, lr, drills) in enumerate([(o.base_steps, o.base_lr, 14), (o.drill_steps, o.drill_lr, 60)]):
-        if phase < o.phase:
-            model = load(o, "base")
-            continue
-        data = packed(tok, c, random.Random(o.seed + 1 + 100 * phase), steps * rows * width, drills)
-        log.row(note="text", phase=phase, tokens=len(data), batch=rows * width)
-        data = data.reshape(-1, width).astype(np.int64)
-        order = np.random.default_rng(o.seed).permutation(len(data))
-        batches = ([torch.from_numpy(data[order[i:i + rows]])] for i in range(0, len(order), rows))
-        fit(model, next_token_loss, batches, steps, lr, log, compiled=True)
+    batches = ([torch.from_numpy(data[order[i:i + rows]])] for i in range(0, len(order), rows))
+    fit(model, next_token_loss, batches, o.base_steps, o.base_lr, log)
     save(model, o, "base")
 
 
@@ -368,19 +361,16 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=0)
     p.add_argument("--width", type=int, default=256, help="tokens in a row of the base model's text")
-    p.add_argument("--batch", type=int, default=8192, help="tokens in a step")
-    p.add_argument("--base-steps", type=int, default=1400)
-    p.add_argument("--base-lr", type=float, default=0.04)
-    p.add_argument("--drill-steps", type=int, default=200)
-    p.add_argument("--drill-lr", type=float, default=0.015)
-    p.add_argument("--phase", type=int, default=0, help="1: the base model is there after its first phase: only the drills")
-    p.add_argument("--chat-steps", type=int, default=500)
-    p.add_argument("--chat-lr", type=float, default=0.008)
-    p.add_argument("--questions", type=int, default=4000)
-    p.add_argument("--per-question", type=int, default=4)
+    p.add_argument("--batch", type=int, default=4096, help="tokens in a step")
+    p.add_argument("--base-steps", type=int, default=900)
+    p.add_argument("--base-lr", type=float, default=0.01)
+    p.add_argument("--chat-steps", type=int, default=1300)
+    p.add_argument("--chat-lr", type=float, default=0.006)
+    p.add_argument("--questions", type=int, default=3000)
+    p.add_argument("--per-question", type=int, default=3)
     p.add_argument("--pairs-batch", type=int, default=48)
     p.add_argument("--reward-epochs", type=float, default=2)
-    p.add_argument("--reward-lr", type=float, default=0.004)
+    p.add_argument("--reward-lr", type=float, default=0.002)
     o = p.parse_args()
     os.makedirs(o.out, exist_ok=True)
     keep_memory()
