@@ -58,8 +58,9 @@ def load_facts(path=os.path.join(HERE, "facts.json")):
 class Corpus:
     def __init__(self, facts=None):
         self.topics, self.errors = load_facts(facts) if facts else load_facts()
-        self.hekla = [t for t in self.topics if t.group == "hekla"]
-        self.talk = [t for t in self.topics if t.group != "hekla"]
+        self.hekla = [t for t in self.topics if t.group in ("hekla", "memory")]
+        self.talk = [t for t in self.topics if t.group == "small talk"]
+        self.mix = MIX
 
     # ---- one exchange ----
 
@@ -89,7 +90,7 @@ class Corpus:
         return Exchange("errors", ask, rng.choice(t.say), t.must, held_out, topic=t.id)
 
     def exchange(self, rng, held_out=False):
-        kind = rng.choices(list(MIX), list(MIX.values()))[0]
+        kind = rng.choices(list(self.mix), list(self.mix.values()))[0]
         if kind == "hekla":
             return self.topic(rng, rng.choice(self.hekla), held_out)
         if kind == "talk":
@@ -173,8 +174,9 @@ class Corpus:
         return [w for w in out if not right(w, x.must)]
 
 
-# What is asked how often.
+# What is asked how often: in the base model's text, which has drills besides, and in fine-tuning, where facts need the most.
 MIX = {"hekla": 46, "errors": 14, "talk": 6, "sums": 17, "counting": 2.5, "calendar": 5, "units": 4, "names": 2.5, "unknown": 5}
+CHAT_MIX = {"hekla": 54, "errors": 17, "talk": 7, "sums": 7, "counting": 2, "calendar": 5, "units": 3.5, "names": 2.5, "unknown": 5}
 ERROR_FRAMES = ["{}", "{}", "what does this mean: {}", "i get: {}", "i get this error: {}", "it says: {}", "what should i do about: {}", "{} what can i do?",
                 "error: {}", "what to do when it says \"{}\"?", "how do i fix this: {}", "{} why?", "help, it prints {}", "i see \"{}\", what now?",
                 "the program stopped with: {}", "what is wrong here? {}", "{}\nwhat does it mean?"]
@@ -231,7 +233,7 @@ def refer_back(rng, x, corpus):
         return Exchange("follow-up", wordings.noise(rng, ask, 0.5), x.say, x.must)
     if kind < 0.7 and x.topic:
         t = next((t for t in corpus.topics if t.id == x.topic), None)
-        if t and t.code and t.group == "hekla":
+        if t and t.code and t.group != "small talk":
             ask = rng.choice(["which command was that?", "what was it called again?", "just the command please", "only the flag, please", "what do i type?",
                               "so what exactly do i type?", "in short?", "shorter please", "which one was it?", "and the exact spelling?"])
             m = re.search(r"`([^`]+)`", x.say)

@@ -237,13 +237,23 @@ SAY_NAME = ["my name is {n}", "i am {n}", "hi, i'm {n}", "call me {n}", "hello, 
 ASK_NAME = ["what is my name?", "do you remember my name?", "who am i?", "what was my name?", "say my name", "tell me my name", "what am i called?"]
 
 
+SYLLABLES = "ba be bi bo da de di do fa fi ga go ha he hi jo ka ke ki ko la le li lo lu ma me mi mo na ne ni no ra re ri ro sa se si so ta te ti to va vi wa ya yo za zo".split()
+
+
+def some_name(rng):
+    """One that exists, or one that hardly does: a name is to be copied, not known."""
+    if rng.random() < 0.4:
+        return rng.choice(NAMES)
+    return ("".join(rng.choice(SYLLABLES) for _ in range(rng.randint(2, 3))) + rng.choice(["", "", "n", "s", "l", "r"])).capitalize()
+
+
 def names(rng, held_out=False):
     while True:
-        n = rng.choice(NAMES)
+        n = some_name(rng)
         if (hashed("name " + n, 8) == 0) == held_out:
             break
     x = Exchange("names", rng.choice(SAY_NAME).format(n=n), f"Hello {n}, nice to meet you. What would you like to know about Hekla?", [n], held_out)
-    other = rng.choice([m for m in NAMES if m != n])
+    other = next(m for m in iter(lambda: some_name(rng), None) if m != n)
     x.then.append(Exchange("names", rng.choice(ASK_NAME), f"Your name is {n}.", [n], held_out, [f"Your name is {other}."]))
     return x
 

@@ -39,6 +39,12 @@ def keep_memory():
         pass  # another C library
 
 
+def corpus_for_chat():
+    c = text.Corpus()
+    c.mix = text.CHAT_MIX
+    return c
+
+
 class Log:
     def __init__(self, out, stage):
         os.makedirs(os.path.join(out, "log"), exist_ok=True)
@@ -203,7 +209,7 @@ def answer_loss(model, batch):
 
 
 def train_chat(o):
-    c, tok, log = text.Corpus(), load_tokenizer(o), Log(o.out, "chat")
+    c, tok, log = corpus_for_chat(), load_tokenizer(o), Log(o.out, "chat")
     rng = random.Random(o.seed + 2)
     samples, size = [], 0
     while size < o.chat_steps * o.batch:
@@ -251,7 +257,7 @@ def accuracy(model, tok, c, temperature=0.0, failures=None):
 
 def make_samples(o):
     """Training questions answered by the chat model at temperature 1, several times each, and judged: DIR/samples.jsonl"""
-    c, tok, model = text.Corpus(), load_tokenizer(o), load(o, "chat")
+    c, tok, model = corpus_for_chat(), load_tokenizer(o), load(o, "chat")
     rng, log = random.Random(o.seed + 3), Log(o.out, "samples")
     asked = [c.exchange(rng) for _ in range(o.questions)]
     held = text.questions(c)
@@ -365,7 +371,7 @@ def main():
     p.add_argument("--base-steps", type=int, default=900)
     p.add_argument("--base-lr", type=float, default=0.01)
     p.add_argument("--chat-steps", type=int, default=1300)
-    p.add_argument("--chat-lr", type=float, default=0.006)
+    p.add_argument("--chat-lr", type=float, default=0.01)
     p.add_argument("--questions", type=int, default=3000)
     p.add_argument("--per-question", type=int, default=3)
     p.add_argument("--pairs-batch", type=int, default=48)
