@@ -1,5 +1,4 @@
-/* C11 but for two things that only POSIX says: whether two names are one file, and that data has reached the
- * disk. */
+/* C11 but for one thing that only POSIX says: whether two names are one file. */
 #define _POSIX_C_SOURCE   200809L
 #define _FILE_OFFSET_BITS 64
 #include "out_file.h"
@@ -14,7 +13,6 @@
 
 #if defined(__unix__) || defined(__APPLE__)
 #define HAVE_POSIX 1
-#include <unistd.h>
 #else
 #define HAVE_POSIX 0
 #endif
@@ -74,26 +72,11 @@ bool hk_out_file_write(struct hk_out_file *f, const void *data, size_t size, str
     return size == 0 || fwrite(data, 1, size, f->file) == size || io_error(err, f->path, "written", errno);
 }
 
-static bool flush(FILE *file)
-{
-    if (fflush(file) != 0) return false;
-#if HAVE_POSIX
-    /* a rename may reach the disk before the data does; and some disks say only now that they are full */
-    if (fsync(fileno(file)) != 0 && errno != EINVAL && errno != ENOSYS) return false;
-#endif
-    return true;
-}
-
 bool hk_out_file_commit(struct hk_out_file *f, struct hk_error *err)
 {
     errno = 0;
-    bool ok = flush(f->file);
-    int code = errno;
-    if (fclose(f->file) != 0 && ok) {
-        ok = false;
-        code = errno;
-    }
-    if (!ok) io_error(err, f->path, "written", code);
+    bool ok = fclose(f->file) == 0; /* some file systems say only now that they are full */
+    if (!ok) io_error(err, f->path, "written", errno);
 #if !HAVE_POSIX
     if (ok) remove(f->path); /* rename may refuse to replace a file there */
 #endif

@@ -15,8 +15,8 @@ struct hk_out_file *hk_out_file_open(const char *path, struct hk_error *err);
  * cannot. */
 bool hk_out_file_write(struct hk_out_file *f, const void *data, size_t size, struct hk_error *err);
 
-/* Brings everything to the disk and the file to its place, over what was there; frees f. On failure nothing
- * is left of it, and what was there before is untouched. */
+/* Brings the file to its place, over what was there; frees f. On failure nothing is left of it, and what was
+ * there before is untouched. Like cp, it does not wait for the disk: a power cut soon after may lose it. */
 bool hk_out_file_commit(struct hk_out_file *f, struct hk_error *err);
 
 /* Removes what was written; frees f. NULL is accepted. */
