@@ -73,9 +73,11 @@ static bool is_head(const struct weight_plan *p, const struct weight_row *row)
 static enum hk_weight_type device_type(const struct weight_plan *p, const struct weight_row *row,
                                        const struct hk_ckpt_tensor *t, uint32_t cols)
 {
-    bool plain = t->type == HK_F32 || t->type == HK_F16 || t->type == HK_BF16;
-    if (p->quant == HK_WEIGHT_TYPE_COUNT || !plain || row->keep || is_head(p, row)) return t->type;
-    return cols % hk_weight_type_info(p->quant)->block_len == 0 ? p->quant : t->type;
+    const struct hk_weight_type_info *info = hk_weight_type_info(t->type);
+    enum hk_weight_type as_it_is = hk_weight_on_device(info) ? t->type : HK_F32;
+    bool plain = info->block_len == 1;
+    if (p->quant == HK_WEIGHT_TYPE_COUNT || !plain || row->keep || is_head(p, row)) return as_it_is;
+    return cols % hk_weight_type_info(p->quant)->block_len == 0 ? p->quant : as_it_is;
 }
 
 static size_t add_home(struct weight_plan *p, uint64_t bytes, bool zero)

@@ -69,7 +69,7 @@ expect 2 'a number from 0 to 1 ' generate -m x -p x --min-p=-0.5
 expect 2 'seed' generate -m x -p x --seed -1
 expect 2 'not in this version yet: f16 or f32' generate -m x -p x --kv q8_0
 expect 2 'f16 or f32' generate -m x -p x --kv f64
-expect 2 'q8_0 or q4_0' generate -m x -p x --quant q9
+expect 2 'one of q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k, iq4_nl, mxfp4 would be' generate -m x -p x --quant q9
 expect 2 'TOKEN_ID=NUMBER' generate -m x -p x --logit-bias 5
 expect 2 'TOKEN_ID=NUMBER' generate -m x -p x --logit-bias 5=nan
 expect 2 'takes no value' generate -m x -p x --json=yes

@@ -281,8 +281,8 @@ static void tensor_directory_is_checked(void **state)
         {"a.weight", 1ull << 40, 1ull << 40, 0, 128, "does not fit"},
         {"a.weight", 1ull << 62, 1, 0, 128, "does not fit"},
         {"a.weight", 1, 33, 8, 128, "rows of 33 weights are no whole number of q8_0 blocks of 32"},
-        {"a.weight", 1, 256, 13, 128,
-         "tensor a.weight is stored as Q5_K (GGUF type 13): supported are f32, f16"},
+        {"a.weight", 1, 256, 15, 128,
+         "tensor a.weight is stored as Q8_K (GGUF type 15): supported are f32, f16"},
         {"a.weight", 1, 256, 4242, 128, "stored as an unknown type (GGUF type 4242)"},
         {"", 1, 8, 0, 128, "the length of a tensor's name is 0"},
     };

@@ -123,7 +123,10 @@ static bool parse_kv(const char *value, void *field, struct hk_error *err)
 static bool parse_quant(const char *value, void *field, struct hk_error *err)
 {
     enum hk_weight_type t = hk_weight_type_by_name(value);
-    if (t != HK_Q8_0 && t != HK_Q4_0) return hk_fail(err, HK_ERR_INPUT, "q8_0 or q4_0 would be accepted");
+    char list[HK_WEIGHT_LIST];
+    if (!hk_weight_type_quantizes(t))
+        return hk_fail(err, HK_ERR_INPUT, "one of %s would be accepted",
+                       hk_weight_type_list(true, list, sizeof list));
     *(enum hk_weight_type *)field = t;
     return true;
 }
@@ -190,7 +193,8 @@ const struct opt model_opts[] = {
      .parse = parse_quant,
      .field = offsetof(struct model_options, quant),
      .metavar = "TYPE",
-     .help = "quantize f32, f16 and bf16 matrices to q8_0 or q4_0 while loading"},
+     .help = "quantize f32, f16, bf16 and f64 matrices while loading: q8_0, q6_k, q5_k, q4_k, ...; a wrong "
+             "name lists them"},
     {.name = "ctx",
      .kind = OPT_U32,
      .field = offsetof(struct model_options, ctx),
