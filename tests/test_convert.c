@@ -1,6 +1,7 @@
 /* Conversion to GGUF: the same logits, the encoders' own bytes, the same tokens, and nothing half-written. */
 #include "rig.h"
 #include "convert.h"
+#include "convert_types.h"
 #include "gguf.h"
 
 #include <stdio.h>
@@ -156,6 +157,62 @@ static void same_scores(void **state)
 
 /* ---- what the tensors hold ---- */
 
+static const enum hk_weight_type TYPES[] = {HK_F32,  HK_F16,  HK_BF16, HK_Q8_0, HK_Q4_0,   HK_Q4_1, HK_Q5_0,
+                                            HK_Q5_1, HK_Q4_K, HK_Q5_K, HK_Q6_K, HK_IQ4_NL, HK_MXFP4};
+enum { N_TYPES = sizeof TYPES / sizeof *TYPES };
+
+static void every_encoder_is_a_type(void **state)
+{
+    (void)state;
+    for (unsigned t = 0; t < HK_WEIGHT_TYPE_COUNT; t++) {
+        const struct hk_weight_type_info *info = hk_weight_type_info((enum hk_weight_type)t);
+        bool listed = false;
+        for (size_t i = 0; i < N_TYPES; i++) listed = listed || TYPES[i] == t;
+        assert_int_equal(hk_convert_type_known(info->name), listed);
+        assert_int_equal(info->encode && t != HK_F64, listed);
+    }
+    char names[256], cut[8];
+    hk_convert_type_names(names, sizeof names);
+    assert_non_null(strstr(names, "f32, f16, "));
+    assert_non_null(strstr(names, ", q4_k_m, "));
+    assert_non_null(strstr(names, ", mxfp4"));
+    hk_convert_type_names(cut, sizeof cut);
+    assert_string_equal(cut, "f32");
+}
+
+/* llama.cpp's recipe, for 32 layers: which have more bits. */
+static void mixtures(void **state)
+{
+    (void)state;
+    static const char MORE[] = "11110010010010010010010010011111";
+    const struct hk_mix_model model = {.n_layer = 32};
+    static const struct {
+        const char *mix, *part;
+        enum hk_weight_type most, more;
+    } ROWS[] = {
+        {"q4_k_m", "attn_v", HK_Q4_K, HK_Q6_K},   {"q4_k_m", "ffn_down", HK_Q4_K, HK_Q6_K},
+        {"q4_k_m", "ffn_up", HK_Q4_K, HK_Q4_K},   {"q4_k_m", "attn_output", HK_Q4_K, HK_Q4_K},
+        {"q4_k_m", "attn_qkv", HK_Q5_K, HK_Q5_K}, {"q5_k_m", "attn_v", HK_Q5_K, HK_Q6_K},
+        {"q5_k_m", "attn_qkv", HK_Q6_K, HK_Q6_K}, {"q5_k_m", "attn_q", HK_Q5_K, HK_Q5_K},
+        {"q4_k", "attn_v", HK_Q4_K, HK_Q4_K},
+    };
+    assert_int_equal(strlen(MORE), 32);
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++)
+        for (uint32_t layer = 0; layer < 32; layer++) {
+            char name[64];
+            enum hk_weight_type wanted;
+            snprintf(name, sizeof name, "blk.%u.%s.weight", layer, ROWS[i].part);
+            const struct hk_ckpt_tensor t = {.name = name, .n_dims = 2, .shape = {4, 256, 1, 1}};
+            enum hk_weight_type type = hk_mix_choose(hk_mix_find(ROWS[i].mix), &model, &t, &wanted);
+            assert_int_equal(type, MORE[layer] == '1' ? ROWS[i].more : ROWS[i].most);
+            assert_int_equal(type, wanted);
+        }
+    const struct hk_ckpt_tensor output = {.name = "output.weight", .n_dims = 2, .shape = {4, 256, 1, 1}};
+    enum hk_weight_type wanted;
+    assert_int_equal(hk_mix_choose(hk_mix_find("q4_k_m"), &model, &output, &wanted), HK_Q6_K);
+    assert_int_equal(hk_mix_file_type(hk_mix_find("q4_k_m")), 15);
+}
+
 /* Row r of a head of d rows of which R rotate, in the old order, as convert_hf_to_gguf.py has it: the head as
  * (2, R/2) rows becomes (R/2, 2). */
 static uint64_t old_row(uint64_t r, uint32_t d, uint32_t rotating)
@@ -195,16 +252,22 @@ static bool is_small(const char *name)
            strcmp(name, "cls.output.weight") == 0;
 }
 
-/* The type that a tensor must have after --type. */
+/* The type that a tensor must have after --type: the output matrix is finer, and where rows are no whole
+ * blocks it is the next one down the list. */
 static enum hk_weight_type expected_type(const struct hk_checkpoint *c, const struct hk_ckpt_tensor *t,
                                          enum hk_weight_type type, uint64_t cols)
 {
+    static const enum hk_weight_type NEXT[][3] = {
+        {HK_Q6_K, HK_Q8_0, HK_F16}, {HK_Q5_K, HK_Q5_1, HK_F16}, {HK_Q4_K, HK_Q5_0, HK_F16}};
     if (is_small(t->name)) return HK_F32;
+    bool block = hk_weight_type_info(type)->block_len > 1;
     bool output = strcmp(t->name, hk_checkpoint_tensor(c, "output.weight") ? "output.weight"
                                                                            : "token_embd.weight") == 0;
-    if (output && type == HK_Q4_0)
-        type = hk_weight_type_info(HK_Q6_K)->encode && cols % 256 == 0 ? HK_Q6_K : HK_Q8_0;
-    return cols % hk_weight_type_info(type)->block_len == 0 ? type : HK_F16;
+    if (output && block && type != HK_Q8_0) type = type == HK_MXFP4 ? HK_Q8_0 : HK_Q6_K;
+    if (!block || cols % hk_weight_type_info(type)->block_len == 0) return type;
+    for (size_t i = 0; i < 3; i++)
+        if (NEXT[i][0] == type && cols % 32 == 0) return NEXT[i][1];
+    return HK_F16;
 }
 
 /* Every tensor of the file at `out` is what the encoder makes of c's. */
@@ -241,13 +304,12 @@ static void encoders_bytes(void **state)
     (void)state;
     static const char *const NAMES[] = {"llama-gqa",  "llama-biases", "llama-head6", "llama-head-dim",
                                         "llama-bf16", "gpt2",         "gpt2-f16",    "llama-reward"};
-    static const enum hk_weight_type TYPES[] = {HK_F32, HK_F16, HK_BF16, HK_Q8_0, HK_Q4_0};
     char folder[HK_TEST_PATH], in[HK_TEST_PATH], out[HK_TEST_PATH];
     hk_test_folder_make(folder);
     path_in(folder, "out.gguf", out);
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
         struct hk_checkpoint *c = open_checkpoint(golden_path(NAMES[i], "", in));
-        for (size_t t = 0; t < sizeof TYPES / sizeof *TYPES; t++) {
+        for (size_t t = 0; t < N_TYPES; t++) {
             convert(in, out, hk_weight_type_info(TYPES[t])->name, NULL);
             check_tensors(c, out, TYPES[t]);
         }
@@ -258,7 +320,7 @@ static void encoders_bytes(void **state)
 
 /* ---- matrices of many chunks ---- */
 
-enum { WIDE = 640, HIGH = 1920 }; /* 1.2 million weights; a chunk ends within a row */
+enum { WIDE = 768, HIGH = 1792 }; /* 1.4 million weights; a chunk ends within a row */
 
 /* A checkpoint of one layer in memory, every tensor random; transposed: its matrices stored as Conv1D's. */
 static struct hk_checkpoint *big_checkpoint(const char *arch, bool transposed)
@@ -342,17 +404,17 @@ static void many_chunks(void **state)
     path_in(folder, "big.gguf", out);
     for (int k = 0; k < 3; k++) {
         struct hk_checkpoint *c = big_checkpoint(k == 0 ? "llama" : "gpt2", k == 2);
-        static const enum hk_weight_type TYPES[] = {HK_F32, HK_Q8_0, HK_Q4_0};
-        for (uint32_t t = 0; t < 3; t++) {
-            struct hk_convert_options opt = {.type = hk_weight_type_info(TYPES[t])->name,
-                                             .n_threads = 1 + 6 * t};
+        static const enum hk_weight_type SOME[] = {HK_F32, HK_Q8_0, HK_Q4_0, HK_Q4_K};
+        for (uint32_t t = 0; t < 4; t++) {
+            struct hk_convert_options opt = {.type = hk_weight_type_info(SOME[t])->name,
+                                             .n_threads = 1 + 4 * t};
             struct hk_convert_result r;
             if (!hk_convert(c, out, &opt, &r, &err)) fail_msg("%s", err.text);
             size_t size;
             free(read_all(out, &size));
             assert_int_equal(r.file_bytes, size);
             assert_true(r.n_weights > 3000000);
-            check_tensors(c, out, TYPES[t]);
+            check_tensors(c, out, SOME[t]);
         }
         hk_checkpoint_close(c);
     }
@@ -690,6 +752,8 @@ static void cancelling_leaves_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_encoder_is_a_type),
+        cmocka_unit_test(mixtures),
         cmocka_unit_test(same_logits),
         cmocka_unit_test(same_scores),
         cmocka_unit_test(encoders_bytes),
