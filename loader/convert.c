@@ -11,16 +11,17 @@
 #include <string.h>
 
 enum {
-    CHUNK = 128 << 10, /* weights: a multiple of every block's length */
+    CHUNK = 128 << 10, /* weights at most; a multiple of every block's length */
     MAX_WEIGHT_BYTES = 8,
     MAX_ALIGNMENT = 1 << 16, /* a file may ask for more, and would be mostly zeros */
 };
 
-/* A tensor on its way: rows x cols weights, of which CHUNK at a time are an item of the pipeline. */
+/* A tensor on its way: rows x cols weights, of which `step` at a time are an item of the pipeline. */
 struct job {
     const struct hk_ckpt_tensor *t;
     enum hk_weight_type type; /* in the new file */
     uint64_t rows, cols, n, bytes;
+    uint64_t step; /* whole rows, where one is no longer than CHUNK */
     uint64_t first_item;
     uint32_t heads;                   /* not 0: rows are permuted, head by head */
     uint32_t source;                  /* number of its mapping, from 1; 0: none, it is in memory */
@@ -107,6 +108,7 @@ static bool plan_tensor(struct conversion *x, const struct hk_ckpt_tensor *t, st
     j->type = hk_mix_choose(x->mix, &x->model, t, &wanted);
     if (!hk_tensor_bytes(x->c->path, t->name, j->type, t->n_dims, t->shape, &j->bytes, err)) return false;
     if (!x->c->gguf && !plan_permutation(x, j, err)) return false;
+    j->step = j->cols <= CHUNK ? CHUNK / j->cols * j->cols : CHUNK;
     find_mapping(x->c, j);
     x->n_jobs++;
     return hk_add_u64(x->total, t->size, &x->total) ||
@@ -182,7 +184,7 @@ static bool plan(struct conversion *x, struct hk_error *err)
     if (x->n_jobs) qsort(x->jobs, x->n_jobs, sizeof *x->jobs, compare_jobs);
     for (uint32_t i = 0; i < x->n_jobs; i++) {
         x->jobs[i].first_item = x->n_items;
-        x->n_items += hk_div_up(x->jobs[i].n, CHUNK);
+        x->n_items += hk_div_up(x->jobs[i].n, x->jobs[i].step);
     }
     if (x->mix) {
         say_fallbacks(x);
@@ -344,8 +346,8 @@ static bool make_chunk(void *user, uint64_t item, uint32_t slot, struct hk_error
     const struct job *j = job_of(x, item);
     const struct hk_weight_type_info *from = hk_weight_type_info(j->t->type),
                                      *to = hk_weight_type_info(j->type);
-    uint64_t first = (item - j->first_item) * CHUNK, left = j->n - first;
-    size_t n = left < CHUNK ? (size_t)left : CHUNK;
+    uint64_t first = (item - j->first_item) * j->step, left = j->n - first;
+    size_t n = (size_t)(left < j->step ? left : j->step);
     bool same = j->type == j->t->type;
     (void)err; /* nothing here can fail */
     s->n_out = bytes_of(j->type, n);
@@ -374,7 +376,7 @@ static bool take_chunk(void *user, uint64_t item, uint32_t slot, struct hk_error
     const struct job *j = job_of(x, item);
     const struct slot *s = &x->slots[slot];
     static const uint8_t zeros[64] = {0};
-    uint64_t behind = (item + 1 - j->first_item) * CHUNK, n = CHUNK;
+    uint64_t behind = (item + 1 - j->first_item) * j->step, n = j->step;
     if (x->opt->progress && !x->opt->progress(x->opt->user, "converting", x->done, x->total))
         return hk_fail(err, HK_ERR_CANCELLED, "the conversion was cancelled: nothing is left of it");
     if (!hk_out_file_write(x->file, s->out, s->n_out, err)) return false;

@@ -320,36 +320,35 @@ static void encoders_bytes(void **state)
 
 /* ---- matrices of many chunks ---- */
 
-enum { WIDE = 768, HIGH = 1792 }; /* 1.4 million weights; a chunk ends within a row */
-
-/* A checkpoint of one layer in memory, every tensor random; transposed: its matrices stored as Conv1D's. */
-static struct hk_checkpoint *big_checkpoint(const char *arch, bool transposed)
+/* A checkpoint of one layer in memory, every tensor random, embeddings of `wide` and hidden layers of `high`;
+ * transposed: its matrices stored as Conv1D's. */
+static struct hk_checkpoint *big_checkpoint(const char *arch, uint32_t wide, uint32_t high, bool transposed)
 {
-    static const struct {
+    const struct {
         const char *arch, *name;
         uint32_t rows, cols; /* rows 0: a vector */
     } SHAPES[] = {
-        {"", "token_embd.weight", 64, WIDE},
-        {"", "output_norm.weight", 0, WIDE},
-        {"", "blk.0.attn_norm.weight", 0, WIDE},
-        {"", "blk.0.attn_output.weight", WIDE, WIDE},
-        {"", "blk.0.ffn_norm.weight", 0, WIDE},
-        {"", "blk.0.ffn_up.weight", HIGH, WIDE},
-        {"", "blk.0.ffn_down.weight", WIDE, HIGH},
-        {"llama", "blk.0.attn_q.weight", WIDE, WIDE},
-        {"llama", "blk.0.attn_q.bias", 0, WIDE},
-        {"llama", "blk.0.attn_k.weight", WIDE / 2, WIDE},
-        {"llama", "blk.0.attn_v.weight", WIDE / 2, WIDE},
-        {"llama", "blk.0.ffn_gate.weight", HIGH, WIDE},
-        {"gpt2", "position_embd.weight", 32, WIDE},
-        {"gpt2", "output_norm.bias", 0, WIDE},
-        {"gpt2", "blk.0.attn_norm.bias", 0, WIDE},
-        {"gpt2", "blk.0.attn_qkv.weight", 3 * WIDE, WIDE},
-        {"gpt2", "blk.0.attn_qkv.bias", 0, 3 * WIDE},
-        {"gpt2", "blk.0.attn_output.bias", 0, WIDE},
-        {"gpt2", "blk.0.ffn_norm.bias", 0, WIDE},
-        {"gpt2", "blk.0.ffn_up.bias", 0, HIGH},
-        {"gpt2", "blk.0.ffn_down.bias", 0, WIDE},
+        {"", "token_embd.weight", 64, wide},
+        {"", "output_norm.weight", 0, wide},
+        {"", "blk.0.attn_norm.weight", 0, wide},
+        {"", "blk.0.attn_output.weight", wide, wide},
+        {"", "blk.0.ffn_norm.weight", 0, wide},
+        {"", "blk.0.ffn_up.weight", high, wide},
+        {"", "blk.0.ffn_down.weight", wide, high},
+        {"llama", "blk.0.attn_q.weight", wide, wide},
+        {"llama", "blk.0.attn_q.bias", 0, wide},
+        {"llama", "blk.0.attn_k.weight", wide / 2, wide},
+        {"llama", "blk.0.attn_v.weight", wide / 2, wide},
+        {"llama", "blk.0.ffn_gate.weight", high, wide},
+        {"gpt2", "position_embd.weight", 32, wide},
+        {"gpt2", "output_norm.bias", 0, wide},
+        {"gpt2", "blk.0.attn_norm.bias", 0, wide},
+        {"gpt2", "blk.0.attn_qkv.weight", 3 * wide, wide},
+        {"gpt2", "blk.0.attn_qkv.bias", 0, 3 * wide},
+        {"gpt2", "blk.0.attn_output.bias", 0, wide},
+        {"gpt2", "blk.0.ffn_norm.bias", 0, wide},
+        {"gpt2", "blk.0.ffn_up.bias", 0, high},
+        {"gpt2", "blk.0.ffn_down.bias", 0, wide},
     };
     enum { N = sizeof SHAPES / sizeof *SHAPES };
     uint64_t random = 20261124;
@@ -377,16 +376,16 @@ static struct hk_checkpoint *big_checkpoint(const char *arch, bool transposed)
     bool llama = strcmp(arch, "llama") == 0;
     c->hparams = (struct hk_hparams){.n_vocab = 64,
                                      .n_ctx_train = 32,
-                                     .n_embd = WIDE,
+                                     .n_embd = wide,
                                      .n_layer = 1,
                                      .n_head = 4,
                                      .n_head_kv = llama ? 2 : 4,
-                                     .head_dim = WIDE / 4,
-                                     .n_ff = HIGH,
+                                     .head_dim = wide / 4,
+                                     .n_ff = high,
                                      .norm_eps = 1e-5f,
                                      .activation = llama ? HK_ACT_SILU : HK_ACT_GELU_TANH,
                                      .rope_theta = 10000.0f,
-                                     .rope_dim = llama ? WIDE / 8 : 0, /* half of a head does not rotate */
+                                     .rope_dim = llama ? wide / 8 : 0, /* half of a head does not rotate */
                                      .rope_pairing = HK_ROPE_HALVES};
     snprintf(c->hparams.arch, sizeof c->hparams.arch, "%s", arch);
     c->has_hparams = true;
@@ -395,30 +394,37 @@ static struct hk_checkpoint *big_checkpoint(const char *arch, bool transposed)
     return c;
 }
 
-static void many_chunks(void **state)
+static void check_big(const char *arch, uint32_t wide, uint32_t high, bool transposed)
 {
-    (void)state;
+    static const enum hk_weight_type SOME[] = {HK_F32, HK_Q8_0, HK_Q4_0, HK_Q4_K};
     char folder[HK_TEST_PATH], out[HK_TEST_PATH];
     struct hk_error err = {0};
     hk_test_folder_make(folder);
     path_in(folder, "big.gguf", out);
-    for (int k = 0; k < 3; k++) {
-        struct hk_checkpoint *c = big_checkpoint(k == 0 ? "llama" : "gpt2", k == 2);
-        static const enum hk_weight_type SOME[] = {HK_F32, HK_Q8_0, HK_Q4_0, HK_Q4_K};
-        for (uint32_t t = 0; t < 4; t++) {
-            struct hk_convert_options opt = {.type = hk_weight_type_info(SOME[t])->name,
-                                             .n_threads = 1 + 4 * t};
-            struct hk_convert_result r;
-            if (!hk_convert(c, out, &opt, &r, &err)) fail_msg("%s", err.text);
-            size_t size;
-            free(read_all(out, &size));
-            assert_int_equal(r.file_bytes, size);
-            assert_true(r.n_weights > 3000000);
-            check_tensors(c, out, SOME[t]);
-        }
-        hk_checkpoint_close(c);
+    struct hk_checkpoint *c = big_checkpoint(arch, wide, high, transposed);
+    for (uint32_t t = 0; t < 4; t++) {
+        struct hk_convert_options opt = {.type = hk_weight_type_info(SOME[t])->name, .n_threads = 1 + 4 * t};
+        struct hk_convert_result r;
+        if (!hk_convert(c, out, &opt, &r, &err)) fail_msg("%s", err.text);
+        size_t size;
+        free(read_all(out, &size));
+        assert_int_equal(r.file_bytes, size);
+        assert_true(r.n_weights > 3000000);
+        check_tensors(c, out, SOME[t]);
     }
+    hk_checkpoint_close(c);
     hk_test_folder_remove(folder);
+}
+
+static void many_chunks(void **state)
+{
+    (void)state;
+    check_big("llama", 768, 1792, false);
+    check_big("gpt2", 768, 1792, false);
+    check_big("gpt2", 768, 1792, true);
+    /* rows that are longer than a chunk */
+    check_big("llama", 32, 140032, false);
+    check_big("gpt2", 32, 140032, true);
 }
 
 /* ---- keys ---- */
@@ -730,7 +736,7 @@ static void cancelling_leaves_nothing(void **state)
     struct notes calls = {{0}};
     hk_test_folder_make(folder);
     path_in(folder, "big.gguf", out);
-    struct hk_checkpoint *c = big_checkpoint("llama", false);
+    struct hk_checkpoint *c = big_checkpoint("llama", 768, 1792, false);
     struct hk_convert_options opt = {.n_threads = 4, .progress = cancel_at_third, .user = &calls};
     assert_false(hk_convert(c, out, &opt, NULL, &err));
     assert_int_equal(err.code, HK_ERR_CANCELLED);
