@@ -126,6 +126,7 @@ struct hk_checkpoint {
     const char *chat_template;    /* or NULL */
     struct hk_mapping **mappings; /* files that stay open as long as the checkpoint */
     uint32_t n_mappings;
+    const struct hk_gguf *gguf; /* its keys as the file has them (gguf.h), or NULL: it is no GGUF file */
 };
 
 struct hk_checkpoint_options {

@@ -2,6 +2,7 @@
  *
  *   checkpoint  a file on disk, opened and checked          (loader/checkpoint.h)
  *   tokenizer   text <-> tokens                             (loader/tokenizer.h)
+ *   conversion  a checkpoint -> a GGUF file                 (loader/convert.h)
  *   device      a Vulkan device, or the C reference
  *   model       a checkpoint's weights on a device, bound to an architecture
  *   session     one timeline on a model: a KV cache that is synced to a token prefix
@@ -15,6 +16,7 @@
 
 #include "../loader/base.h"
 #include "../loader/checkpoint.h"
+#include "../loader/convert.h"
 #include "../loader/tokenizer.h"
 #include "gpu.h"
 

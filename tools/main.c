@@ -16,6 +16,7 @@ static const struct command {
     {"tokenize", cmd_tokenize, "text to token ids, and back"},
     {"perplexity", cmd_perplexity, "how well a model predicts a text"},
     {"info", cmd_info, "what a checkpoint contains"},
+    {"convert", cmd_convert, "any readable checkpoint to GGUF, quantized on request"},
     {"devices", cmd_devices, "every Vulkan device, and what of it will be used"},
     {"selftest", cmd_selftest, "every kernel on a device against the reference"},
     {"bench", cmd_bench, "how fast a model runs on a device"},

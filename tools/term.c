@@ -41,13 +41,24 @@ static void on_interrupt(int sig)
     interrupted = 1;
 }
 
-void term_catch_interrupt(void)
+static void catch_signal(int sig)
 {
     struct sigaction a;
     memset(&a, 0, sizeof a);
     a.sa_handler = on_interrupt; /* no SA_RESTART: a read that waits for the user returns */
     sigemptyset(&a.sa_mask);
-    sigaction(SIGINT, &a, NULL);
+    sigaction(sig, &a, NULL);
+}
+
+void term_catch_interrupt(void)
+{
+    catch_signal(SIGINT);
+}
+
+void term_catch_termination(void)
+{
+    catch_signal(SIGTERM);
+    catch_signal(SIGHUP);
 }
 
 bool term_interrupted(void)

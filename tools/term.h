@@ -12,6 +12,8 @@ void term_locale(void);    /* UTF-8 for line editing; numbers stay with a point 
 
 /* From now on Ctrl-C sets a flag; a second one, while the flag is set, ends the process. */
 void term_catch_interrupt(void);
+/* The same for SIGTERM and SIGHUP: for a command that has something to clean up. */
+void term_catch_termination(void);
 bool term_interrupted(void);
 void term_clear_interrupt(void);
 

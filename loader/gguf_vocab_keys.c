@@ -1,0 +1,268 @@
+/* A tokenizer of another format in GGUF's words. What llama.cpp does with a text is named, not written out: a
+ * tokenizer whose rules have no name there is refused, because its tokens would be others. */
+#include "gguf_write.h"
+#include "pretokenizers.h"
+#include "utf8.h"
+#include "vocab_map.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct vocab_writer {
+    struct hk_gguf_writer *w;
+    const struct hk_checkpoint *c;
+    const struct hk_vocab *v;
+    hk_note_fn *note;
+    void *user;
+    struct hk_error *err;
+};
+
+static bool refuse(const struct vocab_writer *x, const char *what)
+{
+    return hk_fail(x->err, HK_ERR_UNSUPPORTED, "%s: tokenizer: %s", x->c->path, what);
+}
+
+static void say(const struct vocab_writer *x, const char *text)
+{
+    if (x->note) x->note(x->user, text);
+}
+
+/* ---- how a text is cut into words ---- */
+
+static bool same_patterns(const struct hk_pretokenizer *row, const struct hk_vocab *v)
+{
+    uint32_t n = 0;
+    for (; row->regex[n]; n++) {
+        if (n >= v->n_pre_regex || strcmp(row->regex[n], v->pre_regex[n]) != 0) return false;
+    }
+    return n == v->n_pre_regex && row->ignore_merges == v->ignore_merges;
+}
+
+/* The name of the pre-tokenizer, or NULL. Of several with the same rules it is the first in the table. */
+static const char *pre_name(const struct hk_vocab *v)
+{
+    if (strcmp(v->pre, "regex") != 0) return v->pre;
+    const struct hk_pretokenizer *row;
+    for (size_t i = 0; (row = hk_pretokenizer_at(i)); i++) {
+        if (same_patterns(row, v)) return row->name;
+    }
+    return NULL;
+}
+
+/* ---- SentencePiece's scores from a list of merges ---- */
+
+/* Merging by ranks is merging by scores exactly where (1) all merges that make one token stand together in
+ * the list, so that the token has one rank, and (2) every way to make a token from two that can stand beside
+ * each other is in the list. tokenizer.json files that were made from a tokenizer.model are so. */
+struct scores {
+    float *of;         /* each token's score: minus the place of its group in the list */
+    uint32_t *n_pairs; /* how many merges make it */
+    struct hk_vocab_map map;
+};
+
+static bool read_groups(const struct vocab_writer *x, struct scores *s, struct hk_bytes *text)
+{
+    const struct hk_vocab *v = x->v;
+    uint32_t last = HK_NO_TOKEN, groups = 0;
+    for (uint32_t i = 0; i < v->n_merges; i++) {
+        uint32_t left = v->merge_left_len[i];
+        const char *right = v->merges[i] + left + 1;
+        text->len = 0;
+        if (!hk_bytes_append(text, v->merges[i], left, x->err) ||
+            !hk_bytes_append(text, right, strlen(right), x->err))
+            return false;
+        uint32_t id = hk_vocab_map_get(&s->map, text->data, (uint32_t)text->len);
+        if (id == HK_NO_TOKEN) return refuse(x, "a merge makes no token of the vocabulary");
+        if (id != last && s->n_pairs[id] > 0)
+            return refuse(x, "its merges are not ordered by the token that they make, so that no scores are "
+                             "equal to them: the tokenizer.model that it was made from is needed");
+        if (id != last) s->of[id] = -(float)groups++;
+        s->n_pairs[id]++;
+        last = id;
+    }
+    return true;
+}
+
+/* A piece that can stand in a text being merged: a token, or one character. */
+static bool can_stand(const struct scores *s, const char *text, uint32_t len)
+{
+    return hk_utf8_len(text, len) == len || hk_vocab_map_get(&s->map, text, len) != HK_NO_TOKEN;
+}
+
+static bool check_pairs(const struct vocab_writer *x, const struct scores *s)
+{
+    for (uint32_t i = 0; i < x->v->n_tokens; i++) {
+        const struct hk_vocab_token *t = &x->v->tokens[i];
+        uint32_t pairs = 0;
+        if (t->type != HK_TOKEN_NORMAL) continue;
+        for (uint32_t at = 1; at < t->len; at++) {
+            if (((unsigned char)t->text[at] & 0xC0) == 0x80) continue; /* inside a character */
+            pairs += can_stand(s, t->text, at) && can_stand(s, t->text + at, t->len - at);
+        }
+        if (pairs != s->n_pairs[i])
+            return refuse(x, "its list of merges is not what SentencePiece's scores would do: the "
+                             "tokenizer.model that it was made from is needed, if there is one");
+    }
+    return true;
+}
+
+static bool derive_scores(const struct vocab_writer *x, struct scores *s)
+{
+    const struct hk_vocab *v = x->v;
+    struct hk_bytes text = {0};
+    s->of = hk_calloc(v->n_tokens, sizeof *s->of, x->err);
+    s->n_pairs = hk_calloc(v->n_tokens, sizeof *s->n_pairs, x->err);
+    bool ok = s->of && s->n_pairs && hk_vocab_map_init(&s->map, v->n_tokens, x->err);
+    for (uint32_t i = 0; ok && i < v->n_tokens; i++)
+        if (v->tokens[i].len) hk_vocab_map_put(&s->map, v->tokens[i].text, v->tokens[i].len, i);
+    ok = ok && read_groups(x, s, &text) && check_pairs(x, s);
+    hk_bytes_free(&text);
+    return ok;
+}
+
+static void free_scores(struct scores *s)
+{
+    free(s->of);
+    free(s->n_pairs);
+    if (s->map.slots) hk_vocab_map_free(&s->map);
+}
+
+/* ---- tokens ---- */
+
+/* The embedding may have more rows than there are tokens, and llama.cpp wants a token for each. */
+static uint32_t rows(const struct vocab_writer *x)
+{
+    uint32_t n = x->c->hparams.n_vocab;
+    return n > x->v->n_tokens ? n : x->v->n_tokens;
+}
+
+static void put_tokens(const struct vocab_writer *x)
+{
+    const struct hk_vocab *v = x->v;
+    hk_gguf_begin_array(x->w, "tokenizer.ggml.tokens", HK_GGUF_STRING, rows(x));
+    for (uint32_t i = 0; i < rows(x); i++) {
+        char pad[24];
+        bool given = i < v->n_tokens && v->tokens[i].len > 0;
+        snprintf(pad, sizeof pad, "[PAD%u]", i);
+        hk_gguf_add_string(x->w, given ? v->tokens[i].text : pad, given ? v->tokens[i].len : strlen(pad));
+    }
+    hk_gguf_begin_array(x->w, "tokenizer.ggml.token_type", HK_GGUF_I32, rows(x));
+    for (uint32_t i = 0; i < rows(x); i++) {
+        uint32_t type = i < v->n_tokens ? v->tokens[i].type : HK_TOKEN_UNUSED;
+        hk_gguf_add_u32(x->w, type);
+    }
+}
+
+static void put_scores(const struct vocab_writer *x, const float *derived)
+{
+    hk_gguf_begin_array(x->w, "tokenizer.ggml.scores", HK_GGUF_F32, rows(x));
+    for (uint32_t i = 0; i < rows(x); i++) {
+        float own = i < x->v->n_tokens ? x->v->tokens[i].score : 0.0f;
+        hk_gguf_add_f32(x->w, derived && i < x->v->n_tokens ? derived[i] : own);
+    }
+}
+
+static bool put_merges(const struct vocab_writer *x)
+{
+    const struct hk_vocab *v = x->v;
+    hk_gguf_begin_array(x->w, "tokenizer.ggml.merges", HK_GGUF_STRING, v->n_merges);
+    for (uint32_t i = 0; i < v->n_merges; i++) {
+        const char *m = v->merges[i];
+        size_t len = strlen(m);
+        if (memchr(m, ' ', v->merge_left_len[i]) || strchr(m + v->merge_left_len[i] + 1, ' '))
+            return refuse(x, "a merge has a space in one of its sides, where GGUF separates them");
+        hk_gguf_add_string(x->w, m, len);
+    }
+    return true;
+}
+
+static void put_id(const struct vocab_writer *x, const char *key, uint32_t id)
+{
+    if (id != HK_NO_TOKEN) hk_gguf_put_u32(x->w, key, id);
+}
+
+static void put_special(const struct vocab_writer *x)
+{
+    static const char *const STOPS[] = {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
+    const struct hk_vocab *v = x->v;
+    put_id(x, "tokenizer.ggml.bos_token_id", v->bos);
+    put_id(x, "tokenizer.ggml.eos_token_id", v->eos);
+    put_id(x, "tokenizer.ggml.unknown_token_id", v->unk);
+    put_id(x, "tokenizer.ggml.padding_token_id", v->pad);
+    size_t n = 0; /* two more tokens that end an answer; others are known by their text */
+    for (uint32_t i = 0; i < v->n_stop && n < sizeof STOPS / sizeof *STOPS; i++)
+        if (v->stop[i] != v->eos) put_id(x, STOPS[n++], v->stop[i]);
+    hk_gguf_put_bool(x->w, "tokenizer.ggml.add_bos_token", v->add_bos);
+    hk_gguf_put_bool(x->w, "tokenizer.ggml.add_eos_token", v->add_eos);
+    if (x->c->chat_template)
+        hk_gguf_put_string(x->w, "tokenizer.chat_template", x->c->chat_template, strlen(x->c->chat_template));
+}
+
+/* ---- the kinds ---- */
+
+/* Byte-level BPE. */
+static bool put_gpt2(const struct vocab_writer *x)
+{
+    const struct hk_vocab *v = x->v;
+    const char *pre = pre_name(v);
+    if (!pre)
+        return refuse(x,
+                      "how it cuts a text into words has no name in llama.cpp (tokenizer.ggml.pre), so that "
+                      "no GGUF file can say it");
+    if (v->add_space_prefix)
+        return refuse(x, "it puts a space before a text, which llama.cpp does not do for byte-level BPE");
+    if (v->nfc)
+        say(x,
+            "the tokenizer brings texts to Unicode's form NFC first, which GGUF does not say and llama.cpp "
+            "does not do");
+    hk_gguf_put_string(x->w, "tokenizer.ggml.model", "gpt2", 4);
+    hk_gguf_put_string(x->w, "tokenizer.ggml.pre", pre, strlen(pre));
+    put_tokens(x);
+    if (!put_merges(x)) return false;
+    put_special(x);
+    return true;
+}
+
+/* SentencePiece's BPE, by its scores or by merges that are equal to them. */
+static bool put_llama(const struct vocab_writer *x)
+{
+    const struct hk_vocab *v = x->v;
+    struct scores s = {0};
+    bool derived = v->kind == HK_VOCAB_BPE;
+    if (derived && !derive_scores(x, &s)) {
+        free_scores(&s);
+        return false;
+    }
+    if (v->add_space_prefix && v->space_prefix != HK_PREFIX_EACH)
+        say(x,
+            "the tokenizer puts its space before a text in another way than llama.cpp, which has one before "
+            "every stretch between special tokens: some prompts may begin with another token there");
+    hk_gguf_put_string(x->w, "tokenizer.ggml.model", "llama", 5);
+    hk_gguf_put_string(x->w, "tokenizer.ggml.pre", "default", 7);
+    put_tokens(x);
+    put_scores(x, s.of);
+    put_special(x);
+    hk_gguf_put_bool(x->w, "tokenizer.ggml.add_space_prefix", v->add_space_prefix);
+    free_scores(&s);
+    return true;
+}
+
+bool hk_gguf_put_vocab(struct hk_gguf_writer *w, const struct hk_checkpoint *c, hk_note_fn *note, void *user,
+                       struct hk_error *err)
+{
+    const struct vocab_writer x = {w, c, &c->vocab, note, user, err};
+    const struct hk_vocab *v = &c->vocab;
+    if (v->n_tokens == 0) {
+        say(&x, "there is no tokenizer beside the model: the file has weights alone");
+        hk_gguf_put_string(w, "tokenizer.ggml.model", "none", 4);
+        return true;
+    }
+    if (v->n_tokens > c->hparams.n_vocab)
+        return hk_fail(err, HK_ERR_FORMAT, "%s: its tokenizer has %u tokens for the model's %u", c->path,
+                       v->n_tokens, c->hparams.n_vocab);
+    if (v->kind == HK_VOCAB_SPM || (v->kind == HK_VOCAB_BPE && v->metaspace)) return put_llama(&x);
+    if (v->kind == HK_VOCAB_BPE) return put_gpt2(&x);
+    return hk_fail(err, HK_ERR_UNSUPPORTED, "%s: tokenizer: kind \"%s\" cannot be written as GGUF yet",
+                   c->path, v->kind_name);
+}
