@@ -324,7 +324,10 @@ bool hk_gguf_open(struct hk_checkpoint *c, const struct hk_mapping *m,
                   const struct hk_checkpoint_options *opt, struct hk_error *err)
 {
     struct hk_gguf g;
-    if (!hk_gguf_parse(c, m->data, m->size, c->path, &g, err) || !hk_gguf_interpret(c, &g, err)) return false;
+    bool split;
+    if (!hk_gguf_parse(c, m->data, m->size, c->path, &g, err) || !hk_gguf_is_split(&g, &split) ||
+        (split && !hk_gguf_join_parts(c, m, &g, err)) || !hk_gguf_interpret(c, &g, err))
+        return false;
     if (opt && opt->tokenizer_path) return hk_vocab_from_option(c, opt->tokenizer_path, err);
     return true;
 }
