@@ -53,8 +53,7 @@ static const struct {
     {"a safetensors file", HK_PATH_FILE, is_safetensors, NULL,
      "name the folder that holds it together with config.json and tokenizer.json"},
     {"a PyTorch pickle file", HK_PATH_FILE, is_pytorch, NULL,
-     "Hekla reads safetensors: load the model with transformers and save_pretrained() it, or convert it to "
-     "GGUF"},
+     "name the folder that holds it, as pytorch_model.bin, together with config.json and tokenizer.json"},
     {"llama2.c", HK_PATH_FILE, is_anything, hk_llama2c_open, NULL},
 };
 

@@ -1,6 +1,7 @@
 /* A Hugging Face folder. */
 #include "hf.h"
 #include "tokenizer_json.h"
+#include "torch_bin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,8 +44,9 @@ static bool convert_tensor(struct hk_checkpoint *c, const struct hk_hf_arch *arc
         return hk_fail(err, HK_ERR_FORMAT,
                        "%s: tensor %.200s: its shape and type need %llu bytes, its offsets give %llu", file,
                        s->name, (unsigned long long)t->size, (unsigned long long)s->size);
-    if ((flags & HK_HF_TRANSPOSED) && t->n_dims == 2) {
-        t->transposed = true;
+    bool conv = (flags & HK_HF_TRANSPOSED) && t->n_dims == 2;
+    t->transposed = s->transposed != conv;
+    if (conv) {
         t->shape[0] = s->shape[1];
         t->shape[1] = s->shape[0];
     }
@@ -135,9 +137,11 @@ static bool map_shards(struct hk_checkpoint *c, struct shards *s, struct hk_erro
     for (size_t i = 0; i < s->n; i++) {
         const char *path = hk_path_join(&c->arena, c->path, s->list[i].name, err);
         const struct hk_mapping *m = path ? hk_checkpoint_map(c, path, err) : NULL;
-        if (!m ||
-            !hk_safetensors_parse(&c->arena, m->data, m->size, path, &s->list[i].tensors, &s->list[i].n, err))
+        bool torch = m && hk_torch_bin_probe(m->data, m->size);
+        if (!m || !(torch ? hk_torch_bin_parse : hk_safetensors_parse)(
+                      &c->arena, m->data, m->size, path, &s->list[i].tensors, &s->list[i].n, err))
             return false;
+        if (torch) c->format = "pytorch";
         qsort(s->list[i].tensors, s->list[i].n, sizeof *s->list[i].tensors, compare_st);
     }
     return true;
@@ -182,16 +186,23 @@ static bool ends_with(const char *s, const char *end)
 /* Finds and maps the folder's weights: none at all is no error here. The order is that of transformers. */
 static bool open_weights(struct hk_checkpoint *c, struct shards *s, struct hk_error *err)
 {
-    const char *const *names, *single = NULL, *index = NULL, *pytorch = NULL, *only = NULL;
+    const char *const *names, *single = NULL, *index = NULL, *only = NULL;
+    const char *pytorch = NULL, *pytorch_index = NULL, *other = NULL;
     size_t n, n_safetensors = 0;
     if (!hk_folder_list(&c->arena, c->path, &names, &n, err)) return false;
     for (size_t i = 0; i < n; i++) {
         if (strcmp(names[i], "model.safetensors") == 0) single = names[i];
         if (strcmp(names[i], "model.safetensors.index.json") == 0) index = names[i];
         if (ends_with(names[i], ".safetensors")) only = names[i], n_safetensors++;
+        if (strcmp(names[i], "pytorch_model.bin") == 0) pytorch = names[i];
+        if (strcmp(names[i], "pytorch_model.bin.index.json") == 0) pytorch_index = names[i];
         if (ends_with(names[i], ".pt") || ends_with(names[i], ".pth") ||
             (strncmp(names[i], "pytorch_model", 13) == 0 && ends_with(names[i], ".bin")))
-            pytorch = names[i];
+            other = names[i];
+    }
+    if (!only && !index) {
+        single = pytorch;
+        index = pytorch_index;
     }
     if (!single && index) {
         const char *path = hk_path_join(&c->arena, c->path, index, err);
@@ -202,12 +213,11 @@ static bool open_weights(struct hk_checkpoint *c, struct shards *s, struct hk_er
                        "%s: has %zu safetensors files but no model.safetensors.index.json to say how "
                        "they belong together",
                        c->path, n_safetensors);
-    if (!single && !only && pytorch)
-        return hk_fail(
-            err, HK_ERR_UNSUPPORTED,
-            "%s: has only PyTorch pickle weights (%.100s): Hekla reads safetensors: load the model with "
-            "transformers and save_pretrained() it, or convert it to GGUF",
-            c->path, pytorch);
+    if (!single && !only && other)
+        return hk_fail(err, HK_ERR_UNSUPPORTED,
+                       "%s: has weights only in %.100s: pytorch_model.bin, its index, or safetensors are "
+                       "read: load the model with transformers and save_pretrained() it",
+                       c->path, other);
     s->n = 0;
     if (!single && !only) return true;
     s->list = hk_arena_alloc(&c->arena, 1, sizeof *s->list, err);

@@ -484,8 +484,8 @@ static void incomplete_folders_are_explained(void **state)
     expect_refusal(folder, "has no config.json");
     hk_test_write_text(folder, "config.json", "{" LLAMA_BASE "}");
     expect_refusal(folder, "has no weights");
-    hk_test_write_text(folder, "pytorch_model.bin", "PK");
-    expect_refusal(folder, "has only PyTorch pickle weights (pytorch_model.bin): Hekla reads safetensors");
+    hk_test_write_text(folder, "model.pth", "PK");
+    expect_refusal(folder, "has weights only in model.pth: pytorch_model.bin, its index, or safetensors are");
     char *deep = malloc(100001);
     assert_non_null(deep);
     memset(deep, '[', 100000);
