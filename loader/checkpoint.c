@@ -1,5 +1,6 @@
 /* Checkpoints whatever their format: the list of formats, and the checks that all of them share. */
 #include "formats.h"
+#include "quantized.h"
 #include "tokenizer_json.h"
 #include "llama2c.h"
 
@@ -53,8 +54,7 @@ static const struct {
     {"a safetensors file", HK_PATH_FILE, is_safetensors, NULL,
      "name the folder that holds it together with config.json and tokenizer.json"},
     {"a PyTorch pickle file", HK_PATH_FILE, is_pytorch, NULL,
-     "Hekla reads safetensors: load the model with transformers and save_pretrained() it, or convert it to "
-     "GGUF"},
+     "name the folder that holds it, as pytorch_model.bin, together with config.json and tokenizer.json"},
     {"llama2.c", HK_PATH_FILE, is_anything, hk_llama2c_open, NULL},
 };
 
@@ -222,6 +222,27 @@ const struct hk_ckpt_tensor *hk_checkpoint_tensor(const struct hk_checkpoint *c,
     if (c->n_tensors == 0) return NULL;
     const struct hk_ckpt_tensor key = {.name = name};
     return bsearch(&key, c->tensors, c->n_tensors, sizeof *c->tensors, compare_tensors);
+}
+
+void hk_ckpt_weights(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, void *dst)
+{
+    const struct hk_weight_type_info *info = hk_weight_type_info(t->type);
+    if (t->quantized)
+        hk_quantized_weights(t->quantized, first, n, dst);
+    else
+        memcpy(dst, (const char *)t->data + (size_t)(first / info->block_len) * info->block_bytes,
+               (size_t)(n / info->block_len) * info->block_bytes);
+}
+
+void hk_ckpt_rows(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, void *dst)
+{
+    uint64_t cols = t->shape[t->n_dims - 1];
+    hk_ckpt_weights(t, first * cols, n * cols, dst);
+}
+
+uint64_t hk_ckpt_stored(const struct hk_ckpt_tensor *t)
+{
+    return t->quantized ? t->quantized->stored : t->size;
 }
 
 /* ---- hyperparameters ---- */

@@ -304,9 +304,8 @@ static void gather_rows(const struct conversion *x, const struct job *j, uint64_
         uint64_t col = first % j->cols, left = j->cols - col;
         size_t run = left < n ? (size_t)left : n;
         uint64_t from = permuted_row(&x->c->hparams, first / j->cols) * j->cols + col;
-        size_t bytes = bytes_of(j->t->type, run);
-        memcpy(out, (const char *)j->t->data + bytes_of(j->t->type, from), bytes);
-        out += bytes;
+        hk_ckpt_weights(j->t, from, run, out);
+        out += bytes_of(j->t->type, run);
         first += run;
         n -= run;
     }
@@ -352,15 +351,13 @@ static bool make_chunk(void *user, uint64_t item, uint32_t slot, struct hk_error
     (void)err; /* nothing here can fail */
     s->n_out = bytes_of(j->type, n);
     hint(j, first, n, hk_mapping_willneed);
-    const void *raw = (const char *)j->t->data + bytes_of(j->t->type, first);
+    uint8_t *raw = same ? s->out : s->raw;
     if (j->t->transposed) {
-        raw = same ? s->out : s->raw;
-        gather_transposed(j, first, n, same ? s->out : s->raw);
+        gather_transposed(j, first, n, raw);
     } else if (j->heads) {
-        raw = same ? s->out : s->raw;
-        gather_rows(x, j, first, n, same ? s->out : s->raw);
-    } else if (same) {
-        memcpy(s->out, raw, s->n_out);
+        gather_rows(x, j, first, n, raw);
+    } else {
+        hk_ckpt_weights(j->t, first, n, raw);
     }
     if (!same) {
         from->decode(raw, s->floats, n);

@@ -214,9 +214,11 @@ static bool read_header(struct hk_cursor *cur, struct hk_gguf *g, uint64_t *n_te
     g->version = hk_cursor_u32(cur, "the version");
     if (cur->failed) return false;
     if (g->version != 0 && (g->version & 0xFFFFu) == 0)
-        return hk_fail(cur->err, HK_ERR_UNSUPPORTED,
-                       "%s: is a big-endian GGUF: convert it to little-endian (gguf-convert-endian)",
-                       cur->file);
+        return hk_fail(
+            cur->err, HK_ERR_UNSUPPORTED,
+            "%s: is a big-endian GGUF, and only little-endian ones are read: convert it with gguf-py's "
+            "gguf-convert-endian FILE little",
+            cur->file);
     if (g->version != 2 && g->version != 3)
         return hk_fail(cur->err, HK_ERR_UNSUPPORTED, "%s: is GGUF version %u: versions 2 and 3 are supported",
                        cur->file, g->version);

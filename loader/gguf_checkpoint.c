@@ -324,7 +324,9 @@ bool hk_gguf_open(struct hk_checkpoint *c, const struct hk_mapping *m,
                   const struct hk_checkpoint_options *opt, struct hk_error *err)
 {
     struct hk_gguf *g = hk_arena_alloc(&c->arena, 1, sizeof *g, err);
-    if (!g || !hk_gguf_parse(c, m->data, m->size, c->path, g, err) || !hk_gguf_interpret(c, g, err))
+    bool split;
+    if (!g || !hk_gguf_parse(c, m->data, m->size, c->path, g, err) || !hk_gguf_is_split(g, &split) ||
+        (split && !hk_gguf_join_parts(c, m, g, err)) || !hk_gguf_interpret(c, g, err))
         return false;
     g->err = NULL; /* the caller's is gone by the time that somebody looks a key up again */
     c->gguf = g;

@@ -209,7 +209,7 @@ static void containers_are_checked(void **state)
     expect_refusal(&b, "is GGUF version 1: versions 2 and 3");
     b = begin();
     b.version = 0x03000000;
-    expect_refusal(&b, "big-endian");
+    expect_refusal(&b, "is a big-endian GGUF, and only little-endian ones are read: convert it with");
     b = begin();
     b.fake_kv = UINT64_MAX;
     expect_refusal(&b, "the number of keys is 18446744073709551615");
@@ -640,6 +640,134 @@ static void real_vocabularies_open(void **state)
     truncate_everywhere(hk_test_shared("tokenizers/ggml-vocab-llama-spm.gguf", path), 264);
 }
 
+/* ---- models of several files ---- */
+
+/* What a part says of itself, and what is in it. */
+struct part_spec {
+    uint32_t no, count, total;
+    const char *tensor; /* or NULL */
+    const char *architecture;
+    bool keys; /* those of the whole model */
+    bool split;
+};
+
+static void write_part(const char *folder, const char *name, const struct part_spec *spec)
+{
+    struct builder b = begin();
+    struct hk_bytes out = {0};
+    if (spec->keys) {
+        llama_keys(&b);
+        token_keys(&b);
+    } else if (spec->architecture) {
+        kv_string(&b, "general.architecture", spec->architecture);
+    }
+    if (spec->split) {
+        kv_head(&b, "split.no", HK_GGUF_U16); /* as gguf-split writes them */
+        hk_test_put(&b.kv, &(const uint8_t[2]){(uint8_t)spec->no, 0}, 2);
+        kv_head(&b, "split.count", HK_GGUF_U16);
+        hk_test_put(&b.kv, &(const uint8_t[2]){(uint8_t)spec->count, 0}, 2);
+        kv_head(&b, "split.tensors.count", HK_GGUF_I32);
+        hk_test_put_u32(&b.kv, spec->total);
+    }
+    if (spec->tensor) tensor(&b, spec->tensor, spec->keys ? 7 : 0, 8);
+    put_file(&b, &out);
+    hk_test_write(folder, name, out.data, out.len);
+    hk_bytes_free(&out);
+}
+
+static const char *const PART_NAMES[] = {"m-00001-of-00003.gguf", "m-00002-of-00003.gguf",
+                                         "m-00003-of-00003.gguf"};
+static const struct part_spec PARTS[] = {
+    {0, 3, 3, "token_embd.weight", NULL, true, true},
+    {1, 3, 3, "blk.0.attn_norm.weight", NULL, false, true},
+    {2, 3, 3, "output_norm.weight", "llama", false, true},
+};
+
+static void split_models_open_by_any_part(void **state)
+{
+    (void)state;
+    char folder[HK_TEST_PATH], path[HK_TEST_PATH + 64];
+    struct hk_error err = {0};
+    hk_test_folder_make(folder);
+    for (int i = 0; i < 3; i++) write_part(folder, PART_NAMES[i], &PARTS[i]);
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, PART_NAMES[i]);
+        struct hk_checkpoint *c = hk_checkpoint_open(path, NULL, &err);
+        if (!c) fail_msg("%s", err.text);
+        assert_int_equal(c->n_tensors, 3);
+        assert_int_equal(c->n_mappings, 3);
+        assert_string_equal(c->hparams.arch, "llama");
+        assert_true(c->has_hparams);
+        assert_int_equal(c->hparams.n_vocab, 7);
+        assert_int_equal(c->vocab.n_tokens, N_TOKENS);
+        for (int k = 0; k < 3; k++) {
+            const struct hk_ckpt_tensor *t = hk_checkpoint_tensor(c, PARTS[k].tensor);
+            assert_non_null(t);
+            assert_true(hk_load_f32((const uint8_t *)t->data + 4 * 7) == 7.0f);
+        }
+        hk_checkpoint_close(c);
+    }
+    hk_test_folder_remove(folder);
+}
+
+static void split_models_are_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        int at; /* the part that is another one */
+        struct part_spec spec;
+        const char *says;
+    } BAD[] = {
+        {1,
+         {0, 3, 3, "a.weight", NULL, true, true},
+         "-00002-of-00003.gguf: says that it is part 1 of 3: "
+         "part 2 of 3"},
+        {1, {1, 4, 3, "a.weight", NULL, false, true}, "-00002-of-00003.gguf: says that it is part 2 of 4"},
+        {2,
+         {2, 3, 9, "a.weight", NULL, false, true},
+         "-00003-of-00003.gguf: is a part of a model of 9 tensors, m-00001-of-00003.gguf of one of 3"},
+        {1,
+         {1, 3, 3, NULL, NULL, false, true},
+         "the 3 parts have 2 tensors together, split.tensors.count says 3"},
+        {1, {1, 3, 3, "token_embd.weight", NULL, false, true}, "two tensors named token_embd.weight"},
+        {2,
+         {2, 3, 3, "a.weight", "gpt2", false, true},
+         "-00003-of-00003.gguf: general.architecture is not that of the first part"},
+        {1, {1, 3, 3, "a.weight", NULL, false, false}, "-00002-of-00003.gguf: is no part of a split model"},
+        {0, {3, 3, 3, "a.weight", NULL, true, true}, "key split.no is 3: 0 to 2 is accepted"},
+        {0,
+         {0, 2, 3, "a.weight", NULL, true, true},
+         "is part 1 of 2 of a split model: its name must end in "
+         "-00001-of-00002.gguf"},
+    };
+    char folder[HK_TEST_PATH], path[HK_TEST_PATH + 64];
+    struct hk_error err = {0};
+    hk_test_folder_make(folder);
+    snprintf(path, sizeof path, "%s/%s", folder, PART_NAMES[0]);
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+        for (int k = 0; k < 3; k++)
+            write_part(folder, PART_NAMES[k], k == BAD[i].at ? &BAD[i].spec : &PARTS[k]);
+        if (hk_checkpoint_open(path, NULL, &err))
+            fail_msg("accepted, though it should say \"%s\"", BAD[i].says);
+        hk_test_error_says(&err, BAD[i].says);
+    }
+    write_part(folder, PART_NAMES[0], &PARTS[0]);
+    snprintf(path, sizeof path, "%s/%s", folder, PART_NAMES[1]);
+    assert_int_equal(remove(path), 0);
+    snprintf(path, sizeof path, "%s/%s", folder, PART_NAMES[2]);
+    assert_null(hk_checkpoint_open(path, NULL, &err));
+    hk_test_error_says(&err, "m-00002-of-00003.gguf: is missing: part 2 of the 3 that m-00003-of-00003.gguf");
+    struct hk_mapping *m = hk_mapping_open(path, &err);
+    assert_non_null(m);
+    assert_null(hk_checkpoint_open_memory(m->data, m->size, path, NULL, &err));
+    hk_test_error_says(&err, "is part 3 of 3 of a split model: only a whole one can be opened in memory");
+    hk_mapping_close(m);
+    hk_test_folder_remove(folder);
+    struct builder b = begin();
+    kv_u32(&b, "split.count", 2);
+    expect_refusal(&b, "key split.no is missing");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -652,6 +780,8 @@ int main(void)
         cmocka_unit_test(unknown_architectures_can_be_listed),
         cmocka_unit_test(vocabularies_are_checked),
         cmocka_unit_test(damage_does_no_harm),
+        cmocka_unit_test(split_models_open_by_any_part),
+        cmocka_unit_test(split_models_are_checked),
         cmocka_unit_test(real_model_opens),
         cmocka_unit_test(memory_is_as_good_as_a_file),
         cmocka_unit_test(real_vocabularies_open),
