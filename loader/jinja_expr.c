@@ -335,7 +335,7 @@ static struct jinja_node *dict(struct jinja_parser *p)
 }
 
 static struct jinja_node *tuple(struct jinja_parser *p, bool targets, bool attributes, bool cond,
-                                const char *ends, bool in_parentheses);
+                                bool in_parentheses);
 
 static struct jinja_node *primary(struct jinja_parser *p, bool attributes)
 {
@@ -352,7 +352,7 @@ static struct jinja_node *primary(struct jinja_parser *p, bool attributes)
         return n;
     case JT_LPAREN:
         jp_step(p);
-        n = tuple(p, false, false, true, NULL, true);
+        n = tuple(p, false, false, true, true);
         return n && jp_expect(p, JT_RPAREN) ? n : NULL;
     case JT_LBRACKET:
         return list(p);
@@ -364,19 +364,18 @@ static struct jinja_node *primary(struct jinja_parser *p, bool attributes)
     }
 }
 
-static bool tuple_ends(const struct jinja_parser *p, const char *ends)
+static bool tuple_ends(const struct jinja_parser *p)
 {
-    return jp_is(p, JT_VARIABLE_END) || jp_is(p, JT_BLOCK_END) || jp_is(p, JT_RPAREN) ||
-           (ends && jp_is_name(p, ends));
+    return jp_is(p, JT_VARIABLE_END) || jp_is(p, JT_BLOCK_END) || jp_is(p, JT_RPAREN);
 }
 
 static struct jinja_node *tuple(struct jinja_parser *p, bool targets, bool attributes, bool cond,
-                                const char *ends, bool in_parentheses)
+                                bool in_parentheses)
 {
     struct jinja_node *n = jp_node(p, JINJA_TUPLE, jp_now(p)->line);
     bool is_tuple = false;
     if (!n) return NULL;
-    while (!tuple_ends(p, ends)) {
+    while (!tuple_ends(p)) {
         struct jinja_node *item = targets ? primary(p, attributes) : cond ? conditional(p) : disjunction(p);
         if (!jinja_nodes_add(p->src, &n->list, item)) return NULL;
         if (!jp_skip(p, JT_COMMA)) break;
@@ -390,9 +389,9 @@ static struct jinja_node *tuple(struct jinja_parser *p, bool targets, bool attri
     return jp_done(p, n);
 }
 
-struct jinja_node *jp_tuple(struct jinja_parser *p, bool cond, const char *ends)
+struct jinja_node *jp_tuple(struct jinja_parser *p, bool cond)
 {
-    return tuple(p, false, false, cond, ends, false);
+    return tuple(p, false, false, cond, false);
 }
 
 static bool can_assign(struct jinja_parser *p, const struct jinja_node *n)
@@ -405,9 +404,9 @@ static bool can_assign(struct jinja_parser *p, const struct jinja_node *n)
     return ok || jinja_syntax(p->src, n->line, "only names and tuples of names can be assigned to");
 }
 
-struct jinja_node *jp_target(struct jinja_parser *p, bool attributes, const char *ends)
+struct jinja_node *jp_target(struct jinja_parser *p, bool attributes)
 {
-    struct jinja_node *n = tuple(p, true, attributes, false, ends, false);
+    struct jinja_node *n = tuple(p, true, attributes, false, false);
     return n && can_assign(p, n) ? n : NULL;
 }
 

@@ -337,6 +337,10 @@ static bool add_string(struct lexer *x)
         char out[12];
         size_t n = 0;
         start = escape(x->s, i + 1, end, out, &n);
+        if (!start && x->s[i + 1] == 'N') {
+            ok = jinja_unsupported(x->src, x->line, "\\N{...} in a string: \\u and four digits are accepted");
+            break;
+        }
         if (!start) {
             ok = jinja_syntax(x->src, x->line, "an escape in a string that means no character: '%.*s'",
                               (int)(end - i < 10 ? end - i : 10), x->s + i);

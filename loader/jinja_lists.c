@@ -259,15 +259,21 @@ static bool f_reverse(struct jinja_run *r, const struct jv *a, struct jv *out)
     return l && jinja_slice(r, jv_list(JV_LIST, l), jv_none(), jv_none(), jv_int(-1), out);
 }
 
+/* Says what is wrong only when it is walked over, as a generator does. */
+static enum jinja_step next_pair(struct jinja_run *r, struct jinja_iter *it, struct jv *out)
+{
+    struct jv v = it->source;
+    if (v.type == JV_UNDEFINED) return JINJA_END;
+    if (v.type != JV_DICT)
+        return jinja_fail(r, "items: only a mapping has them, no '%s'", jv_type_name(v)), JINJA_ERROR;
+    if (it->at >= v.as.dict->n) return JINJA_END;
+    const struct jinja_entry *e = &v.as.dict->entries[it->at++];
+    return jinja_tuple2(r, e->key, e->value, out) ? JINJA_ITEM : JINJA_ERROR;
+}
+
 static bool f_items(struct jinja_run *r, const struct jv *a, struct jv *out)
 {
-    struct jv v = a[0];
-    if (v.type == JV_UNDEFINED) return as_generator(r, jinja_list_new(r, 0), out);
-    if (v.type != JV_DICT) return jinja_fail(r, "items: only a mapping has them, no '%s'", jv_type_name(v));
-    v.type = JV_VIEW;
-    v.flags = JV_ITEMS;
-    *out = (struct jv){.type = JV_ITER, .as.iter = jinja_iter(r, v)};
-    return out->as.iter != NULL;
+    return jinja_iter_value(r, (struct jinja_iter){.next = next_pair, .source = a[0]}, out);
 }
 
 static bool f_batch(struct jinja_run *r, const struct jv *a, struct jv *out)

@@ -75,7 +75,7 @@ static bool add_output(struct jinja_parser *p, struct jinja_node **output)
     if (!*output && !(*output = jp_node(p, JINJA_OUTPUT, t->line))) return false;
     jp_step(p);
     if (t->type == JT_VARIABLE_BEGIN) {
-        n = jp_tuple(p, true, NULL);
+        n = jp_tuple(p, true);
         return jinja_nodes_add(p->src, &(*output)->list, n) && jp_expect(p, JT_VARIABLE_END);
     }
     if (!(n = jp_node(p, JINJA_CONST, t->line))) return false;
@@ -135,8 +135,8 @@ static bool body_of_function(struct jinja_parser *p, struct jinja_node *n, const
 
 static bool parse_set(struct jinja_parser *p, struct jinja_node *n)
 {
-    if (!(n->a = jp_target(p, true, NULL))) return false;
-    if (jp_skip(p, JT_ASSIGN)) return (n->b = jp_tuple(p, true, NULL)) != NULL;
+    if (!(n->a = jp_target(p, true))) return false;
+    if (jp_skip(p, JT_ASSIGN)) return (n->b = jp_tuple(p, true)) != NULL;
     n->kind = JINJA_SET_BLOCK;
     return jp_filters(p, NULL, false, &n->b) && body_of(p, n, "endset");
 }
@@ -144,9 +144,9 @@ static bool parse_set(struct jinja_parser *p, struct jinja_node *n)
 static bool parse_for(struct jinja_parser *p, struct jinja_node *n)
 {
     static const char *const ends[MAX_ENDS] = {"else", "endfor"};
-    if (!(n->a = jp_target(p, false, "in"))) return false;
+    if (!(n->a = jp_target(p, false))) return false;
     if (!jp_skip_name(p, "in")) return jp_unexpected(p, "'in'");
-    if (!(n->b = jp_tuple(p, false, "recursive"))) return false;
+    if (!(n->b = jp_tuple(p, false))) return false;
     if (jp_skip_name(p, "if") && !(n->c = jp_expression(p))) return false;
     if (jp_skip_name(p, "recursive")) n->op = JINJA_RECURSIVE;
     p->loops++;
@@ -168,7 +168,7 @@ static bool parse_if(struct jinja_parser *p, struct jinja_node *n)
     static const char *const ends[MAX_ENDS] = {"elif", "else", "endif"};
     struct jinja_node *branch = n;
     for (;;) {
-        if (!(branch->a = jp_tuple(p, false, NULL)) || !body_until(p, branch->line, ends, &branch->list))
+        if (!(branch->a = jp_tuple(p, false)) || !body_until(p, branch->line, ends, &branch->list))
             return false;
         uint32_t line = jp_now(p)->line;
         if (!jp_skip_name(p, "elif")) break;
@@ -188,6 +188,15 @@ static bool parse_if(struct jinja_parser *p, struct jinja_node *n)
     return jinja_nodes_add(p->src, &n->other, jp_done(p, branch));
 }
 
+/* Whether one of the nodes has that name already. */
+static bool is_named(const struct jinja_nodes *l, const struct jinja_node *n)
+{
+    for (uint32_t i = 0; i < l->n; i++) {
+        if (l->v[i]->name_len == n->name_len && memcmp(l->v[i]->name, n->name, n->name_len) == 0) return true;
+    }
+    return false;
+}
+
 static bool parse_signature(struct jinja_parser *p, struct jinja_node *n)
 {
     if (!jp_expect(p, JT_LPAREN)) return false;
@@ -197,7 +206,11 @@ static bool parse_signature(struct jinja_parser *p, struct jinja_node *n)
         if (!name) return false;
         name->name = jp_now(p)->value.as.s;
         name->name_len = jp_now(p)->value.len;
-        if (!jp_expect(p, JT_NAME) || !jinja_nodes_add(p->src, &n->params, jp_done(p, name))) return false;
+        if (!jp_expect(p, JT_NAME)) return false;
+        if (n->params.n >= JINJA_MAX_NAMES || is_named(&n->params, name))
+            return jinja_syntax(p->src, n->line, "more than %d parameters, or two of one name",
+                                JINJA_MAX_NAMES);
+        if (!jinja_nodes_add(p->src, &n->params, jp_done(p, name))) return false;
         if (jp_skip(p, JT_ASSIGN)) {
             if (!jinja_nodes_add(p->src, &n->defaults, jp_expression(p))) return false;
         } else if (n->defaults.n) {
@@ -235,7 +248,7 @@ static bool parse_with(struct jinja_parser *p, struct jinja_node *n)
 {
     while (!jp_is(p, JT_BLOCK_END)) {
         if (n->params.n && !jp_expect(p, JT_COMMA)) return false;
-        if (!jinja_nodes_add(p->src, &n->params, jp_target(p, false, NULL)) || !jp_expect(p, JT_ASSIGN) ||
+        if (!jinja_nodes_add(p->src, &n->params, jp_target(p, false)) || !jp_expect(p, JT_ASSIGN) ||
             !jinja_nodes_add(p->src, &n->defaults, jp_expression(p)))
             return false;
     }
@@ -250,7 +263,9 @@ static bool parse_block(struct jinja_parser *p, struct jinja_node *n)
     if (jp_skip_name(p, "scoped")) n->op = 1;
     if (jp_is_name(p, "required"))
         return jinja_unsupported(p->src, n->line, "a required block: a chat template stands alone");
-    if (!body_of_function(p, n, "endblock")) return false;
+    if (p->blocks.n >= JINJA_MAX_NAMES || is_named(&p->blocks, n))
+        return jinja_syntax(p->src, n->line, "more than %d blocks, or two of one name", JINJA_MAX_NAMES);
+    if (!jinja_nodes_add(p->src, &p->blocks, n) || !body_of_function(p, n, "endblock")) return false;
     if (jp_is(p, JT_NAME) && jp_now(p)->value.len == n->name_len &&
         memcmp(jp_now(p)->value.as.s, n->name, n->name_len) == 0)
         jp_step(p);

@@ -12,7 +12,8 @@ struct jinja_parser {
     const struct jinja_token *tokens;
     size_t at;
     unsigned nesting;
-    unsigned loops; /* open {% for %}s that a {% break %} here would leave */
+    unsigned loops;            /* open {% for %}s that a {% break %} here would leave */
+    struct jinja_nodes blocks; /* the {% block %}s so far */
 };
 
 static inline const struct jinja_token *jp_now(const struct jinja_parser *p)
@@ -37,11 +38,11 @@ struct jinja_node *jp_done(struct jinja_parser *p, struct jinja_node *n);
 bool jp_nest(struct jinja_parser *p);
 
 struct jinja_node *jp_expression(struct jinja_parser *p);
-/* An expression, or several with commas between, which are a tuple. `ends`: a word that ends it, or NULL.
- * Without `conditional` an `if` is not part of it. */
-struct jinja_node *jp_tuple(struct jinja_parser *p, bool conditional, const char *ends);
+/* An expression, or several with commas between, which are a tuple. Without `conditional` an `if` is not part
+ * of it. */
+struct jinja_node *jp_tuple(struct jinja_parser *p, bool conditional);
 /* What can be assigned to: a name, a namespace's attribute where allowed, or a tuple of them. */
-struct jinja_node *jp_target(struct jinja_parser *p, bool attributes, const char *ends);
+struct jinja_node *jp_target(struct jinja_parser *p, bool attributes);
 /* "|name(...)" as often as there are; with `inline_name` the first bar is not there. NULL with no filter and
  * no error leaves *out NULL. */
 bool jp_filters(struct jinja_parser *p, struct jinja_node *a, bool inline_name, struct jinja_node **out);

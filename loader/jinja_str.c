@@ -212,10 +212,7 @@ static bool split_words(struct jinja_run *r, struct jv s, int64_t limit, struct 
     for (;; limit--) {
         while (i < s.len && jinja_is_space(jinja_char_at(s.as.s + i, &n))) i += n;
         if (i >= s.len) return true;
-        if (limit == 0) {
-            struct jv rest = jinja_slice_bytes(s, i, s.len);
-            return jinja_list_add(r, l, jinja_strip(rest, jv_missing(), JINJA_RIGHT));
-        }
+        if (limit == 0) return jinja_list_add(r, l, jinja_slice_bytes(s, i, s.len));
         size_t start = i;
         while (i < s.len && !jinja_is_space(jinja_char_at(s.as.s + i, &n))) i += n;
         if (!jinja_list_add(r, l, jinja_slice_bytes(s, start, i))) return false;
@@ -234,7 +231,7 @@ static bool rsplit_words(struct jinja_run *r, struct jv s, int64_t limit, struct
     for (;; limit--) {
         s = jinja_strip(s, jv_missing(), JINJA_RIGHT);
         if (s.len == 0) return true;
-        if (limit == 0) return jinja_list_add(r, l, jinja_strip(s, jv_missing(), JINJA_LEFT));
+        if (limit == 0) return jinja_list_add(r, l, s);
         size_t start = s.len, n;
         while (start > 0) {
             size_t before = start - 1;
