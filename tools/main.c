@@ -12,6 +12,7 @@ static const struct command {
     {"chat", cmd_chat, "talk with a model"},
     {"generate", cmd_generate, "complete a text"},
     {"tokenize", cmd_tokenize, "text to token ids, and back"},
+    {"template", cmd_template, "messages to the prompt that a model is given"},
     {"perplexity", cmd_perplexity, "how well a model predicts a text"},
     {"info", cmd_info, "what a checkpoint contains"},
     {"devices", cmd_devices, "every Vulkan device, and what of it will be used"},
