@@ -3,6 +3,7 @@
  *   checkpoint  a file on disk, opened and checked          (loader/checkpoint.h)
  *   tokenizer   text <-> tokens                             (loader/tokenizer.h)
  *   conversion  a checkpoint -> a GGUF file                 (loader/convert.h)
+ *   template    messages -> the text that a model is given  (loader/chat_template.h)
  *   device      a Vulkan device, or the C reference
  *   model       a checkpoint's weights on a device, bound to an architecture
  *   session     one timeline on a model: a KV cache that is synced to a token prefix
@@ -15,6 +16,7 @@
 #define HEKLA_RUNTIME_HEKLA_H
 
 #include "../loader/base.h"
+#include "../loader/chat_template.h"
 #include "../loader/checkpoint.h"
 #include "../loader/convert.h"
 #include "../loader/tokenizer.h"

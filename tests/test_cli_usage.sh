@@ -36,7 +36,7 @@ expect()
 }
 
 # ---- help and version ----
-commands="chat generate rank tokenize perplexity info devices selftest bench"
+commands="chat generate rank tokenize template perplexity info convert devices selftest bench"
 expect 0 '^usage: hekla \[MODEL\]' --help
 expect 0 '^usage: hekla \[MODEL\]' -h
 expect 0 '^hekla [0-9]*\.[0-9]*\.[0-9]*$' --version

@@ -14,6 +14,7 @@ static const struct command {
     {"generate", cmd_generate, "complete a text"},
     {"rank", cmd_rank, "what a reward model thinks of several answers"},
     {"tokenize", cmd_tokenize, "text to token ids, and back"},
+    {"template", cmd_template, "messages to the prompt that a model is given"},
     {"perplexity", cmd_perplexity, "how well a model predicts a text"},
     {"info", cmd_info, "what a checkpoint contains"},
     {"convert", cmd_convert, "any readable checkpoint to GGUF, quantized on request"},

@@ -23,6 +23,16 @@ double term_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+bool term_wall_time(struct hk_wall_time *t, struct hk_error *err)
+{
+    struct tm now;
+    time_t seconds = time(NULL);
+    if (!localtime_r(&seconds, &now)) return hk_fail(err, HK_ERR_IO, "the local time cannot be told");
+    *t = (struct hk_wall_time){now.tm_year + 1900, now.tm_mon + 1, now.tm_mday,
+                               now.tm_hour,        now.tm_min,     now.tm_sec};
+    return true;
+}
+
 void term_locale(void)
 {
     setlocale(LC_CTYPE, "");

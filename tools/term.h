@@ -7,8 +7,9 @@
 #include "../runtime/hekla.h"
 
 bool term_is_tty(FILE *f);
-double term_seconds(void); /* monotonic */
-void term_locale(void);    /* UTF-8 for line editing; numbers stay with a point */
+double term_seconds(void);                                         /* monotonic */
+bool term_wall_time(struct hk_wall_time *t, struct hk_error *err); /* local */
+void term_locale(void); /* UTF-8 for line editing; numbers stay with a point */
 
 /* From now on Ctrl-C sets a flag; a second one, while the flag is set, ends the process. */
 void term_catch_interrupt(void);

@@ -28,6 +28,10 @@ FUNCTIONS = {
     "hk_fail": (2,),
     "hk_fail_prefix": (1,),
     "tool_usage_text": (0,),
+    "jinja_syntax": (2,),
+    "jinja_unsupported": (2,),
+    "jinja_fail": (1,),
+    "jinja_fail_code": (2,),
 }
 
 # ... of functions that write to a stream, which must be stderr: (index of the stream, index of the text)
