@@ -248,14 +248,17 @@ static void many_token_variants(struct pair *p, enum hk_weight_type type, bool c
     }
 }
 
-/* The shapes of matvec's workgroups, which do not depend on the weight type, for one; for all types what is
- * for many tokens alone. */
+/* The shapes of matvec's workgroups, which hardly depend on the weight type, for one; for all types the
+ * second, where lanes share a row, as that makes addresses another way, and what is for many tokens alone. */
 static void all_variants(struct pair *p, bool cpu)
 {
     uint32_t few = p->side[DEV]->table->n_variants(p->side[DEV], 1);
-    for (uint32_t i = 0; i < few && !p->stopped; i++) test_variant(p, HK_Q8_0, 1, i);
-    for (enum hk_weight_type type = 0; type < HK_WEIGHT_TYPE_COUNT; type++)
-        if (hk_weight_on_device(hk_weight_type_info(type))) many_token_variants(p, type, cpu);
+    for (enum hk_weight_type type = 0; type < HK_WEIGHT_TYPE_COUNT; type++) {
+        if (!hk_weight_on_device(hk_weight_type_info(type))) continue;
+        for (uint32_t i = 0; i < few && !p->stopped; i++)
+            if (type == HK_Q8_0 || i == 1) test_variant(p, type, 1, i);
+        many_token_variants(p, type, cpu);
+    }
 }
 
 static void test_embed(struct pair *p, enum hk_weight_type type, uint32_t rows, uint32_t cols)

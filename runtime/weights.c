@@ -202,11 +202,36 @@ static const struct hk_ckpt_tensor *find_tensor(const struct weight_plan *p, con
     return t;
 }
 
+/* ModelOpt's NVFP4 has one more scale for a whole tensor; GGUF files keep it beside `name.weight` as
+ * `name.scale`, for the result to be multiplied by. Only 1 is computed here; what is not must not pass as if
+ * it were. */
+static bool check_own_scale(const struct weight_plan *p, const struct hk_ckpt_tensor *t, struct hk_error *err)
+{
+    static const char weight[] = ".weight";
+    size_t len = strlen(t->name), stem = len - (sizeof weight - 1);
+    char name[128];
+    if (t->type != HK_NVFP4 || len < sizeof weight || strcmp(t->name + stem, weight) != 0 ||
+        len >= sizeof name)
+        return true;
+    snprintf(name, sizeof name, "%.*s.scale", (int)stem, t->name);
+    const struct hk_ckpt_tensor *scale = hk_checkpoint_tensor(p->m->ckpt, name);
+    if (!scale) return true;
+    float value = 0.0f;
+    if (scale->type == HK_F32 && scale->size == sizeof value)
+        hk_weight_type_info(HK_F32)->decode(scale->data, &value, 1);
+    if (value == 1.0f) return true;
+    return hk_fail(
+        err, HK_ERR_UNSUPPORTED,
+        "tensor %s: is to be multiplied by %s: NVFP4 without such a scale, or another type, is supported",
+        t->name, name);
+}
+
 static bool bind_row(struct weight_plan *p, const struct weight_row *row, uint32_t layer, char *base,
                      struct hk_error *err)
 {
     const struct hk_ckpt_tensor *t = find_tensor(p, row, layer, err);
     if (!t) return row->optional;
+    if (!check_own_scale(p, t, err)) return false;
     if (!check_shape(t, hk_dim(&p->m->hp, row->rows), hk_dim(&p->m->hp, row->cols), err)) return false;
     void *target = base + row->offset;
     bool matrix = row->rows != DIM_ONE;

@@ -273,6 +273,43 @@ static void weights_that_are_no_numbers(void **state)
 }
 
 /* Every tensor of the folder, one after the other, with its first dimension one less in the header. */
+/* NVFP4 with a scale of the whole tensor beside it: refused unless that is 1. */
+static void a_scale_of_a_tensor(void **state)
+{
+    (void)state;
+    static const float values[] = {1.0f, 0.5f};
+    for (int i = 0; i < 2; i++) {
+        struct hk_error err = {0};
+        struct hk_checkpoint *c = hk_synthetic_checkpoint("llama-2m", HK_NVFP4, &err);
+        if (!c) fail_msg("%s", err.text);
+        struct hk_ckpt_tensor *more = calloc(c->n_tensors + 1, sizeof *more), *own = c->tensors;
+        assert_non_null(more);
+        uint32_t n = 0;
+        for (uint32_t t = 0; t < c->n_tensors; t++) {
+            if (strcmp(own[t].name, "blk.0.ffn_up.weight") == 0)
+                more[n++] = (struct hk_ckpt_tensor){.name = "blk.0.ffn_up.scale",
+                                                    .type = HK_F32,
+                                                    .n_dims = 1,
+                                                    .shape = {1, 1, 1, 1},
+                                                    .size = 4,
+                                                    .data = &values[i]};
+            more[n++] = own[t];
+        }
+        assert_int_equal(n, c->n_tensors + 1);
+        c->tensors = more;
+        c->n_tensors = n;
+        struct hk_model *m = hk_model_open(device, c, NULL, &err);
+        assert_int_equal(m != NULL, values[i] == 1.0f);
+        if (!m)
+            assert_non_null(
+                strstr(err.text, "tensor blk.0.ffn_up.weight: is to be multiplied by blk.0.ffn_up.scale"));
+        hk_model_close(m);
+        c->tensors = own;
+        hk_checkpoint_close(c);
+        free(more);
+    }
+}
+
 static void a_tensor_of_another_shape(void **state)
 {
     (void)state;
@@ -328,6 +365,7 @@ int main(void)
         cmocka_unit_test(prompts_that_cannot_be),
         cmocka_unit_test(weights_that_are_no_numbers),
         cmocka_unit_test(a_tensor_of_another_shape),
+        cmocka_unit_test(a_scale_of_a_tensor),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
