@@ -1,5 +1,6 @@
 /* Checkpoints whatever their format: the list of formats, and the checks that all of them share. */
 #include "formats.h"
+#include "quantized.h"
 #include "tokenizer_json.h"
 #include "llama2c.h"
 
@@ -221,6 +222,21 @@ const struct hk_ckpt_tensor *hk_checkpoint_tensor(const struct hk_checkpoint *c,
     if (c->n_tensors == 0) return NULL;
     const struct hk_ckpt_tensor key = {.name = name};
     return bsearch(&key, c->tensors, c->n_tensors, sizeof *c->tensors, compare_tensors);
+}
+
+void hk_ckpt_rows(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, void *dst)
+{
+    const struct hk_weight_type_info *info = hk_weight_type_info(t->type);
+    size_t row_bytes = (size_t)(t->shape[t->n_dims - 1] / info->block_len) * info->block_bytes;
+    if (t->quantized)
+        hk_quantized_rows(t->quantized, first, n, dst);
+    else
+        memcpy(dst, (const char *)t->data + row_bytes * (size_t)first, row_bytes * (size_t)n);
+}
+
+uint64_t hk_ckpt_stored(const struct hk_ckpt_tensor *t)
+{
+    return t->quantized ? t->quantized->stored : t->size;
 }
 
 /* ---- hyperparameters ---- */

@@ -10,6 +10,8 @@
 #include "base.h"
 #include "weight_types.h"
 
+struct hk_quantized;
+
 enum hk_rope_pairing {
     HK_ROPE_INTERLEAVED, /* rotates (x[2i], x[2i+1]): llama2.c, and GGUF files of Llama (whose q and k rows
                             are permuted) */
@@ -44,8 +46,10 @@ struct hk_ckpt_tensor {
     uint64_t shape[4]; /* outermost first: a matrix is (rows = outputs, cols = inputs); [n_dims..] are 1 */
     bool transposed;   /* stored the other way round, (inputs, outputs), though shape says (outputs, inputs):
                           GPT-2's Conv1D. Only F32, F16, BF16. */
-    const void *data;  /* in a mapped file; may be unaligned */
+    const void *data;  /* in a mapped file; may be unaligned; NULL where `quantized` is given */
     uint64_t size;     /* bytes, checked to equal what shape and type need */
+    const struct hk_quantized *quantized; /* or NULL: rows of `type` that are made of codes and scales when
+                                             they are read (quantized.h); never transposed */
 };
 
 enum hk_vocab_kind { HK_VOCAB_NONE, HK_VOCAB_BPE, HK_VOCAB_SPM };
@@ -148,5 +152,11 @@ void hk_checkpoint_close(struct hk_checkpoint *c);
 
 /* NULL when there is none of that name. */
 const struct hk_ckpt_tensor *hk_checkpoint_tensor(const struct hk_checkpoint *c, const char *name);
+
+/* Copies rows [first, first + n) of a matrix that is not transposed (a vector is one row; of more dimensions,
+ * the innermost one is a row), in the tensor's type, to dst, whether they lie in the file or are made. */
+void hk_ckpt_rows(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, void *dst);
+/* Bytes of the tensor in the files: t->size, or what its codes and scales take. */
+uint64_t hk_ckpt_stored(const struct hk_ckpt_tensor *t);
 
 #endif

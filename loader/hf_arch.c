@@ -260,13 +260,6 @@ static bool check_switches(const struct hk_hf_arch *a, const struct hk_json_at *
     if (!scaled)
         return hk_fail(at->err, HK_ERR_UNSUPPORTED,
                        "%s: \"scale_attn_weights\" is false: only true is supported", at->file);
-    const cJSON *quantized = hk_json_get(at->obj, "quantization_config");
-    if (quantized) {
-        const cJSON *method = hk_json_get(quantized, "quant_method");
-        return hk_fail(at->err, HK_ERR_UNSUPPORTED,
-                       "%s: the weights are quantized by \"%.80s\": F32, F16 and BF16 weights are supported",
-                       at->file, cJSON_IsString(method) ? method->valuestring : "?");
-    }
     return true;
 }
 

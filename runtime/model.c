@@ -81,7 +81,7 @@ static bool make_inv_freq(struct hk_model *m, struct hk_error *err)
     for (uint32_t i = 0; i < half; i++) factors[i] = 1.0f;
     const struct hk_ckpt_tensor *t = hk_checkpoint_tensor(m->ckpt, "rope_freqs.weight");
     bool ok = true;
-    if (t && (t->type != HK_F32 || t->n_dims != 1 || t->shape[0] != half))
+    if (t && (t->type != HK_F32 || t->quantized || t->n_dims != 1 || t->shape[0] != half))
         ok = hk_fail(err, HK_ERR_FORMAT, "tensor rope_freqs.weight: want %u values of f32", half);
     else if (t)
         hk_weight_type_info(HK_F32)->decode(t->data, factors, half);

@@ -266,16 +266,16 @@ void weights_plan_free(struct weight_plan *p)
 /* ---- upload -----------------------------------------------------------------------------------------------
  */
 
-/* n_rows rows from `first` of a plain tensor as float: out (n_rows, cols). */
-static void read_float_rows(const struct hk_ckpt_tensor *t, uint32_t first, uint32_t n_rows, uint32_t rows,
-                            uint32_t cols, float *out)
+/* n_rows rows from `first` of a tensor as float: out (n_rows, cols). src is where they lie, unless the tensor
+ * is transposed. */
+static void read_float_rows(const struct hk_ckpt_tensor *t, const char *src, uint32_t first, uint32_t n_rows,
+                            uint32_t rows, uint32_t cols, float *out)
 {
     const struct hk_weight_type_info *info = hk_weight_type_info(t->type);
     const char *data = t->data;
     if (!t->transposed) {
         size_t row_bytes = (size_t)cols / info->block_len * info->block_bytes;
-        for (uint32_t r = 0; r < n_rows; r++)
-            info->decode(data + row_bytes * (first + r), out + (size_t)r * cols, cols);
+        for (uint32_t r = 0; r < n_rows; r++) info->decode(src + row_bytes * r, out + (size_t)r * cols, cols);
         return;
     }
     float column[HK_TILE_ROWS];
@@ -287,8 +287,10 @@ static void read_float_rows(const struct hk_ckpt_tensor *t, uint32_t first, uint
         }
 }
 
-/* Buffers for converting a group of rows. */
+/* Buffers for a group of rows on its way: as the tensor has them, where they do not lie in the file, then for
+ * converting them. */
 struct convert {
+    char *made;
     float *floats;
     char *blocks;
 };
@@ -310,12 +312,14 @@ static bool upload_matrix(struct weight_plan *p, const struct binding *b, struct
         c.floats = hk_calloc((size_t)group * HK_TILE_ROWS * b->cols, sizeof(float), err);
         c.blocks = c.floats ? hk_calloc((size_t)group * HK_TILE_ROWS, to_row, err) : NULL;
     }
-    bool ok = !convert || c.blocks;
+    if (t->quantized) c.made = hk_calloc((size_t)group * HK_TILE_ROWS, from_row, err);
+    bool ok = (!convert || c.blocks) && (!t->quantized || c.made);
     for (uint32_t first = 0; ok && first < b->rows; first += group * HK_TILE_ROWS) {
         uint32_t left = b->rows - first, n_rows = left < group * HK_TILE_ROWS ? left : group * HK_TILE_ROWS;
-        const char *src = (const char *)t->data + from_row * first;
+        const char *src = t->quantized ? c.made : (const char *)t->data + from_row * first;
+        if (t->quantized) hk_ckpt_rows(t, first, n_rows, c.made);
         if (convert) {
-            read_float_rows(t, first, n_rows, b->rows, b->cols, c.floats);
+            read_float_rows(t, src, first, n_rows, b->rows, b->cols, c.floats);
             for (uint32_t r = 0; r < n_rows; r++)
                 to->encode(c.floats + (size_t)r * b->cols, c.blocks + to_row * r, b->cols);
             src = c.blocks;
@@ -324,6 +328,7 @@ static bool upload_matrix(struct weight_plan *p, const struct binding *b, struct
                                            (uint32_t)hk_div_up(n_rows, HK_TILE_ROWS), src,
                                            convert ? to_row : from_row, n_rows, err);
     }
+    free(c.made);
     free(c.floats);
     free(c.blocks);
     return ok;
@@ -336,8 +341,14 @@ static bool upload_vector(struct weight_plan *p, const struct binding *b, struct
         return hk_fail(err, HK_ERR_FORMAT, "%u values in blocks of %u: a whole number of blocks is needed",
                        b->cols, info->block_len);
     float *f = hk_calloc(b->cols, sizeof *f, err);
-    if (!f) return false;
-    info->decode(b->tensor->data, f, b->cols);
+    void *row = f ? hk_calloc((size_t)b->tensor->size, 1, err) : NULL;
+    if (!row) {
+        free(f);
+        return false;
+    }
+    hk_ckpt_rows(b->tensor, 0, 1, row);
+    info->decode(row, f, b->cols);
+    free(row);
     uint64_t addr = p->homes[b->home].addr + 4ull * b->first_row;
     bool ok = p->m->backend->table->write(p->m->backend, addr, f, 4ull * b->cols, err);
     free(f);

@@ -10,6 +10,13 @@ static const char *const goldens[] = {
 };
 enum { N_GOLDENS = sizeof goldens / sizeof *goldens };
 
+/* Whose matrices are quantized; logits by numpy (make_quant_goldens.py). */
+static const char *const quantized[] = {
+    "quant-gptq",          "quant-gptq-act", "quant-gptq8-v2", "quant-awq", "quant-ct-int4",
+    "quant-ct-int4-zeros", "quant-ct-int8",  "quant-f8-block", "quant-f8",
+};
+enum { N_QUANTIZED = sizeof quantized / sizeof *quantized };
+
 /* ---- against transformers
  * ------------------------------------------------------------------------------------ */
 
@@ -62,6 +69,19 @@ static void logits_equal_transformers(void **state)
 {
     (void)state;
     check_goldens(HK_WEIGHT_TYPE_COUNT, HK_KV_F32, 1e-3);
+}
+
+static void logits_of_quantized_folders(void **state)
+{
+    (void)state;
+    for (int i = 0; i < N_QUANTIZED; i++) {
+        double d = golden_difference(quantized[i], HK_WEIGHT_TYPE_COUNT, HK_KV_F32);
+        print_message("%-20s %.2g\n", quantized[i], d);
+        if (!(d <= 1e-2)) fail_msg("%s: logits differ from numpy's by %g, more than 1e-2", quantized[i], d);
+    }
+    /* the types that are chosen can be quantized again, where they are plain */
+    double d = golden_difference("quant-f8", HK_F32, HK_KV_F32);
+    if (!(d <= 1e-2)) fail_msg("quant-f8 as f32: logits differ by %g, more than 1e-2", d);
 }
 
 static void logits_with_f16_weights_and_cache(void **state)
@@ -366,6 +386,7 @@ int hk_test_logits_main(const char *select)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_equal_transformers),
+        cmocka_unit_test(logits_of_quantized_folders),
         cmocka_unit_test(logits_with_f16_weights_and_cache),
         cmocka_unit_test(scores_equal_transformers),
         cmocka_unit_test(prefill_equals_steps),
