@@ -9,6 +9,12 @@
 
 /* ---- tensors ---- */
 
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
 static bool unsupported_dtype(const struct hk_st_tensor *s, const char *file, struct hk_error *err)
 {
     return hk_fail(err, HK_ERR_UNSUPPORTED,
@@ -52,6 +58,12 @@ static bool convert_tensor(struct hk_checkpoint *c, const struct hk_hf_arch *arc
     *skip = s->part;
     if (s->part) return true;
     if (s->quantized) return add_quantized(c, s, file, name, flags, t, err);
+    if (arch->arch && !known && (ends_with(s->name, ".qweight") || ends_with(s->name, ".weight_packed")))
+        return hk_fail(
+            err, HK_ERR_FORMAT,
+            "%s: tensor %.200s: config.json has no \"quantization_config\" that says how it is packed "
+            "(older folders have it in a file of its own)",
+            file, s->name);
     *skip = (flags & HK_HF_IGNORED) || (!known && (is_integer_dtype(s->dtype) || s->n_dims > 4));
     if (*skip) return true;
     if (t->type == HK_WEIGHT_TYPE_COUNT) return unsupported_dtype(s, file, err);
@@ -196,12 +208,6 @@ static bool read_index(struct hk_checkpoint *c, const char *path, struct shards 
               check_index(map, s, path, err);
     cJSON_Delete(index);
     return ok;
-}
-
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
 }
 
 /* Finds and maps the folder's weights: none at all is no error here. The order is that of transformers. */

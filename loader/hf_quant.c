@@ -139,7 +139,9 @@ bool hk_hf_quant_read(const cJSON *config, const char *file, struct hk_hf_quant 
         {"fp8", read_fp8},           {"fbgemm_fp8", read_fp8},
         {"modelopt", read_modelopt}, {"compressed-tensors", read_compressed_tensors},
     };
-    const struct hk_json_at at = {hk_json_get(config, "quantization_config"), file, err};
+    const cJSON *old = hk_json_get(config, "compression_config"); /* compressed-tensors, up to 2024 */
+    const cJSON *now = hk_json_get(config, "quantization_config");
+    const struct hk_json_at at = {now ? now : old, file, err};
     const char *method = "?";
     *q = (struct hk_hf_quant){0};
     if (!at.obj) return true;

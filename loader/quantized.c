@@ -93,9 +93,9 @@ static void read_strip(const struct hk_packed *p, uint64_t row, uint32_t n_rows,
 
 /* ---- rows ---- */
 
-/* A row's part as floats: out (n). */
-static void make_floats(const struct hk_quantized *q, uint64_t row, uint64_t col, uint32_t n,
-                        const uint8_t *codes, float *out)
+/* A row's part as floats: out (n). value: the floats of FP8's codes, for FP8. */
+static void make_floats(const struct hk_quantized *q, const float value[256], uint64_t row, uint64_t col,
+                        uint32_t n, const uint8_t *codes, float *out)
 {
     uint64_t last = UINT64_MAX;
     float scale = 1.0f;
@@ -107,7 +107,7 @@ static void make_floats(const struct hk_quantized *q, uint64_t row, uint64_t col
             zero = q->value ? 0 : zero_at(q, row, group);
             last = group;
         }
-        out[i] = (q->value ? q->value(codes[i]) : (float)((int32_t)codes[i] - zero)) * scale;
+        out[i] = (q->value ? value[codes[i]] : (float)((int32_t)codes[i] - zero)) * scale;
     }
 }
 
@@ -134,7 +134,8 @@ void hk_quantized_rows(const struct hk_quantized *q, uint64_t first, uint64_t n,
     const struct hk_weight_type_info *info = hk_weight_type_info(q->type);
     uint64_t row_bytes = q->cols / info->block_len * info->block_bytes;
     uint8_t codes[STRIP_ROWS][STRIP_COLS];
-    float floats[STRIP_COLS];
+    float floats[STRIP_COLS], value[256];
+    for (unsigned i = 0; q->value && i < 256; i++) value[i] = q->value((uint8_t)i);
     for (uint64_t strip = first - first % STRIP_ROWS; strip < first + n; strip += STRIP_ROWS) {
         uint64_t end = strip + STRIP_ROWS < first + n ? strip + STRIP_ROWS : first + n;
         for (uint64_t col = 0; col < q->cols; col += STRIP_COLS) {
@@ -147,7 +148,7 @@ void hk_quantized_rows(const struct hk_quantized *q, uint64_t first, uint64_t n,
                     make_blocks(q, row, col, n_cols, codes[row - strip], out);
                     continue;
                 }
-                make_floats(q, row, col, n_cols, codes[row - strip], floats);
+                make_floats(q, value, row, col, n_cols, codes[row - strip], floats);
                 info->encode(floats, out, n_cols);
             }
         }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/golden/hf/quant-*/: small Llamas whose matrices are quantized as GPTQ, AWQ, compressed-tensors and FP8
 folders have them, with the logits of the dequantized model (numpy, float64) and, for every matrix, the type in which
-Hekla reads it and a hash of its values in that type; and tests/golden/f8.f32, the floats of all FP8 codes by torch.
+Hekla reads it and a hash of its values in that type; tests/golden/f8.f32, the floats of all FP8 codes by torch; and seeds of fuzz_quantized.
 
 The packing of each method follows its own program: AutoGPTQ's and AutoAWQ's are written out here, that of
 compressed-tensors is its pack_to_int32, which the file's argument names (compressors/pack_quantized/helpers.py of
@@ -16,7 +16,7 @@ import sys
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
 EMBD, HEADS, KV, DIM, FF, VOCAB, EPS, THETA = 64, 2, 1, 32, 64, 16, 1e-5, 10000.0
@@ -175,11 +175,25 @@ def write(name, quant, make):
             f.write("\n")
 
 
+def make_seeds(pack):
+    """Of fuzz_quantized: a byte that chooses the method, then a safetensors file of one small matrix."""
+    folder = os.path.join(os.path.dirname(GOLDEN), "fuzz", "seeds", "fuzz_quantized")
+    os.makedirs(folder, exist_ok=True)
+    r = np.random.default_rng(1)
+    for name, method, (parts, _) in (
+            ("gptq", 1, gptq(r, 8, 16, 4, 8, True, False, False)), ("gptq8", 2, gptq(r, 8, 16, 8, 16, True, True, True)),
+            ("awq", 3, awq(r, 8, 32, 32)), ("packed", 5, packed(r, 8, 32, 16, False, pack)), ("int8", 5, int8(r, 4, 8, False)),
+            ("f8", 4, f8(r, 4, 8, torch.float8_e4m3fn, None, (3, 5))), ("e5m2", 0, f8(r, 4, 8, torch.float8_e5m2, 0.5))):
+        with open(os.path.join(folder, name), "wb") as f:
+            f.write(bytes([method]) + save({f"{LAYER}self_attn.q_proj.{k}": v for k, v in parts.items()}))
+
+
 def main():
     spec = importlib.util.spec_from_file_location("helpers", sys.argv[1])
     helpers = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(helpers)
     pack = helpers.pack_to_int32
+    make_seeds(pack)
     ct = {"quant_method": "compressed-tensors", "quantization_status": "compressed"}
     write("gptq", {"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": False, "sym": True},
           lambda r, m, n, c: (*gptq(r, n, c, 4, 32, True, False, False), "q4_0"))

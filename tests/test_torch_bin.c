@@ -449,8 +449,8 @@ static void real_model_equals_its_safetensors(void **state)
     char path[HK_TEST_PATH];
     struct hk_arena a = {0};
     struct hk_error err = {0};
-    struct hk_st_tensor *want, *got;
-    size_t n_want, n_got;
+    struct hk_st_tensor *want = NULL, *got = NULL;
+    size_t n_want = 0, n_got = 0;
     struct hk_mapping *st = hk_mapping_open(hk_test_shared("models/tarotble/model.safetensors", path), &err);
     struct hk_mapping *bin = hk_mapping_open(hk_test_shared("models/tarotble/pytorch_model.bin", path), &err);
     if (!st || !bin || !hk_safetensors_parse(&a, st->data, st->size, "st", &want, &n_want, &err) ||
