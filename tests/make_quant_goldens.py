@@ -58,7 +58,7 @@ def forward(w, plain, ids):
     return norm(x, plain["model.norm.weight"]) @ plain["lm_head.weight"].T
 
 
-# ---- packing ----
+# ---- packing. Scales give weights a spread of about 0.1, so that a layer keeps the size of what goes through it. ----
 
 def words(codes, order=range(8)):
     """(n, m) codes of 4 bits -> (n, m / 8) int32; place k of a word holds code order[k]. 8 bits: 4 to a word."""
@@ -76,7 +76,7 @@ def gptq(r, rows, cols, bits, group, sym, act, v2):
     n, top = cols // group, 2 ** bits
     q = r.integers(0, top, (rows, cols))
     z = np.full((rows, n), top // 2) if sym else r.integers(1, top, (rows, n))
-    s = (r.uniform(0.5, 1.5, (rows, n)) / top).astype(np.float16)
+    s = (r.uniform(0.5, 1.5, (rows, n)) / (3 * top)).astype(np.float16)
     per = range(32 // bits)
     parts = {"qweight": words(q, per).T.contiguous(), "scales": torch.from_numpy(s.T.copy()),
              "qzeros": words(z.T - (0 if v2 else 1), per), "g_idx": torch.from_numpy(groups.astype(np.int32))}
@@ -86,7 +86,7 @@ def gptq(r, rows, cols, bits, group, sym, act, v2):
 def awq(r, rows, cols, group):
     order = [0, 2, 4, 6, 1, 3, 5, 7]
     q, z = r.integers(0, 16, (rows, cols)), r.integers(0, 16, (rows, cols // group))
-    s = (r.uniform(0.5, 1.5, (rows, cols // group)) / 16).astype(np.float16)
+    s = (r.uniform(0.5, 1.5, (rows, cols // group)) / 48).astype(np.float16)
     parts = {"qweight": words(q.T, order), "qzeros": words(z.T, order), "scales": torch.from_numpy(s.T.copy())}
     return parts, s.astype(np.float32).repeat(group, 1) * (q - z.repeat(group, 1)).astype(np.float32)
 
@@ -98,7 +98,7 @@ def bf16(a):
 def packed(r, rows, cols, group, sym, pack):
     q = r.integers(-8, 8, (rows, cols)).astype(np.int8)
     z = np.zeros((rows, cols // group), np.int8) if sym else r.integers(-8, 8, (rows, cols // group)).astype(np.int8)
-    s = bf16(r.uniform(0.5, 1.5, z.shape) / 16)
+    s = bf16(r.uniform(0.5, 1.5, z.shape) / 48)
     parts = {"weight_packed": pack(torch.from_numpy(q), 4), "weight_scale": s,
              "weight_shape": torch.tensor([rows, cols])}
     if not sym:
@@ -108,7 +108,7 @@ def packed(r, rows, cols, group, sym, pack):
 
 def int8(r, rows, cols, sym):
     q, z = r.integers(-128, 128, (rows, cols)).astype(np.int8), r.integers(-100, 100, (rows, 1)).astype(np.int8)
-    s = bf16(r.uniform(0.5, 1.5, (rows, 1)) / 256)
+    s = bf16(r.uniform(0.5, 1.5, (rows, 1)) / 768)
     parts = {"weight": torch.from_numpy(q), "weight_scale": s}
     if not sym:
         parts["weight_zero_point"] = torch.from_numpy(z)
