@@ -20,10 +20,9 @@
 
 /* ---- config.json ---- */
 
-static bool unsupported(const struct hk_json_at *at, const char *method, const char *what)
+static bool unsupported(const struct hk_json_at *at, const char *what)
 {
-    return hk_fail(at->err, HK_ERR_UNSUPPORTED, "%s: \"quantization_config\": %.40s: %s", at->file, method,
-                   what);
+    return hk_fail(at->err, HK_ERR_UNSUPPORTED, "%s: %s", at->file, what);
 }
 
 static bool read_gptq(const struct hk_json_at *at, struct hk_hf_quant *q)
@@ -40,10 +39,10 @@ static bool read_gptq(const struct hk_json_at *at, struct hk_hf_quant *q)
     bool whole = cJSON_IsNumber(group) && group->valuedouble == -1.0;
     q->group = UINT32_MAX;
     if (!whole && !hk_json_u32(at, "group_size", HK_JSON_REQUIRED, 1, UINT32_MAX, &q->group)) return false;
-    if (q->bits != 4 && q->bits != 8) return unsupported(at, "gptq", "bits of 4 and 8 are supported");
+    if (q->bits != 4 && q->bits != 8) return unsupported(at, "bits of 4 and 8 are supported");
     bool v2 = strcmp(format, "gptq_v2") == 0;
     if (marlin || (!v2 && strcmp(format, "gptq") != 0))
-        return unsupported(at, "gptq", "a checkpoint_format of gptq or gptq_v2 is supported");
+        return unsupported(at, "a checkpoint_format of gptq or gptq_v2 is supported");
     q->zero_add = v2 ? 0 : 1;
     return true;
 }
@@ -61,9 +60,9 @@ static bool read_awq(const struct hk_json_at *at, struct hk_hf_quant *q)
         (!whole && !hk_json_u32(at, group, HK_JSON_REQUIRED, 1, UINT32_MAX, &q->group)) ||
         !hk_json_string(at, "version", HK_JSON_OPTIONAL, &version))
         return false;
-    if (q->bits != 4) return unsupported(at, "awq", "bits of 4 are supported");
+    if (q->bits != 4) return unsupported(at, "bits of 4 are supported");
     if (strcmp(version, "gemm") != 0 && strcmp(version, "GEMM") != 0)
-        return unsupported(at, "awq", "version gemm is supported");
+        return unsupported(at, "version gemm is supported");
     return true;
 }
 
@@ -96,7 +95,7 @@ static bool read_modelopt(const struct hk_json_at *at, struct hk_hf_quant *q)
 {
     const char *algorithm = "?";
     if (!hk_json_string(at, "quant_algo", HK_JSON_OPTIONAL, &algorithm)) return false;
-    if (strcmp(algorithm, "FP8") != 0) return unsupported(at, "modelopt", "a quant_algo of FP8 is supported");
+    if (strcmp(algorithm, "FP8") != 0) return unsupported(at, "a quant_algo of FP8 is supported");
     q->method = HK_HF_QUANT_FP8;
     return true;
 }
@@ -118,9 +117,8 @@ static bool read_compressed_tensors(const struct hk_json_at *at, struct hk_hf_qu
         found = found || !strcmp(format, FORMATS[i]);
     if (!known || !found)
         return unsupported(
-            at, "compressed-tensors",
-            "pack-quantized, int-quantized, float-quantized and naive-quantized without sparsity "
-            "are supported");
+            at, "pack-quantized, int-quantized, float-quantized and naive-quantized without sparsity "
+                "are supported");
     cJSON_ArrayForEach(group, hk_json_get(at->obj, "config_groups"))
     {
         const cJSON *block = hk_json_get(hk_json_get(group, "weights"), "block_structure");
@@ -149,7 +147,8 @@ bool hk_hf_quant_read(const cJSON *config, const char *file, struct hk_hf_quant 
         return hk_fail(err, HK_ERR_FORMAT,
                        "%s: \"quantization_config\" is no object that names its quant_method", file);
     for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++) {
-        if (strcmp(method, METHODS[i].name) == 0) return METHODS[i].read(&at, q);
+        if (strcmp(method, METHODS[i].name) != 0) continue;
+        return METHODS[i].read(&at, q) || hk_fail_prefix(err, "quantization_config of %s", method);
     }
     return hk_fail(
         err, HK_ERR_UNSUPPORTED,
