@@ -211,75 +211,74 @@ static void files_of_other_things_are_refused(void **state)
 #define TENSOR REBUILD STORAGE "K\0K\4\x85K\1\x85" HOOKS
 #define NAMED  "\x80\2}X\1\0\0\0w"
 
+static const struct {
+    const char *pickle;
+    size_t len;
+    const char *says;
+} HOSTILE[] = {
+    {P("\x80\2cos\nsystem\nX\4\0\0\0echo\x85R."), "pickle at byte 2: it names os.system: only dictionaries"},
+    {P("\x80\4\x8c\5posix\x8c\6system\x93."), "it names posix.system"},
+    {P("\x80\2c__builtin__\neval\n."), "it names __builtin__.eval"},
+    {P("\x80\2ctorch\nload\n."), "it names torch.load"},
+    {P("\x80\2ctorch\nFloatStorage\n)R."), "it calls torch.FloatStorage with arguments"},
+    {P("\x80\2ccollections\nOrderedDict\n]\x85R."), "it calls collections.OrderedDict with arguments"},
+    {P("\x80\2}}R."), "a call of what is no function"},
+    {P("\x80\2ccollections\nOrderedDict\n)\x81."), "opcode 0x81 is none that tensors are saved with"},
+    {P("\x80\2(ios\nsystem\n."), "opcode 0x69"},
+    {P("\x80\2(X\1\0\0\0ao."), "opcode 0x6f"},
+    {P("\x80\2\x82\1."), "opcode 0x82"},
+    {P("\x80\2P1\n."), "opcode 0x50"},
+    {P("\x80\1}."), "protocol 1: 2 to 5"},
+    {P("\x80\6}."), "protocol 6: 2 to 5"},
+    {P("}."), "it does not begin with its protocol"},
+    {P("\x80\2."), "there is no value on the stack"},
+    {P("\x80\2(."), "there is no value on the stack"},
+    {P("\x80\2(t"), "truncated or damaged: the pickle needs 1 bytes"},
+    {P("\x80\2t."), "there is no mark on the stack"},
+    {P("\x80\2K\1(\x86."), "there are no 2 values on the stack"},
+    {P("\x80\2K\1K\1a."), "there is no list to add to"},
+    {P("\x80\2]K\1K\1s."), "there is no dictionary to add to"},
+    {P("\x80\2}(K\1u."), "a key without a value"},
+    {P("\x80\2}(K\1K\1K\1u."), "a key without a value"},
+    {P("\x80\2K\1K\2b."), "the state of something that is no dictionary"},
+    {P("\x80\2X\xff\xff\xff\xffz."), "a text of the pickle needs 4294967295 bytes"},
+    {P("\x80\4\x8d\xff\xff\xff\xff\xff\xff\xff\xffz."), "a text of the pickle needs 18446744073709551615"},
+    {P("\x80\4\x95\xff\xff\xff\xff\xff\xff\xff\x7f}."), "a frame of 9223372036854775807 bytes"},
+    {P("\x80\2\x8a\xff}."), "an integer needs 255 bytes"},
+    {P("\x80\2\x8a\t123456789."), "an integer of 9 bytes"},
+    {P("\x80\2}r\xff\xff\xff\xff."), "memo slot 4294967295 is beyond"},
+    {P("\x80\2h\0."), "memo slot 0 is empty"},
+    {P("\x80\2}q\2h\1."), "memo slot 1 is empty"},
+    {P("\x80\2q\0."), "there is no value on the stack"},
+    {P("\x80\2K\1Q."), "a reference to something that is no storage"},
+    {P("\x80\2}."), "holds no dictionary of tensors"},
+    {P("\x80\2K\7."), "holds no dictionary of tensors"},
+    {P(NAMED REBUILD STORAGE "K\0K\4K\1" HOOKS "s."), "a tensor needs a storage"},
+    {P(NAMED REBUILD "NK\0K\4\x85K\1\x85" HOOKS "s."), "a tensor needs a storage"},
+    {P(NAMED REBUILD STORAGE "K\0(K\1K\1K\1K\1K\1K\1K\1K\1K\1tK\1\x85" HOOKS "s."), "up to 8 dimensions"},
+    {P(NAMED REBUILD STORAGE "J\xff\xff\xff\xffK\4\x85K\1\x85" HOOKS "s."), "a tensor needs a storage"},
+    {P(NAMED REBUILD STORAGE "K\1K\4\x85K\1\x85" HOOKS "s."),
+     "tensor w ends at byte 20 of its storage, which has 16"},
+    {P(NAMED REBUILD STORAGE "K\0\x8a\x08\0\0\0\0\0\0\0\x40\x85K\1\x85" HOOKS "s."), "does not fit"},
+    {P(NAMED REBUILD STORAGE "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\4\x85K\1\x85" HOOKS "s."),
+     "does not fit"},
+    {P(NAMED REBUILD STORAGE "K\0K\2\x85K\2\x85" HOOKS "s."), "has gaps"},
+    {P("\x80\2}(X\1\0\0\0w" TENSOR "X\1\0\0\0w" TENSOR "u."), "there are two tensors named w"},
+    {P("\x80\2}(X\0\0\0\0" TENSOR "u."), "name is no text of 1 to 1024 bytes"},
+    {P("\x80\2}(K\1" TENSOR "u."), "name is no text of 1 to 1024 bytes"},
+    {P(NAMED REBUILD "(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0001X\3\0\0\0cpuK\4tQ"
+                     "K\0K\4\x85K\1\x85" HOOKS "s."),
+     "its storage 1 is not in the file"},
+    {P(NAMED REBUILD "(X\7\0\0\0storagectorch\nUntypedStorage\nX\1\0\0\0000X\3\0\0\0cpuK\4tQ"
+                     "K\0K\4\x85K\1\x85" HOOKS "s."),
+     "untyped storage does not say its type"},
+};
+
 static void hostile_pickles_are_refused(void **state)
 {
     (void)state;
-    static const struct {
-        const char *pickle;
-        size_t len;
-        const char *says;
-    } BAD[] = {
-        {P("\x80\2cos\nsystem\nX\4\0\0\0echo\x85R."),
-         "pickle at byte 2: it names os.system: only dictionaries"},
-        {P("\x80\4\x8c\5posix\x8c\6system\x93."), "it names posix.system"},
-        {P("\x80\2c__builtin__\neval\n."), "it names __builtin__.eval"},
-        {P("\x80\2ctorch\nload\n."), "it names torch.load"},
-        {P("\x80\2ctorch\nFloatStorage\n)R."), "it calls torch.FloatStorage with arguments"},
-        {P("\x80\2ccollections\nOrderedDict\n]\x85R."), "it calls collections.OrderedDict with arguments"},
-        {P("\x80\2}}R."), "a call of what is no function"},
-        {P("\x80\2ccollections\nOrderedDict\n)\x81."), "opcode 0x81 is none that tensors are saved with"},
-        {P("\x80\2(ios\nsystem\n."), "opcode 0x69"},
-        {P("\x80\2(X\1\0\0\0ao."), "opcode 0x6f"},
-        {P("\x80\2\x82\1."), "opcode 0x82"},
-        {P("\x80\2P1\n."), "opcode 0x50"},
-        {P("\x80\1}."), "protocol 1: 2 to 5"},
-        {P("\x80\6}."), "protocol 6: 2 to 5"},
-        {P("}."), "it does not begin with its protocol"},
-        {P("\x80\2."), "there is no value on the stack"},
-        {P("\x80\2(."), "there is no value on the stack"},
-        {P("\x80\2(t"), "truncated or damaged: the pickle needs 1 bytes"},
-        {P("\x80\2t."), "there is no mark on the stack"},
-        {P("\x80\2K\1(\x86."), "there are no 2 values on the stack"},
-        {P("\x80\2K\1K\1a."), "there is no list to add to"},
-        {P("\x80\2]K\1K\1s."), "there is no dictionary to add to"},
-        {P("\x80\2}(K\1u."), "a key without a value"},
-        {P("\x80\2}(K\1K\1K\1u."), "a key without a value"},
-        {P("\x80\2K\1K\2b."), "the state of something that is no dictionary"},
-        {P("\x80\2X\xff\xff\xff\xffz."), "a text of the pickle needs 4294967295 bytes"},
-        {P("\x80\4\x8d\xff\xff\xff\xff\xff\xff\xff\xffz."),
-         "a text of the pickle needs 18446744073709551615"},
-        {P("\x80\4\x95\xff\xff\xff\xff\xff\xff\xff\x7f}."), "a frame of 9223372036854775807 bytes"},
-        {P("\x80\2\x8a\xff}."), "an integer needs 255 bytes"},
-        {P("\x80\2\x8a\t123456789."), "an integer of 9 bytes"},
-        {P("\x80\2}r\xff\xff\xff\xff."), "memo slot 4294967295 is beyond"},
-        {P("\x80\2h\0."), "memo slot 0 is empty"},
-        {P("\x80\2}q\2h\1."), "memo slot 1 is empty"},
-        {P("\x80\2q\0."), "there is no value on the stack"},
-        {P("\x80\2K\1Q."), "a reference to something that is no storage"},
-        {P("\x80\2}."), "holds no dictionary of tensors"},
-        {P("\x80\2K\7."), "holds no dictionary of tensors"},
-        {P(NAMED REBUILD STORAGE "K\0K\4K\1" HOOKS "s."), "a tensor needs a storage"},
-        {P(NAMED REBUILD "NK\0K\4\x85K\1\x85" HOOKS "s."), "a tensor needs a storage"},
-        {P(NAMED REBUILD STORAGE "K\0(K\1K\1K\1K\1K\1K\1K\1K\1K\1tK\1\x85" HOOKS "s."), "up to 8 dimensions"},
-        {P(NAMED REBUILD STORAGE "J\xff\xff\xff\xffK\4\x85K\1\x85" HOOKS "s."), "a tensor needs a storage"},
-        {P(NAMED REBUILD STORAGE "K\1K\4\x85K\1\x85" HOOKS "s."),
-         "tensor w ends at byte 20 of its storage, which has 16"},
-        {P(NAMED REBUILD STORAGE "K\0\x8a\x08\0\0\0\0\0\0\0\x40\x85K\1\x85" HOOKS "s."), "does not fit"},
-        {P(NAMED REBUILD STORAGE "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7fK\4\x85K\1\x85" HOOKS "s."),
-         "does not fit"},
-        {P(NAMED REBUILD STORAGE "K\0K\2\x85K\2\x85" HOOKS "s."), "has gaps"},
-        {P("\x80\2}(X\1\0\0\0w" TENSOR "X\1\0\0\0w" TENSOR "u."), "there are two tensors named w"},
-        {P("\x80\2}(X\0\0\0\0" TENSOR "u."), "name is no text of 1 to 1024 bytes"},
-        {P("\x80\2}(K\1" TENSOR "u."), "name is no text of 1 to 1024 bytes"},
-        {P(NAMED REBUILD "(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0001X\3\0\0\0cpuK\4tQ"
-                         "K\0K\4\x85K\1\x85" HOOKS "s."),
-         "its storage 1 is not in the file"},
-        {P(NAMED REBUILD "(X\7\0\0\0storagectorch\nUntypedStorage\nX\1\0\0\0000X\3\0\0\0cpuK\4tQ"
-                         "K\0K\4\x85K\1\x85" HOOKS "s."),
-         "untyped storage does not say its type"},
-    };
-    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
-        refuse_pickle(BAD[i].pickle, BAD[i].len, BAD[i].says);
+    for (size_t i = 0; i < sizeof HOSTILE / sizeof *HOSTILE; i++)
+        refuse_pickle(HOSTILE[i].pickle, HOSTILE[i].len, HOSTILE[i].says);
     /* every opcode on an empty stack, and on one value */
     for (unsigned op = 0; op < 256; op++) {
         const uint8_t bare[] = {0x80, 2, (uint8_t)op, '.'}, one[] = {0x80, 2, 'N', (uint8_t)op, '.'};
