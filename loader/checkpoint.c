@@ -224,14 +224,20 @@ const struct hk_ckpt_tensor *hk_checkpoint_tensor(const struct hk_checkpoint *c,
     return bsearch(&key, c->tensors, c->n_tensors, sizeof *c->tensors, compare_tensors);
 }
 
-void hk_ckpt_rows(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, void *dst)
+void hk_ckpt_weights(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, void *dst)
 {
     const struct hk_weight_type_info *info = hk_weight_type_info(t->type);
-    size_t row_bytes = (size_t)(t->shape[t->n_dims - 1] / info->block_len) * info->block_bytes;
     if (t->quantized)
-        hk_quantized_rows(t->quantized, first, n, dst);
+        hk_quantized_weights(t->quantized, first, n, dst);
     else
-        memcpy(dst, (const char *)t->data + row_bytes * (size_t)first, row_bytes * (size_t)n);
+        memcpy(dst, (const char *)t->data + (size_t)(first / info->block_len) * info->block_bytes,
+               (size_t)(n / info->block_len) * info->block_bytes);
+}
+
+void hk_ckpt_rows(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, void *dst)
+{
+    uint64_t cols = t->shape[t->n_dims - 1];
+    hk_ckpt_weights(t, first * cols, n * cols, dst);
 }
 
 uint64_t hk_ckpt_stored(const struct hk_ckpt_tensor *t)

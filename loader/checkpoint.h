@@ -153,8 +153,10 @@ void hk_checkpoint_close(struct hk_checkpoint *c);
 /* NULL when there is none of that name. */
 const struct hk_ckpt_tensor *hk_checkpoint_tensor(const struct hk_checkpoint *c, const char *name);
 
-/* Copies rows [first, first + n) of a matrix that is not transposed (a vector is one row; of more dimensions,
- * the innermost one is a row), in the tensor's type, to dst, whether they lie in the file or are made. */
+/* Copies weights [first, first + n) of a tensor that is not transposed, whole blocks of its type and in its
+ * type, to dst, whether they lie in the file or are made. And the same for rows of a matrix (a vector is one
+ * row; of more dimensions, the innermost one is a row). */
+void hk_ckpt_weights(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, void *dst);
 void hk_ckpt_rows(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, void *dst);
 /* Bytes of the tensor in the files: t->size, or what its codes and scales take. */
 uint64_t hk_ckpt_stored(const struct hk_ckpt_tensor *t);

@@ -13,6 +13,7 @@ enum {
     STRIP_ROWS = 8,   /* as many as the widest word packs: each word is then loaded once */
     STRIP_COLS = 256, /* a multiple of the codes in a word and of a block */
     BLOCK = 32,       /* weights in a Q4_0 or Q8_0 block */
+    WORD = 8,         /* most codes that a word packs */
 };
 
 float hk_f8_e4m3_to_f32(uint8_t code)
@@ -129,29 +130,48 @@ static void make_blocks(const struct hk_quantized *q, uint64_t row, uint64_t col
     }
 }
 
-void hk_quantized_rows(const struct hk_quantized *q, uint64_t first, uint64_t n, void *dst)
+/* Columns [c0, c1) of rows [first, first + n), row by row. */
+static void make_part(const struct hk_quantized *q, const float value[256], uint64_t first, uint64_t n,
+                      uint64_t c0, uint64_t c1, uint8_t *dst)
 {
     const struct hk_weight_type_info *info = hk_weight_type_info(q->type);
-    uint64_t row_bytes = q->cols / info->block_len * info->block_bytes;
+    uint64_t row_bytes = (c1 - c0) / info->block_len * info->block_bytes;
     uint8_t codes[STRIP_ROWS][STRIP_COLS];
-    float floats[STRIP_COLS], value[256];
-    for (unsigned i = 0; q->value && i < 256; i++) value[i] = q->value((uint8_t)i);
+    float floats[STRIP_COLS];
     for (uint64_t strip = first - first % STRIP_ROWS; strip < first + n; strip += STRIP_ROWS) {
         uint64_t end = strip + STRIP_ROWS < first + n ? strip + STRIP_ROWS : first + n;
-        for (uint64_t col = 0; col < q->cols; col += STRIP_COLS) {
-            uint32_t n_cols = q->cols - col < STRIP_COLS ? (uint32_t)(q->cols - col) : STRIP_COLS;
+        for (uint64_t col = c0 - c0 % WORD; col < c1; col += STRIP_COLS) {
+            uint32_t n_cols = c1 - col < STRIP_COLS ? (uint32_t)(c1 - col) : STRIP_COLS;
+            uint32_t lead = col < c0 ? (uint32_t)(c0 - col) : 0; /* codes before those that are wanted */
             read_strip(&q->codes, strip, (uint32_t)(end - strip), col, n_cols, codes);
             for (uint64_t row = strip < first ? first : strip; row < end; row++) {
+                const uint8_t *from = codes[row - strip] + lead;
                 uint8_t *out =
-                    (uint8_t *)dst + (row - first) * row_bytes + col / info->block_len * info->block_bytes;
+                    dst + (row - first) * row_bytes + (col + lead - c0) / info->block_len * info->block_bytes;
                 if (info->block_len == BLOCK) {
-                    make_blocks(q, row, col, n_cols, codes[row - strip], out);
+                    make_blocks(q, row, col + lead, n_cols - lead, from, out);
                     continue;
                 }
-                make_floats(q, value, row, col, n_cols, codes[row - strip], floats);
-                info->encode(floats, out, n_cols);
+                make_floats(q, value, row, col + lead, n_cols - lead, from, floats);
+                info->encode(floats, out, n_cols - lead);
             }
         }
+    }
+}
+
+void hk_quantized_weights(const struct hk_quantized *q, uint64_t first, uint64_t n, void *dst)
+{
+    const struct hk_weight_type_info *info = hk_weight_type_info(q->type);
+    uint8_t *out = dst;
+    float value[256];
+    for (unsigned i = 0; q->value && i < 256; i++) value[i] = q->value((uint8_t)i);
+    while (n > 0) { /* the rest of a row; then whole rows; then the beginning of one */
+        uint64_t row = first / q->cols, col = first % q->cols, rows = col == 0 ? n / q->cols : 0;
+        uint64_t run = rows ? rows * q->cols : n < q->cols - col ? n : q->cols - col;
+        make_part(q, value, row, rows ? rows : 1, col, rows ? q->cols : col + run, out);
+        out += run / info->block_len * info->block_bytes;
+        first += run;
+        n -= run;
     }
 }
 

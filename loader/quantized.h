@@ -55,7 +55,8 @@ float hk_f8_e5m2_to_f32(uint8_t code);
  * no finite number or a group that does not exist. */
 bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_error *err);
 
-/* Rows [first, first + n) of the matrix in its type, one after the other. */
-void hk_quantized_rows(const struct hk_quantized *q, uint64_t first, uint64_t n, void *dst);
+/* Weights [first, first + n) of the matrix, row by row, in its type: both are whole blocks of it. Whole rows
+ * at a time, and multiples of 8 of them, are the fastest. */
+void hk_quantized_weights(const struct hk_quantized *q, uint64_t first, uint64_t n, void *dst);
 
 #endif

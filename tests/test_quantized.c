@@ -81,12 +81,33 @@ static void hash(const float *f, size_t n, char out[17])
     snprintf(out, 17, "%016llx", (unsigned long long)h);
 }
 
+/* Any whole blocks, wherever they begin and end, are what they are in the whole. */
+static void check_pieces(const struct hk_ckpt_tensor *t, uint64_t *seed)
+{
+    const struct hk_weight_type_info *info = hk_weight_type_info(t->type);
+    uint64_t n = t->shape[0] * t->shape[1] / info->block_len;
+    uint8_t *whole = malloc((size_t)t->size);
+    assert_non_null(whole);
+    hk_ckpt_rows(t, 0, t->shape[0], whole);
+    for (int i = 0; i < 50; i++) {
+        uint64_t first = hk_test_random(seed) % n, count = 1 + hk_test_random(seed) % (n - first);
+        if (i % 2 && count > 7) count = 1 + count % 7;
+        uint8_t *part = malloc((size_t)(count * info->block_bytes));
+        assert_non_null(part);
+        hk_ckpt_weights(t, first * info->block_len, count * info->block_len, part);
+        assert_memory_equal(part, whole + first * info->block_bytes, (size_t)(count * info->block_bytes));
+        free(part);
+    }
+    free(whole);
+}
+
 /* In whatever pieces the rows are read: the values are those of the method's own arithmetic, to the bit. */
 static void weights_are_exact(void **state)
 {
     (void)state;
     static const uint64_t STEPS[] = {1, 3, 8, 64};
     char path[HK_TEST_PATH], name[64], got[17];
+    uint64_t seed = 1;
     for (size_t i = 0; i < N_FOLDERS; i++) {
         snprintf(name, sizeof name, "hf/quant-%s", FOLDERS[i]);
         struct hk_mapping *m = map(golden(name, "weights.json", path));
@@ -103,6 +124,7 @@ static void weights_are_exact(void **state)
             assert_true(t && t->quantized && !t->data && !t->transposed && t->n_dims == 2);
             assert_string_equal(hk_weight_type_info(t->type)->name, type);
             assert_true(hk_ckpt_stored(t) > 0 && hk_ckpt_stored(t) < 4 * t->shape[0] * t->shape[1]);
+            check_pieces(t, &seed);
             for (size_t s = 0; s < sizeof STEPS / sizeof *STEPS; s++) {
                 float *f = floats_of(t, STEPS[s]);
                 hash(f, (size_t)(t->shape[0] * t->shape[1]), got);
