@@ -19,11 +19,12 @@ static const struct hk_hf_quant METHODS[] = {
 static void read_rows(const struct hk_ckpt_tensor *t)
 {
     if (t->size > 1 << 22) return; /* scales and codes are in the file: rows are not much more */
-    uint64_t rows = t->n_dims == 2 ? t->shape[0] : 1, at = rows / 2;
+    uint64_t rows = t->n_dims == 2 ? t->shape[0] : 1, block = hk_weight_type_info(t->type)->block_len;
+    uint64_t n = rows * t->shape[t->n_dims - 1] / block, at = n / 3;
     void *out = malloc((size_t)t->size);
     if (!out) return;
     hk_ckpt_rows(t, 0, rows, out);
-    if (at > 0) hk_ckpt_rows(t, at, rows - at, out);
+    hk_ckpt_weights(t, at * block, (n - at) * block, out);
     free(out);
 }
 
