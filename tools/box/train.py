@@ -88,22 +88,22 @@ def optimizers(model, lr):
     return [Muon(matrices, lr=lr), torch.optim.AdamW(rest, lr=lr * 0.2, betas=(0.9, 0.95), weight_decay=0.0)]
 
 
-def set_rate(opts, rates, step, steps, warmup):
-    """Up in `warmup` steps, level, then down to nothing over the last half."""
-    factor = min(1.0, (step + 1) / warmup, 2.0 * (steps - step) / steps)
+def set_rate(opts, rates, step, steps, warmup, decay):
+    """Up in `warmup` steps, level, then down to nothing over the last part, `decay` of all."""
+    factor = min(1.0, (step + 1) / warmup, (steps - step) / (decay * steps))
     for opt, rate in zip(opts, rates):
         for group in opt.param_groups:
             group["lr"] = rate * factor
     return factor
 
 
-def fit(model, loss_of, batches, steps, lr, log, warmup=20, every=20):
+def fit(model, loss_of, batches, steps, lr, log, warmup=20, decay=0.5, every=20):
     opts = optimizers(model, lr)
     rates = [o.param_groups[0]["lr"] for o in opts]
     model.train()
     total, tokens = 0.0, 0
     for step in range(steps):
-        factor = set_rate(opts, rates, step, steps, warmup)
+        factor = set_rate(opts, rates, step, steps, warmup, decay)
         batch = next(batches)
         with torch.autocast("cpu", torch.bfloat16):
             loss = loss_of(model, batch)
@@ -218,8 +218,8 @@ def train_chat(o):
             samples.append((ids, mask))
             size += len(ids)
     log.row(note="dialogues", n=len(samples), tokens=size)
-    model = load(o, "base")
-    fit(model, answer_loss, by_length(rng, samples, o.batch), o.chat_steps, o.chat_lr, log)
+    model = load(o, o.begin)
+    fit(model, answer_loss, by_length(rng, samples, o.batch), o.chat_steps, o.chat_lr, log, decay=1.0)
     save(model, o, "chat")
     log.row(note="held-out questions, greedy, in PyTorch", **accuracy(model, tok, c))
 
@@ -352,7 +352,7 @@ def train_reward(o):
                 yield pair_batch(p)
     model = load(o, "chat", reward=True)
     steps = int(o.reward_epochs * len(rows) / o.pairs_batch)
-    fit(model, pair_loss, batches(), steps, o.reward_lr, log)
+    fit(model, pair_loss, batches(), steps, o.reward_lr, log, decay=1.0)
     save(model, o, "reward")
     log.row(note="held-out pairs ordered right, in PyTorch", part=preference(model, tok, held))
 
@@ -370,8 +370,9 @@ def main():
     p.add_argument("--batch", type=int, default=4096, help="tokens in a step")
     p.add_argument("--base-steps", type=int, default=900)
     p.add_argument("--base-lr", type=float, default=0.01)
+    p.add_argument("--begin", default="base", help="what the chat model is made from; chat: it goes on with facts that have changed")
     p.add_argument("--chat-steps", type=int, default=1300)
-    p.add_argument("--chat-lr", type=float, default=0.01)
+    p.add_argument("--chat-lr", type=float, default=0.006)
     p.add_argument("--questions", type=int, default=3000)
     p.add_argument("--per-question", type=int, default=3)
     p.add_argument("--pairs-batch", type=int, default=48)
