@@ -18,7 +18,7 @@ static bool ends_with(const char *s, const char *end)
 static bool unsupported_dtype(const struct hk_st_tensor *s, const char *file, struct hk_error *err)
 {
     return hk_fail(err, HK_ERR_UNSUPPORTED,
-                   "%s: tensor %.200s is stored as %s: F32, F16 and BF16 are supported", file, s->name,
+                   "%s: tensor %.200s is stored as %s: F64, F32, F16 and BF16 are supported", file, s->name,
                    s->dtype);
 }
 
