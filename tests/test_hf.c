@@ -420,7 +420,7 @@ static void wrong_tensors_are_refused(void **state)
         const char *says;
     } BAD[] = {
         {"model.norm.weight", "F32", "[8]", 28, "its shape and type need 32 bytes, its offsets give 28"},
-        {"model.norm.weight", "F8_E8M0", "[8]", 8, "is stored as F8_E8M0: F32, F16 and BF16"},
+        {"model.norm.weight", "F8_E8M0", "[8]", 8, "is stored as F8_E8M0: F64, F32, F16 and BF16"},
         {"model.norm.weight", "I32", "[8]", 32, "is stored as I32"},
         {"model.norm.weight", "F32", "[1,1,1,1,8]", 32, "has 5 dimensions"},
         {"model.norm.weight", "F32", "[0]", 0, "dimension 0 is 0"},
