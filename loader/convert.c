@@ -326,16 +326,31 @@ static void gather_transposed(const struct job *j, uint64_t first, size_t n, uin
     }
 }
 
-/* The pages of a chunk are asked for at once, and given back when it is converted. */
-static void hint(const struct job *j, uint64_t first, size_t n,
-                 void (*fn)(const struct hk_mapping *, size_t, size_t))
+/* The pages of a chunk are asked for at once. */
+static void ask_for(const struct job *j, uint64_t first, size_t n)
 {
+    if (j->mapping && !j->t->transposed)
+        hk_mapping_willneed(j->mapping, (size_t)(offset_in_file(j) + bytes_of(j->t->type, first)),
+                            bytes_of(j->t->type, n));
+}
+
+/* Gives back the pages of a chunk that is taken, and those a little before it: while one chunk is read the
+ * system maps neighbours too, of chunks whose turn is over, and permuted rows come from all of their head.
+ * Chunks are taken in order, so that what is mapped too late for one is given back with the next. */
+static void give_back(const struct conversion *x, const struct job *j, uint64_t first, uint64_t n)
+{
+    enum { BEFORE = 1 << 20 };
     if (!j->mapping) return;
-    uint64_t offset = offset_in_file(j);
-    bool all = j->t->transposed; /* every chunk touches all of it */
-    if (all && first + n < j->n) return;
-    fn(j->mapping, (size_t)(offset + (all ? 0 : bytes_of(j->t->type, first))),
-       all ? (size_t)j->t->size : bytes_of(j->t->type, n));
+    size_t start = (size_t)offset_in_file(j), end = start + (size_t)j->t->size;
+    size_t before = BEFORE + (j->heads ? bytes_of(j->t->type, x->c->hparams.head_dim * j->cols) : 0);
+    if (!j->t->transposed) { /* of such a matrix every chunk touches all */
+        end = start + bytes_of(j->t->type, first + n);
+        start += bytes_of(j->t->type, first);
+    } else if (first + n < j->n) {
+        return;
+    }
+    start = start > before ? start - before : 0;
+    hk_mapping_done(j->mapping, start, end - start);
 }
 
 static bool make_chunk(void *user, uint64_t item, uint32_t slot, struct hk_error *err)
@@ -350,7 +365,7 @@ static bool make_chunk(void *user, uint64_t item, uint32_t slot, struct hk_error
     bool same = j->type == j->t->type;
     (void)err; /* nothing here can fail */
     s->n_out = bytes_of(j->type, n);
-    hint(j, first, n, hk_mapping_willneed);
+    ask_for(j, first, n);
     uint8_t *raw = same ? s->out : s->raw;
     if (j->t->transposed) {
         gather_transposed(j, first, n, raw);
@@ -363,7 +378,6 @@ static bool make_chunk(void *user, uint64_t item, uint32_t slot, struct hk_error
         from->decode(raw, s->floats, n);
         to->encode(s->floats, s->out, n);
     }
-    hint(j, first, n, hk_mapping_done);
     return true;
 }
 
@@ -386,6 +400,7 @@ static bool take_chunk(void *user, uint64_t item, uint32_t slot, struct hk_error
         }
     }
     x->done += bytes_of(j->t->type, n);
+    give_back(x, j, behind - j->step, n);
     return true;
 }
 
