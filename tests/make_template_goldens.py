@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/templates.json: what Python's jinja2, set up as Hugging Face transformers does for chat
+"""Writes tests/golden/templates.json, and from it the fuzz target's seeds (tests/fuzz/seeds/fuzz_template/): what Python's jinja2, set up as Hugging Face transformers does for chat
 templates, makes of many small templates, and of the chat templates in the shared material with many message
 lists.
 
@@ -1256,6 +1256,22 @@ def message_lists():
     return out
 
 
+def write_seeds(cases):
+    """Templates that work, a hundred in a file while they work together, and behind a NUL their variables."""
+    folder = os.path.join(HERE, "fuzz", "seeds", "fuzz_template")
+    os.makedirs(folder, exist_ok=True)
+    files = [[]]
+    for template, text in cases:
+        if text is None:
+            continue
+        if len(files[-1]) == 100 or render("".join(files[-1] + [template]), VARS) is None:
+            files.append([])
+        files[-1].append(template)
+    for i, templates in enumerate(f for f in files if len(f) > 10):
+        with open(os.path.join(folder, f"{i:02}.jinja"), "wb") as f:
+            f.write("".join(templates).encode() + b"\0" + json.dumps(VARS, ensure_ascii=False).encode())
+
+
 def main():
     expressions = ["{{ %s }}" % e for e in EXPRESSIONS.strip("\n").split("\n")]
     cases = [[t, render(t, VARS)] for t in expressions + TEMPLATES]
@@ -1271,6 +1287,7 @@ def main():
     with open(os.path.join(HERE, "golden", "templates.json"), "w", encoding="utf-8") as f:
         json.dump(golden, f, ensure_ascii=False, separators=(",", ":"))
         f.write("\n")
+    write_seeds(cases)
     failing = sum(c[1] is None for c in cases)
     print(f"{len(cases)} templates, {failing} of which fail; {len(shared)} files with {len(lists)} message lists")
 
