@@ -119,6 +119,27 @@ def noise(rng, text, rate=1.0):
     return text
 
 
+def content_words(text):
+    return [w for w in text.rstrip("?.!").split(" ") if w.lower() not in DROP]
+
+
+def blend(rng, one, other):
+    """Some of the words of two wordings of one question: what they mean is in the words, whatever their order."""
+    words = content_words(swap_phrases(rng, one, 0.3)) + content_words(swap_phrases(rng, other, 0.3))
+    keep = [w for w in words if rng.random() < 0.6] or words
+    if rng.random() < 0.5:
+        rng.shuffle(keep)
+    return noise(rng, " ".join(keep[:12]))
+
+
+def disturb(rng, text, foreign):
+    """One word of another question comes in: no single word decides."""
+    words, strange = text.split(" "), [w for w in foreign.rstrip("?.!").split(" ") if not is_code(w)]
+    if strange:
+        words.insert(rng.randint(0, len(words)), rng.choice(strange))
+    return " ".join(words)
+
+
 def vary(rng, text, rate=0.35):
     """Another wording of a question for training: phrases swapped, small words dropped, something before or after it."""
     text = swap_phrases(rng, text, rate)
