@@ -325,7 +325,9 @@ bool hk_gguf_put_vocab(struct hk_gguf_writer *w, const struct hk_checkpoint *c, 
         return hk_fail(err, HK_ERR_FORMAT, "%s: its tokenizer has %u tokens for the model's %u", c->path,
                        v->n_tokens, c->hparams.n_vocab);
     enum hk_prefix prefix = v->add_space_prefix ? HK_PREFIX_ALWAYS : HK_PREFIX_NEVER;
-    if (v->kind == HK_VOCAB_SPM && !v->has_steps) return put_llama(&x, prefix);
+    bool plain_spm = !v->has_steps || (v->steps.n_norm == 1 && v->steps.norm[0].pattern.len == 0 &&
+                                       !v->remove_extra_whitespaces);
+    if (v->kind == HK_VOCAB_SPM && plain_spm) return put_llama(&x, prefix);
     if (v->kind == HK_VOCAB_BPE && v->plain && read_metaspace(&v->steps, &prefix))
         return put_llama(&x, prefix);
     if (v->kind == HK_VOCAB_BPE && !v->plain) return put_gpt2(&x);
