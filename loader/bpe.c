@@ -1,6 +1,7 @@
 /* Byte-pair encoding: which pairs merge, and by what rank. The merging itself is merge.c's. */
 #include "bpe.h"
-#include "normalize.h"
+#include "byte_level.h"
+#include "metaspace.h"
 #include "utf8.h"
 
 #include <stdlib.h>
@@ -14,59 +15,15 @@ struct pair {
 
 struct hk_bpe {
     const struct hk_vocab *vocab;
+    struct hk_arena arena;     /* of the words, */
     struct hk_vocab_map words; /* what a token stands for -> token */
     uint32_t byte_id[256];     /* the token of a byte: its own one, or <0xXX> */
     struct pair *pairs;
     size_t mask;
     bool ignore_merges;
-    bool word_by_word; /* metaspace: no token reaches from one word into the next */
+    bool affixes;      /* symbols are spelt with a prefix or suffix */
+    bool word_by_word; /* plain: no token reaches from one word into the next */
 };
-
-/* ---- GPT-2's alphabet ---- */
-
-/* Printable Latin-1 stands for itself; the 68 other bytes are U+0100 + their number among the others. */
-static bool is_printable(unsigned b)
-{
-    return (b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b <= 0xAC) || b >= 0xAE;
-}
-
-static int byte_of_code_point(uint32_t cp)
-{
-    if (cp < 0x100) return is_printable(cp) ? (int)cp : -1;
-    uint32_t other = cp - 0x100;
-    if (other <= 0x20) return (int)other;                 /* 00..20 */
-    if (other <= 0x20 + 0x22) return (int)(other + 0x5E); /* 7F..A0 */
-    return other == 0x43 ? 0xAD : -1;
-}
-
-bool hk_byte_level_decode(const char *text, size_t len, char *out, size_t *out_len)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < len;) {
-        size_t k = hk_utf8_len(text + i, len - i);
-        int b = k > 0 ? byte_of_code_point(hk_utf8_decode(text + i, k)) : -1;
-        if (b < 0) return false;
-        out[n++] = (char)b;
-        i += k;
-    }
-    *out_len = n;
-    return true;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
-int hk_byte_token(const struct hk_vocab_token *token)
-{
-    const char *s = token->text;
-    if (token->type != HK_TOKEN_BYTE || token->len != 6 || memcmp(s, "<0x", 3) != 0 || s[5] != '>') return -1;
-    int hi = hex_digit(s[3]), lo = hex_digit(s[4]);
-    return hi < 0 || lo < 0 ? -1 : hi * 16 + lo;
-}
 
 /* ---- tables ---- */
 
@@ -78,17 +35,35 @@ static size_t pair_slot(const struct hk_bpe *b, uint64_t key)
     return i;
 }
 
+/* What token i stands for: bytes, or its text where the vocabulary is plain. False where it is no spelling of
+ * bytes. */
+static bool word_of(const struct hk_bpe *b, uint32_t i, char *bytes, const char **text, size_t *len)
+{
+    const struct hk_vocab_token *t = &b->vocab->tokens[i];
+    *text = b->vocab->plain ? t->text : bytes;
+    *len = t->len;
+    return t->len > 0 && t->type != HK_TOKEN_BYTE &&
+           (b->vocab->plain || hk_byte_level_decode(t->text, t->len, bytes, len));
+}
+
 /* Tokens that text may become. Those of the plain kind are put last, so that they win over others of equal
  * text. */
-static bool add_words(struct hk_bpe *b, const char *const *texts, const uint32_t *lens, struct hk_error *err)
+static bool add_words(struct hk_bpe *b, struct hk_error *err)
 {
     const struct hk_vocab *v = b->vocab;
-    if (!hk_vocab_map_init(&b->words, v->n_tokens, err)) return false;
-    for (int plain = 0; plain < 2; plain++) {
+    size_t total = 0, len;
+    for (uint32_t i = 0; !v->plain && i < v->n_tokens; i++) total += v->tokens[i].len;
+    char *bytes = hk_arena_alloc(&b->arena, total + 1, 1, err);
+    if (!bytes || !hk_vocab_map_init(&b->words, v->n_tokens, err)) return false;
+    b->word_by_word = v->plain && !b->ignore_merges && !b->affixes;
+    for (int normal = 0; normal < 2; normal++) {
         for (uint32_t i = 0; i < v->n_tokens; i++) {
-            if (!texts[i] || lens[i] == 0 || (v->tokens[i].type == HK_TOKEN_NORMAL) != plain) continue;
-            if (v->tokens[i].type == HK_TOKEN_BYTE) continue;
-            hk_vocab_map_put(&b->words, texts[i], lens[i], i);
+            const char *text;
+            if ((v->tokens[i].type == HK_TOKEN_NORMAL) != normal || !word_of(b, i, bytes, &text, &len))
+                continue;
+            hk_vocab_map_put(&b->words, text, (uint32_t)len, i);
+            if (b->word_by_word && hk_metaspace_inside(text, len)) b->word_by_word = false;
+            if (!v->plain) bytes += len;
         }
     }
     return true;
@@ -99,13 +74,13 @@ static void add_bytes(struct hk_bpe *b)
     const struct hk_vocab *v = b->vocab;
     for (unsigned i = 0; i < 256; i++) {
         char byte = (char)i;
-        uint32_t id = v->metaspace ? HK_NO_TOKEN : hk_vocab_map_get(&b->words, &byte, 1);
+        uint32_t id = v->plain ? HK_NO_TOKEN : hk_vocab_map_get(&b->words, &byte, 1);
         /* an added token stands for its spelling, which is not the byte unless that is ASCII */
         bool added = id != HK_NO_TOKEN && v->tokens[id].len > 1 && v->tokens[id].type != HK_TOKEN_NORMAL &&
                      v->tokens[id].type != HK_TOKEN_UNUSED;
         b->byte_id[i] = added ? HK_NO_TOKEN : id;
     }
-    for (uint32_t i = 0; v->metaspace && v->byte_fallback && i < v->n_tokens; i++) {
+    for (uint32_t i = 0; v->plain && v->byte_fallback && i < v->n_tokens; i++) {
         int byte = hk_byte_token(&v->tokens[i]);
         if (byte >= 0) b->byte_id[byte] = i;
     }
@@ -117,7 +92,7 @@ static bool merge_side(const struct hk_bpe *b, const char *text, size_t len, str
 {
     size_t at = out->len, n = len;
     if (!hk_bytes_append(out, text, len, err)) return false;
-    if (!b->vocab->metaspace && !hk_byte_level_decode(text, len, out->data + at, &n)) return false;
+    if (!b->vocab->plain && !hk_byte_level_decode(text, len, out->data + at, &n)) return false;
     out->len = at + n;
     return true;
 }
@@ -128,19 +103,26 @@ static bool add_merge(struct hk_bpe *b, uint32_t rank, struct hk_bytes *buf, str
     size_t len = strlen(text), left = b->vocab->merge_left_len[rank];
     struct hk_error memory = {0};
     uint32_t l = HK_NO_TOKEN, r = HK_NO_TOKEN, both = HK_NO_TOKEN;
+    bool spelt = false;
     buf->len = 0;
     if (left < len && merge_side(b, text, left, buf, &memory)) {
         size_t cut = buf->len;
-        if (merge_side(b, text + left + 1, len - left - 1, buf, &memory)) {
+        spelt = merge_side(b, text + left + 1, len - left - 1, buf, &memory);
+        if (spelt) {
             l = hk_vocab_map_get(&b->words, buf->data, cut);
             r = hk_vocab_map_get(&b->words, buf->data + cut, buf->len - cut);
-            both = hk_vocab_map_get(&b->words, buf->data, buf->len);
+            size_t prefix = b->vocab->part_prefix.len; /* only the first symbol of a word is without it */
+            if (prefix <= buf->len - cut) {
+                memmove(buf->data + cut, buf->data + cut + prefix, buf->len - cut - prefix);
+                both = hk_vocab_map_get(&b->words, buf->data, buf->len - prefix);
+            }
         }
     }
     if (memory.code != HK_OK) {
         if (err) *err = memory;
         return false;
     }
+    if (!spelt && left < len) return true; /* characters that no byte is spelt with: nothing it could merge */
     if (l == HK_NO_TOKEN || r == HK_NO_TOKEN || both == HK_NO_TOKEN)
         return hk_fail(err, HK_ERR_FORMAT,
                        "tokenizer: merge %u \"%.60s\": a side or their union is no token of the vocabulary",
@@ -150,14 +132,43 @@ static bool add_merge(struct hk_bpe *b, uint32_t rank, struct hk_bytes *buf, str
     return true;
 }
 
+/* tiktoken's rule as pairs: every way to put a token together from two others. */
+static bool add_rank_merges(struct hk_bpe *b, bool count, size_t *n, struct hk_error *err)
+{
+    const struct hk_vocab *v = b->vocab;
+    struct hk_bytes bytes = {0};
+    bool ok = hk_bytes_append(&bytes, "", 0, err);
+    *n = 0;
+    for (uint32_t id = 0; ok && id < v->n_tokens; id++) {
+        size_t len = v->tokens[id].len;
+        bytes.len = 0;
+        if (v->tokens[id].type != HK_TOKEN_NORMAL ||
+            !(ok = hk_bytes_append(&bytes, v->tokens[id].text, len, err)))
+            continue;
+        if (!v->plain && !hk_byte_level_decode(v->tokens[id].text, len, bytes.data, &len)) continue;
+        for (size_t k = 1; k < len; k++) {
+            uint32_t l = hk_vocab_map_get(&b->words, bytes.data, k);
+            uint32_t r = l == HK_NO_TOKEN ? l : hk_vocab_map_get(&b->words, bytes.data + k, len - k);
+            if (r == HK_NO_TOKEN) continue;
+            (*n)++;
+            uint64_t key = (uint64_t)l << 32 | r;
+            if (!count) b->pairs[pair_slot(b, key)] = (struct pair){key, id, id};
+        }
+    }
+    hk_bytes_free(&bytes);
+    return ok;
+}
+
 static bool add_merges(struct hk_bpe *b, struct hk_error *err)
 {
-    size_t n = 16;
-    while (n / 2 < b->vocab->n_merges) n *= 2;
+    size_t n = 16, n_pairs = b->vocab->n_merges;
+    if (b->vocab->rank_merges && !add_rank_merges(b, true, &n_pairs, err)) return false;
+    while (n / 2 < n_pairs) n *= 2;
     b->pairs = hk_calloc(n, sizeof *b->pairs, err);
     if (!b->pairs) return false;
     b->mask = n - 1;
     for (size_t i = 0; i < n; i++) b->pairs[i].key = NO_PAIR;
+    if (b->vocab->rank_merges) return add_rank_merges(b, false, &n_pairs, err);
     struct hk_bytes buf = {0};
     bool ok = hk_bytes_append(&buf, "", 0, err);
     for (uint32_t i = 0; ok && i < b->vocab->n_merges; i++) ok = add_merge(b, i, &buf, err);
@@ -165,22 +176,18 @@ static bool add_merges(struct hk_bpe *b, struct hk_error *err)
     return ok;
 }
 
-struct hk_bpe *hk_bpe_new(const struct hk_vocab *vocab, bool ignore_merges, const char *const *texts,
-                          const uint32_t *lens, struct hk_error *err)
+struct hk_bpe *hk_bpe_new(const struct hk_vocab *vocab, bool ignore_merges, struct hk_error *err)
 {
     struct hk_bpe *b = hk_calloc(1, sizeof *b, err);
     if (!b) return NULL;
     b->vocab = vocab;
     b->ignore_merges = ignore_merges;
-    if (!add_words(b, texts, lens, err) || !add_merges(b, err)) {
+    b->affixes = vocab->part_prefix.len > 0 || vocab->word_suffix.len > 0;
+    if (!add_words(b, err) || !add_merges(b, err)) {
         hk_bpe_free(b);
         return NULL;
     }
     add_bytes(b);
-    b->word_by_word = vocab->metaspace && !ignore_merges;
-    for (uint32_t i = 0; b->word_by_word && i < vocab->n_tokens; i++) {
-        if (texts[i] && hk_metaspace_inside(texts[i], lens[i])) b->word_by_word = false;
-    }
     return b;
 }
 
@@ -188,6 +195,7 @@ void hk_bpe_free(struct hk_bpe *b)
 {
     if (!b) return;
     hk_vocab_map_free(&b->words);
+    hk_arena_free(&b->arena);
     free(b->pairs);
     free(b);
 }
@@ -217,22 +225,36 @@ static void add_unknown(const struct hk_bpe *b, size_t at, size_t len, struct hk
         hk_merger_add(m, at, len, b->vocab->unk);
 }
 
-/* One character: its token, the tokens of its bytes, or unknown. */
-static void add_character(const struct hk_bpe *b, const char *word, size_t at, size_t len,
+/* The token of a character with what the vocabulary puts before and behind it. */
+static uint32_t affixed(const struct hk_bpe *b, const char *c, size_t len, bool first, bool last)
+{
+    char text[2 * HK_MAX_AFFIX + 4];
+    struct hk_span before = b->vocab->part_prefix, behind = b->vocab->word_suffix;
+    size_t n = 0;
+    if (!first && before.len > 0) memcpy(text, before.data, n = before.len);
+    memcpy(text + n, c, len);
+    n += len;
+    if (last && behind.len > 0) {
+        memcpy(text + n, behind.data, behind.len);
+        n += behind.len;
+    }
+    return hk_vocab_map_get(&b->words, text, n);
+}
+
+/* One character (of a byte-level vocabulary, one byte): its token, the tokens of its bytes, or unknown. */
+static void add_character(const struct hk_bpe *b, const char *word, size_t word_len, size_t at, size_t len,
                           struct hk_merger *m)
 {
-    uint32_t id = hk_vocab_map_get(&b->words, word + at, len);
+    uint32_t id = b->affixes ? affixed(b, word + at, len, at == 0, at + len == word_len)
+                             : hk_vocab_map_get(&b->words, word + at, len);
     if (id != HK_NO_TOKEN) {
         hk_merger_add(m, at, len, id);
         return;
     }
-    for (size_t i = 0; i < len; i++) {
-        if (b->byte_id[(uint8_t)word[at + i]] == HK_NO_TOKEN) {
-            add_unknown(b, at, len, m);
-            return;
-        }
-    }
-    for (size_t i = 0; i < len; i++) hk_merger_add(m, at + i, 1, b->byte_id[(uint8_t)word[at + i]]);
+    bool bytes = b->vocab->plain;
+    for (size_t i = 0; bytes && i < len; i++) bytes = b->byte_id[(uint8_t)word[at + i]] != HK_NO_TOKEN;
+    if (!bytes) add_unknown(b, at, len, m);
+    for (size_t i = 0; bytes && i < len; i++) hk_merger_add(m, at + i, 1, b->byte_id[(uint8_t)word[at + i]]);
 }
 
 static bool encode_word(const struct hk_bpe *b, const char *word, size_t len, struct hk_merger *m,
@@ -244,18 +266,18 @@ static bool encode_word(const struct hk_bpe *b, const char *word, size_t len, st
             return hk_tokens_push(out, id, err);
     }
     if (!hk_merger_begin(m, len, err)) return false;
-    for (size_t i = 0; i < len;) {
-        size_t n = 1;
-        if (b->vocab->metaspace) {
-            n = hk_utf8_len(word + i, len - i);
-            if (n == 0) n = 1;
-            add_character(b, word, i, n, m);
-        } else if (b->byte_id[(uint8_t)word[i]] != HK_NO_TOKEN) {
+    for (size_t i = 0, n = 1; i < len; i += n) {
+        if (!b->vocab->plain && !b->affixes && b->byte_id[(uint8_t)word[i]] != HK_NO_TOKEN) {
             hk_merger_add(m, i, 1, b->byte_id[(uint8_t)word[i]]);
-        } else {
-            add_unknown(b, i, 1, m);
+            continue;
         }
-        i += n;
+        if (!b->vocab->plain && !b->affixes) {
+            add_unknown(b, i, 1, m);
+            continue;
+        }
+        if (b->vocab->plain) n = hk_utf8_len(word + i, len - i);
+        if (n == 0) n = 1;
+        add_character(b, word, len, i, n, m);
     }
     hk_merger_run(m, word, rule, b);
     for (uint32_t i = 0; i < m->n_symbols; i++) {

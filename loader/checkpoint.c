@@ -1,8 +1,8 @@
 /* Checkpoints whatever their format: the list of formats, and the checks that all of them share. */
 #include "formats.h"
 #include "quantized.h"
-#include "tokenizer_json.h"
 #include "llama2c.h"
+#include "vocab_file.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,11 +15,9 @@ static bool is_gguf(const uint8_t *p, size_t n)
     return n >= 4 && memcmp(p, "GGUF", 4) == 0;
 }
 
-static bool is_json(const uint8_t *p, size_t n)
+static bool is_vocab_file(const uint8_t *p, size_t n)
 {
-    size_t i = 0;
-    while (i < n && i < 64 && (p[i] == ' ' || p[i] == '\n' || p[i] == '\r' || p[i] == '\t')) i++;
-    return i < n && p[i] == '{';
+    return hk_vocab_file_format(p, n) != NULL;
 }
 
 static bool is_safetensors(const uint8_t *p, size_t n)
@@ -39,7 +37,7 @@ static bool is_anything(const uint8_t *p, size_t n)
     return true; /* llama2.c's first format has no magic: its numbers are checked instead */
 }
 
-static hk_format_open tokenizer_json_open;
+static hk_format_open vocab_file_open;
 
 static const struct {
     const char *what;
@@ -50,7 +48,7 @@ static const struct {
 } FORMATS[] = {
     {"Hugging Face folder", HK_PATH_FOLDER, NULL, hk_hf_open, NULL},
     {"GGUF", HK_PATH_FILE, is_gguf, hk_gguf_open, NULL},
-    {"tokenizer.json", HK_PATH_FILE, is_json, tokenizer_json_open, NULL},
+    {"a vocabulary", HK_PATH_FILE, is_vocab_file, vocab_file_open, NULL},
     {"a safetensors file", HK_PATH_FILE, is_safetensors, NULL,
      "name the folder that holds it together with config.json and tokenizer.json"},
     {"a PyTorch pickle file", HK_PATH_FILE, is_pytorch, NULL,
@@ -337,6 +335,21 @@ bool hk_check_reward_head(const struct hk_checkpoint *c, const char *file, const
 
 /* ---- vocabularies ---- */
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+int hk_byte_token(const struct hk_vocab_token *token)
+{
+    const char *s = token->text;
+    if (token->type != HK_TOKEN_BYTE || token->len != 6 || memcmp(s, "<0x", 3) != 0 || s[5] != '>') return -1;
+    int hi = hex_digit(s[3]), lo = hex_digit(s[4]);
+    return hi < 0 || lo < 0 ? -1 : hi * 16 + lo;
+}
+
 uint32_t hk_vocab_find(const struct hk_vocab *v, const char *text, size_t len)
 {
     for (uint32_t i = 0; i < v->n_tokens; i++) {
@@ -374,27 +387,18 @@ bool hk_vocab_from_option(struct hk_checkpoint *c, const char *path, struct hk_e
 {
     struct hk_mapping *m = hk_mapping_open(path, err);
     if (!m) return false;
-    bool ok;
     hk_vocab_clear(&c->vocab);
-    if (is_json(m->data, m->size)) {
-        ok = hk_vocab_from_tokenizer_json(&c->arena, (const char *)m->data, m->size, &c->vocab, err);
-        if (!ok) hk_fail_prefix(err, "%s", path);
-        if (ok) hk_vocab_add_known_stops(&c->vocab);
-    } else {
-        ok = hk_llama2c_tokenizer(c, m->data, m->size, path, err);
-    }
+    bool ok = is_vocab_file(m->data, m->size) ? hk_vocab_file_read(c, m->data, m->size, path, err)
+                                              : hk_llama2c_tokenizer(c, m->data, m->size, path, err);
     hk_mapping_close(m);
     return ok;
 }
 
-/* A tokenizer.json alone: enough for `tokenize`. */
-static bool tokenizer_json_open(struct hk_checkpoint *c, const struct hk_mapping *m,
-                                const struct hk_checkpoint_options *opt, struct hk_error *err)
+/* A vocabulary alone: enough for `tokenize`. */
+static bool vocab_file_open(struct hk_checkpoint *c, const struct hk_mapping *m,
+                            const struct hk_checkpoint_options *opt, struct hk_error *err)
 {
     (void)opt;
-    c->format = "tokenizer.json";
-    if (!hk_vocab_from_tokenizer_json(&c->arena, (const char *)m->data, m->size, &c->vocab, err))
-        return hk_fail_prefix(err, "%s", c->path);
-    hk_vocab_add_known_stops(&c->vocab);
-    return true;
+    c->format = hk_vocab_file_format(m->data, m->size);
+    return hk_vocab_file_read(c, m->data, m->size, c->path, err);
 }

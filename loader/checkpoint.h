@@ -8,6 +8,7 @@
 #define HEKLA_LOADER_CHECKPOINT_H
 
 #include "base.h"
+#include "text_steps.h"
 #include "weight_types.h"
 
 struct hk_quantized;
@@ -52,7 +53,13 @@ struct hk_ckpt_tensor {
                                              they are read (quantized.h); never transposed */
 };
 
-enum hk_vocab_kind { HK_VOCAB_NONE, HK_VOCAB_BPE, HK_VOCAB_SPM };
+enum hk_vocab_kind {
+    HK_VOCAB_NONE,
+    HK_VOCAB_BPE,       /* ranked merges */
+    HK_VOCAB_SPM,       /* SentencePiece's BPE: merges by the scores of what they make */
+    HK_VOCAB_UNIGRAM,   /* the most likely way to cut a text into pieces */
+    HK_VOCAB_WORDPIECE, /* the longest piece first */
+};
 enum hk_token_type { /* numbers as in GGUF's tokenizer.ggml.token_type */
                      HK_TOKEN_NORMAL = 1,
                      HK_TOKEN_UNKNOWN = 2,
@@ -75,27 +82,22 @@ enum hk_token_match {
     HK_TOKEN_MATCH_RSTRIP = 2,     /* on its right */
     HK_TOKEN_MATCH_WORD = 4,       /* only where no letter or digit stands beside it */
     HK_TOKEN_MATCH_NORMALIZED = 8, /* looked for after the text was normalised, in normalised spelling */
+    HK_TOKEN_MATCH_TEXT = 16, /* a user-defined token that the model itself does not know (pieces_inside) */
 };
-enum hk_space_prefix {                 /* where add_space_prefix puts the virtual space */
-                       HK_PREFIX_EACH, /* before every stretch of text between added tokens (SPM, the Prepend
-                                          normalizer) */
-                       HK_PREFIX_UNLESS_SPACE, /* the same, but not before a stretch that starts with a space
-                                                */
-                       HK_PREFIX_FIRST, /* only at the beginning of the text, and not if it starts with a
-                                           space */
-};
-
 #define HK_NO_TOKEN UINT32_MAX
-enum { HK_MAX_STOP_TOKENS = 8 };
+enum { HK_MAX_STOP_TOKENS = 8, HK_MAX_AFFIX = 32 /* bytes of word_suffix, part_prefix, word_prefix */ };
+
+/* The token type BYTE and the text "<0xXX>": the byte; -1 for other tokens. */
+int hk_byte_token(const struct hk_vocab_token *token);
 
 /* Tokenizer data, ready for loader/tokenizer.h. */
 struct hk_vocab {
     enum hk_vocab_kind kind;
     char kind_name[32]; /* as the file says it ("gpt2", "llama", "bert"); kind is NONE where it is not
                            supported */
-    char pre[64];       /* pre-tokenizer: "gpt-2", "llama-bpe", ...; "regex" when pre_regex holds it */
-    const char *const *pre_regex; /* Split patterns, applied one after the other */
-    uint32_t n_pre_regex;
+    char pre[64];       /* pre-tokenizer: "gpt-2", "llama-bpe", ...; "steps" when steps holds it */
+    bool has_steps;     /* false: kind, pre and the fields below say what the steps are (vocab_steps.h) */
+    struct hk_text_steps steps; /* what happens to a text before and behind the model */
     uint32_t n_tokens;
     const struct hk_vocab_token *tokens;
     uint32_t n_merges;
@@ -104,16 +106,31 @@ struct hk_vocab {
     uint32_t bos, eos, unk, pad;               /* HK_NO_TOKEN where there is none */
     uint32_t stop[HK_MAX_STOP_TOKENS], n_stop; /* tokens that end an answer: eos, end of turn, ... */
     bool add_bos, add_eos;
-    bool add_space_prefix; /* a text starts with a virtual space: SPM, ByteLevel's add_prefix_space */
-    enum hk_space_prefix space_prefix;
-    bool byte_fallback; /* bytes without a token become <0xXX> tokens */
-    bool metaspace;     /* BPE over characters, the space spelt U+2581 ("llama 2 style" tokenizer.json);
-                           else BPE is over bytes in GPT-2's printable alphabet */
-    bool emit_unk;      /* BPE: a character without a token becomes unk; else it leaves nothing, whatever
-                           unk is (GPT-2's files name one that its tokenizer never gives) */
-    bool fuse_unk;      /* BPE: a run of unknown characters is one unk */
-    bool nfc;           /* text is brought to Unicode normalization form C first */
-    bool ignore_merges; /* BPE: a word that is a token is that token, whatever the merges say */
+    const uint32_t *before,
+        *after; /* tokens that a template puts around a text besides: bos before text after eos */
+    uint32_t n_before, n_after;
+    bool add_space_prefix;         /* SPM, UNIGRAM without steps: a text starts with a virtual space, */
+    bool remove_extra_whitespaces; /* spaces at the ends go, and of several in a row all but one, */
+    struct hk_span charsmap;       /* and this precompiled_charsmap is applied */
+    bool replace_broken;           /* bytes that are not UTF-8 become U+FFFD first */
+    bool plain;           /* BPE over characters as they are; else over bytes in GPT-2's printable alphabet */
+    bool byte_fallback;   /* bytes without a token become <0xXX> tokens */
+    bool emit_unk;        /* BPE: a character without a token becomes unk; else it leaves nothing, whatever
+                             unk is (GPT-2's files name one that its tokenizer never gives) */
+    bool fuse_unk;        /* BPE: a run of unknown characters is one unk */
+    bool rank_merges;     /* BPE: no list of merges: whatever makes a token merges, the token of the least id
+                             first */
+    bool ignore_merges;   /* BPE: a word that is a token is that token, whatever the merges say */
+    bool pieces_inside;   /* SPM, UNIGRAM: user-defined pieces are found by the model itself, and unused ones
+                             are not used,   as in SentencePiece; else user-defined ones are looked for in the
+                             text first */
+    bool float_sums;      /* UNIGRAM: scores are added as float, as in SentencePiece; else as double */
+    const double *scores; /* UNIGRAM: finer than the tokens' own; or NULL */
+    const char *unk_text; /* what unk decodes to, or NULL: nothing, like a control token */
+    struct hk_span word_prefix; /* WORDPIECE: before the first piece of a word, */
+    struct hk_span part_prefix; /* before the others; BPE: before symbols that do not begin a word */
+    struct hk_span word_suffix; /* BPE: behind the symbol that ends a word */
+    uint32_t max_word_chars;    /* WORDPIECE: longer words are unk */
 };
 
 struct hk_checkpoint {
@@ -134,7 +151,8 @@ struct hk_checkpoint {
 };
 
 struct hk_checkpoint_options {
-    const char *tokenizer_path; /* --tokenizer: tokenizer.bin, tokenizer.json; NULL: look beside the model */
+    const char *tokenizer_path; /* --tokenizer: tokenizer.bin, tokenizer.json, tokenizer.model; NULL: look
+                                   beside the model */
 };
 
 /* Opens a GGUF file, a Hugging Face folder, or a llama2.c .bin file. Maps, parses and checks everything that

@@ -1,5 +1,6 @@
 /* What a GGUF file's keys mean. */
 #include "gguf.h"
+#include "pretokenizers.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -235,7 +236,8 @@ static bool read_merges(struct hk_checkpoint *c, const struct hk_gguf *g)
 static bool read_special(struct hk_checkpoint *c, const struct hk_gguf *g)
 {
     struct hk_vocab *v = &c->vocab;
-    uint32_t eot = HK_NO_TOKEN, eom = HK_NO_TOKEN;
+    uint32_t eot = HK_NO_TOKEN, eom = HK_NO_TOKEN, cls = HK_NO_TOKEN, sep = HK_NO_TOKEN;
+    bool add_sep = v->kind == HK_VOCAB_WORDPIECE || hk_pretokenizer_adds_sep(v->pre);
     const struct {
         const char *key;
         uint32_t *id;
@@ -243,18 +245,76 @@ static bool read_special(struct hk_checkpoint *c, const struct hk_gguf *g)
         {"tokenizer.ggml.bos_token_id", &v->bos},     {"tokenizer.ggml.eos_token_id", &v->eos},
         {"tokenizer.ggml.unknown_token_id", &v->unk}, {"tokenizer.ggml.padding_token_id", &v->pad},
         {"tokenizer.ggml.eot_token_id", &eot},        {"tokenizer.ggml.eom_token_id", &eom},
+        {"tokenizer.ggml.cls_token_id", &cls},        {"tokenizer.ggml.seperator_token_id", &sep},
     };
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         if (!hk_gguf_u32(g, ids[i].key, 0, UINT32_MAX, ids[i].id, NULL)) return false;
         if (*ids[i].id >= v->n_tokens) *ids[i].id = HK_NO_TOKEN; /* 4294967295 is how "none" is written */
     }
+    if (v->bos == HK_NO_TOKEN) v->bos = cls;
+    if (!hk_gguf_bool(g, "tokenizer.ggml.add_bos_token", &v->add_bos, NULL) ||
+        !hk_gguf_bool(g, "tokenizer.ggml.add_eos_token", &v->add_eos, NULL) ||
+        !hk_gguf_bool(g, "tokenizer.ggml.add_sep_token", &add_sep, NULL))
+        return false;
+    if (add_sep && sep != HK_NO_TOKEN) { /* what ends a text for the encoders that have it */
+        v->eos = sep;
+        v->add_eos = true;
+    }
     hk_vocab_add_stop(v, v->eos);
     hk_vocab_add_stop(v, eot);
     hk_vocab_add_stop(v, eom);
     hk_vocab_add_known_stops(v);
-    return hk_gguf_bool(g, "tokenizer.ggml.add_bos_token", &v->add_bos, NULL) &&
-           hk_gguf_bool(g, "tokenizer.ggml.add_eos_token", &v->add_eos, NULL) &&
-           hk_gguf_bool(g, "tokenizer.ggml.add_space_prefix", &v->add_space_prefix, NULL);
+    return true;
+}
+
+/* What SentencePiece's normalizer does. */
+static bool read_normalizer(struct hk_checkpoint *c, const struct hk_gguf *g)
+{
+    struct hk_vocab *v = &c->vocab;
+    const struct hk_gguf_kv *map = hk_gguf_find(g, "tokenizer.ggml.precompiled_charsmap");
+    if (!hk_gguf_bool(g, "tokenizer.ggml.add_space_prefix", &v->add_space_prefix, NULL) ||
+        !hk_gguf_bool(g, "tokenizer.ggml.remove_extra_whitespaces", &v->remove_extra_whitespaces, NULL))
+        return false;
+    if (!map || v->kind != HK_VOCAB_UNIGRAM) return true;
+    if (map->type != HK_GGUF_ARRAY || (map->element != HK_GGUF_U8 && map->element != HK_GGUF_I8))
+        return hk_fail(g->err, HK_ERR_FORMAT,
+                       "%s: key tokenizer.ggml.precompiled_charsmap is no array of bytes", g->file);
+    v->charsmap.data = hk_arena_strndup(&c->arena, (const char *)map->data, map->size, g->err);
+    v->charsmap.len = map->size;
+    return v->charsmap.data != NULL;
+}
+
+/* The kinds of vocabulary by their names, and their special tokens where a file does not say them. */
+static const struct {
+    const char *name;
+    enum hk_vocab_kind kind;
+    uint32_t bos, eos, unk, pad;
+    bool add_bos, add_eos, add_space_prefix;
+} MODELS[] = {
+    {"gpt2", HK_VOCAB_BPE, HK_NO_TOKEN, HK_NO_TOKEN, HK_NO_TOKEN, HK_NO_TOKEN, false, false, false},
+    {"llama", HK_VOCAB_SPM, HK_NO_TOKEN, HK_NO_TOKEN, HK_NO_TOKEN, HK_NO_TOKEN, true, false, true},
+    {"bert", HK_VOCAB_WORDPIECE, 101, 102, 100, 0, true, true, false},
+    {"t5", HK_VOCAB_UNIGRAM, HK_NO_TOKEN, 1, 2, 0, false, true, false},
+};
+
+static void set_model(struct hk_vocab *v, struct hk_gguf_string model)
+{
+    for (size_t i = 0; i < sizeof MODELS / sizeof *MODELS; i++) {
+        if (!equals(model, MODELS[i].name)) continue;
+        v->kind = MODELS[i].kind;
+        v->bos = MODELS[i].bos;
+        v->eos = MODELS[i].eos;
+        v->unk = MODELS[i].unk;
+        v->pad = MODELS[i].pad;
+        v->add_bos = MODELS[i].add_bos;
+        v->add_eos = MODELS[i].add_eos;
+        v->add_space_prefix = MODELS[i].add_space_prefix;
+    }
+    if (v->kind != HK_VOCAB_WORDPIECE) return;
+    v->word_prefix =
+        (struct hk_span){"\xE2\x96\x81", 3}; /* where BERT's own files have ## before the other pieces */
+    v->max_word_chars = 100;
+    v->replace_broken = true;
 }
 
 static bool read_vocab(struct hk_checkpoint *c, const struct hk_gguf *g)
@@ -269,8 +329,7 @@ static bool read_vocab(struct hk_checkpoint *c, const struct hk_gguf *g)
         return false;
     copy_name(v->kind_name, sizeof v->kind_name, model);
     if (!tokens) return true;
-    if (equals(model, "gpt2")) v->kind = HK_VOCAB_BPE;
-    if (equals(model, "llama")) v->kind = HK_VOCAB_SPM;
+    set_model(v, model);
     /* files from before the key existed: GPT-2's own rule where the model is GPT-2, unknown otherwise */
     if (!has_pre)
         pre = strcmp(c->hparams.arch, "gpt2") ? (struct hk_gguf_string){"default", 7}
@@ -279,9 +338,9 @@ static bool read_vocab(struct hk_checkpoint *c, const struct hk_gguf *g)
     bool llama3 = v->kind == HK_VOCAB_BPE &&
                   (equals(pre, "llama-bpe") || equals(pre, "llama3") || equals(pre, "llama-v3"));
     v->ignore_merges = llama3;
-    v->add_bos = llama3 || v->kind == HK_VOCAB_SPM;
-    v->add_space_prefix = v->kind == HK_VOCAB_SPM;
-    if (!read_tokens(c, g, tokens) || !read_merges(c, g) || !read_special(c, g)) return false;
+    v->add_bos = v->add_bos || llama3;
+    if (!read_tokens(c, g, tokens) || !read_merges(c, g) || !read_special(c, g) || !read_normalizer(c, g))
+        return false;
     for (uint32_t i = 0; v->kind == HK_VOCAB_SPM && i < v->n_tokens && !v->byte_fallback; i++)
         v->byte_fallback = v->tokens[i].type == HK_TOKEN_BYTE;
     return true;

@@ -1,6 +1,7 @@
 /* A tokenizer of another format in GGUF's words. What llama.cpp does with a text is named, not written out: a
  * tokenizer whose rules have no name there is refused, because its tokens would be others. */
 #include "gguf_write.h"
+#include "metaspace.h"
 #include "pretokenizers.h"
 #include "utf8.h"
 #include "vocab_map.h"
@@ -30,24 +31,85 @@ static void say(const struct vocab_writer *x, const char *text)
 
 /* ---- how a text is cut into words ---- */
 
-static bool same_patterns(const struct hk_pretokenizer *row, const struct hk_vocab *v)
+/* The steps before a byte-level BPE, as far as GGUF has words for them. */
+struct byte_level_steps {
+    const struct hk_pre_step *split; /* n_split plain patterns, each match a word */
+    uint32_t n_split;
+    bool nfc, prefix_space, other; /* a text is composed first; begins with a space; is treated otherwise */
+};
+
+static struct byte_level_steps read_byte_level(const struct hk_text_steps *steps)
+{
+    struct byte_level_steps s = {.split = steps->pre};
+    for (uint32_t i = 0; i < steps->n_norm; i++) {
+        s.nfc = s.nfc || steps->norm[i].kind == HK_NORM_NFC;
+        s.other = s.other || steps->norm[i].kind != HK_NORM_NFC;
+    }
+    for (uint32_t i = 0; i < steps->n_pre; i++) {
+        const struct hk_pre_step *p = &steps->pre[i];
+        if (p->kind == HK_PRE_PREFIX_SPACE) {
+            s.prefix_space = true;
+        } else if (p->kind == HK_PRE_REGEX && p->behavior == HK_SPLIT_ISOLATED && !p->invert) {
+            s.n_split++;
+        } else {
+            s.other = true;
+        }
+    }
+    s.other = s.other || s.n_split + s.prefix_space != steps->n_pre;
+    return s;
+}
+
+static bool same_patterns(const struct hk_pretokenizer *row, const struct byte_level_steps *s,
+                          bool ignore_merges)
 {
     uint32_t n = 0;
     for (; row->regex[n]; n++) {
-        if (n >= v->n_pre_regex || strcmp(row->regex[n], v->pre_regex[n]) != 0) return false;
+        if (n >= s->n_split || strlen(row->regex[n]) != s->split[n].pattern.len ||
+            memcmp(row->regex[n], s->split[n].pattern.data, s->split[n].pattern.len) != 0)
+            return false;
     }
-    return n == v->n_pre_regex && row->ignore_merges == v->ignore_merges;
+    return n == s->n_split && row->ignore_merges == ignore_merges;
 }
 
 /* The name of the pre-tokenizer, or NULL. Of several with the same rules it is the first in the table. */
-static const char *pre_name(const struct hk_vocab *v)
+static const char *pre_name(const struct hk_vocab *v, const struct byte_level_steps *s)
 {
-    if (strcmp(v->pre, "regex") != 0) return v->pre;
+    if (!v->has_steps) return v->pre;
     const struct hk_pretokenizer *row;
+    if (s->other) return NULL;
     for (size_t i = 0; (row = hk_pretokenizer_at(i)); i++) {
-        if (same_patterns(row, v)) return row->name;
+        if (same_patterns(row, s, v->ignore_merges)) return row->name;
     }
     return NULL;
+}
+
+static bool is_metaspace(struct hk_span s)
+{
+    return s.len == HK_METASPACE_LEN && memcmp(s.data, HK_METASPACE, HK_METASPACE_LEN) == 0;
+}
+
+/* Whether steps do no more than SentencePiece does in llama.cpp: spaces become U+2581, and *prefix says where
+ * one is put before. */
+static bool read_metaspace(const struct hk_text_steps *steps, enum hk_prefix *prefix)
+{
+    bool spelt = false;
+    *prefix = HK_PREFIX_NEVER;
+    for (uint32_t i = 0; i < steps->n_norm; i++) {
+        const struct hk_norm_step *n = &steps->norm[i];
+        if (n->kind == HK_NORM_PREPEND && is_metaspace(n->text)) {
+            *prefix = HK_PREFIX_ALWAYS;
+        } else if (n->kind == HK_NORM_REPLACE && is_metaspace(n->text) && n->pattern.len == 1 &&
+                   n->pattern.data[0] == ' ') {
+            spelt = true;
+        } else {
+            return false;
+        }
+    }
+    if (steps->n_pre == 1 && steps->pre[0].kind == HK_PRE_METASPACE && is_metaspace(steps->pre[0].pattern)) {
+        *prefix = steps->pre[0].prefix;
+        return true;
+    }
+    return spelt && steps->n_pre == 0;
 }
 
 /* ---- SentencePiece's scores from a list of merges ---- */
@@ -205,14 +267,15 @@ static void put_special(const struct vocab_writer *x)
 static bool put_gpt2(const struct vocab_writer *x)
 {
     const struct hk_vocab *v = x->v;
-    const char *pre = pre_name(v);
+    struct byte_level_steps steps = read_byte_level(&v->steps);
+    const char *pre = pre_name(v, &steps);
+    if (steps.prefix_space)
+        return refuse(x, "it puts a space before a text, which llama.cpp does not do for byte-level BPE");
     if (!pre)
         return refuse(x,
                       "how it cuts a text into words has no name in llama.cpp (tokenizer.ggml.pre), so that "
                       "no GGUF file can say it");
-    if (v->add_space_prefix)
-        return refuse(x, "it puts a space before a text, which llama.cpp does not do for byte-level BPE");
-    if (v->nfc)
+    if (steps.nfc)
         say(x,
             "the tokenizer brings texts to Unicode's form NFC first, which GGUF does not say and llama.cpp "
             "does not do");
@@ -225,7 +288,7 @@ static bool put_gpt2(const struct vocab_writer *x)
 }
 
 /* SentencePiece's BPE, by its scores or by merges that are equal to them. */
-static bool put_llama(const struct vocab_writer *x)
+static bool put_llama(const struct vocab_writer *x, enum hk_prefix prefix)
 {
     const struct hk_vocab *v = x->v;
     struct scores s = {0};
@@ -234,7 +297,7 @@ static bool put_llama(const struct vocab_writer *x)
         free_scores(&s);
         return false;
     }
-    if (v->add_space_prefix && v->space_prefix != HK_PREFIX_EACH)
+    if (prefix == HK_PREFIX_FIRST)
         say(x,
             "the tokenizer puts its space before a text in another way than llama.cpp, which has one before "
             "every stretch between special tokens: some prompts may begin with another token there");
@@ -243,7 +306,7 @@ static bool put_llama(const struct vocab_writer *x)
     put_tokens(x);
     put_scores(x, s.of);
     put_special(x);
-    hk_gguf_put_bool(x->w, "tokenizer.ggml.add_space_prefix", v->add_space_prefix);
+    hk_gguf_put_bool(x->w, "tokenizer.ggml.add_space_prefix", prefix != HK_PREFIX_NEVER);
     free_scores(&s);
     return true;
 }
@@ -261,8 +324,13 @@ bool hk_gguf_put_vocab(struct hk_gguf_writer *w, const struct hk_checkpoint *c, 
     if (v->n_tokens > c->hparams.n_vocab)
         return hk_fail(err, HK_ERR_FORMAT, "%s: its tokenizer has %u tokens for the model's %u", c->path,
                        v->n_tokens, c->hparams.n_vocab);
-    if (v->kind == HK_VOCAB_SPM || (v->kind == HK_VOCAB_BPE && v->metaspace)) return put_llama(&x);
-    if (v->kind == HK_VOCAB_BPE) return put_gpt2(&x);
+    enum hk_prefix prefix = v->add_space_prefix ? HK_PREFIX_ALWAYS : HK_PREFIX_NEVER;
+    bool plain_spm = !v->has_steps || (v->steps.n_norm == 1 && v->steps.norm[0].pattern.len == 0 &&
+                                       !v->remove_extra_whitespaces);
+    if (v->kind == HK_VOCAB_SPM && plain_spm) return put_llama(&x, prefix);
+    if (v->kind == HK_VOCAB_BPE && v->plain && read_metaspace(&v->steps, &prefix))
+        return put_llama(&x, prefix);
+    if (v->kind == HK_VOCAB_BPE && !v->plain) return put_gpt2(&x);
     return hk_fail(err, HK_ERR_UNSUPPORTED, "%s: tokenizer: kind \"%s\" cannot be written as GGUF yet",
                    c->path, v->kind_name);
 }

@@ -1,5 +1,6 @@
 /* A Hugging Face folder. */
 #include "hf.h"
+#include "hf_vocab.h"
 #include "tokenizer_json.h"
 #include "torch_bin.h"
 
@@ -376,10 +377,13 @@ static bool read_vocab(struct hk_checkpoint *c, const struct hk_hf_text texts[HK
     struct hk_vocab *v = &c->vocab;
     const struct hk_hf_text *t = &texts[HK_HF_TOKENIZER];
     struct hk_error problem = {0};
-    if (t->text && !hk_vocab_from_tokenizer_json(&c->arena, t->text, t->len, v, &problem)) {
+    bool read = t->text ? hk_vocab_from_tokenizer_json(&c->arena, t->text, t->len, v, &problem) ||
+                              hk_fail_prefix(&problem, "%s", t->file)
+                        : hk_hf_old_vocab(c, texts, &problem);
+    if (!read) {
         /* a model that cannot run anyway may be listed without its tokenizer */
         if (problem.code != HK_ERR_UNSUPPORTED || !config || hk_arch_traits(c->hparams.arch))
-            return hk_fail(err, problem.code, "%s: %s", t->file, problem.text);
+            return hk_fail(err, problem.code, "%s", problem.text);
         hk_vocab_clear(v);
     }
     const struct hk_hf_text *g = &texts[HK_HF_GENERATION_CONFIG];
@@ -452,6 +456,11 @@ static const char *const PART_NAMES[HK_HF_PARTS] = {
     [HK_HF_TOKENIZER_CONFIG] = "tokenizer_config.json",
     [HK_HF_GENERATION_CONFIG] = "generation_config.json",
     [HK_HF_TEMPLATE] = "chat_template.jinja",
+    [HK_HF_TOKENIZER_MODEL] = "tokenizer.model",
+    [HK_HF_VOCAB_JSON] = "vocab.json",
+    [HK_HF_MERGES] = "merges.txt",
+    [HK_HF_VOCAB_TXT] = "vocab.txt",
+    [HK_HF_ADDED_TOKENS] = "added_tokens.json",
 };
 
 static bool open_texts(struct hk_checkpoint *c, struct hk_mapping *maps[HK_HF_PARTS],
@@ -472,9 +481,9 @@ static bool read_folder(struct hk_checkpoint *c, const struct hk_hf_text texts[H
                         bool other_tokenizer, struct hk_error *err)
 {
     struct hk_hf_model model;
-    bool tokenizer = texts[HK_HF_TOKENIZER].text || other_tokenizer;
+    bool tokenizer = hk_hf_has_vocab(texts) || other_tokenizer;
     struct shards shards = {0};
-    if (!texts[HK_HF_CONFIG].text && !texts[HK_HF_TOKENIZER].text)
+    if (!texts[HK_HF_CONFIG].text && !hk_hf_has_vocab(texts))
         return hk_fail(
             err, HK_ERR_IO,
             "%s: has no config.json: a Hugging Face folder is needed, or a GGUF or llama2.c file by its name",

@@ -67,6 +67,11 @@ enum hk_hf_part {
     HK_HF_TOKENIZER_CONFIG,
     HK_HF_GENERATION_CONFIG,
     HK_HF_TEMPLATE,
+    HK_HF_TOKENIZER_MODEL, /* the tokenizers of folders without a tokenizer.json: hf_vocab.h */
+    HK_HF_VOCAB_JSON,
+    HK_HF_MERGES,
+    HK_HF_VOCAB_TXT,
+    HK_HF_ADDED_TOKENS,
     HK_HF_PARTS,
 };
 

@@ -15,14 +15,15 @@ bool hk_merger_begin(struct hk_merger *m, size_t n, struct hk_error *err)
         return hk_fail(err, HK_ERR_INPUT, "tokenizer: a word of %zu characters: at most %u are accepted", n,
                        UINT32_MAX / 4);
     size_t capacity = n < 128 ? 128 : n;
-    hk_merger_free(m);
+    free(m->symbols);
+    free(m->heap);
+    m->symbols = NULL;
+    m->heap = NULL;
+    m->capacity = 0;
     m->symbols = hk_calloc(capacity, sizeof *m->symbols, err);
     /* n-1 pairs at first; each merge takes one out and puts at most two in */
     m->heap = m->symbols ? hk_calloc(2 * capacity, sizeof *m->heap, err) : NULL;
-    if (!m->heap) {
-        hk_merger_free(m);
-        return false;
-    }
+    if (!m->heap) return false;
     m->capacity = (uint32_t)capacity;
     return true;
 }
@@ -31,6 +32,7 @@ void hk_merger_free(struct hk_merger *m)
 {
     free(m->symbols);
     free(m->heap);
+    free(m->notes);
     memset(m, 0, sizeof *m);
 }
 

@@ -25,6 +25,7 @@ struct hk_merger {
     struct hk_symbol *symbols;
     struct hk_merge_candidate *heap;
     uint32_t n_symbols, n_heap, capacity;
+    uint32_t *notes; /* a rule's own, or NULL */
 };
 
 /* Whether l and r merge; then *priority (smaller goes first) and *id (the token). */

@@ -14,6 +14,12 @@
 #define TEKKEN                                                                                               \
     "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*|\\p{N}| ?[^\\s"   \
     "\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define CL100K                                                                                               \
+    "'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"        \
+    "\\s+\\z|\\s*[\\r\\n]|\\s+(?!\\S)|\\s"
+#define GPT4O                                                                                                \
+    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" SUFFIX "?|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER           \
+    "*" SUFFIX "?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 /* Letters with case, without the scripts written without spaces; code points, so that editors cannot alter
  * them. */
 #define DEEPSEEK_LETTERS                                                                                     \
@@ -58,6 +64,8 @@ static const struct hk_pretokenizer rows[] = {
     {"stablelm2", {QWEN2}, false},
     {"deepseek-r1-qwen", {QWEN2}, false},
     {"tekken", {TEKKEN}, true},
+    {"cl100k", {CL100K}, false},
+    {"gpt-4o", {GPT4O}, false},
     {"starcoder", {"\\p{N}", GPT2}, false},
     {"refact", {"\\p{N}", GPT2}, false},
     {"command-r", {"\\p{N}", GPT2}, false},
@@ -97,4 +105,10 @@ void hk_pretokenizer_names(char *out, size_t size)
         used += comma + len;
     }
     out[used] = 0;
+}
+
+bool hk_pretokenizer_adds_sep(const char *name)
+{
+    return strcmp(name, "jina-v1-en") == 0 || strcmp(name, "jina-v2-code") == 0 ||
+           strcmp(name, "roberta-bpe") == 0;
 }

@@ -23,6 +23,9 @@ const struct hk_pretokenizer *hk_pretokenizer_find(const char *name);
 /* Row i, NULL behind the last. */
 const struct hk_pretokenizer *hk_pretokenizer_at(size_t i);
 
+/* Whether tokenizers of that name end a text with their separator (RoBERTa's kind). */
+bool hk_pretokenizer_adds_sep(const char *name);
+
 /* Writes the known names, separated by ", ", cut to size. */
 void hk_pretokenizer_names(char *out, size_t size);
 

@@ -1,7 +1,6 @@
 /* SentencePiece's BPE: which neighbours merge, and in what order. The merging itself is merge.c's. */
 #include "spm.h"
-#include "bpe.h"
-#include "normalize.h"
+#include "metaspace.h"
 #include "utf8.h"
 
 #include <stdlib.h>
@@ -10,22 +9,26 @@
 struct hk_spm {
     const struct hk_vocab *vocab;
     struct hk_vocab_map pieces;
+    const struct hk_trie *user_defined; /* looked for in the text; what they are never merges. Or NULL */
     uint32_t byte_id[256];
     bool word_by_word; /* no piece reaches from one word into the next */
+    bool unused;       /* some pieces may be merged through, but are not given */
 };
 
 /* Control, unknown and byte tokens are never found in a text by their spelling. */
 static bool is_piece(const struct hk_vocab_token *t)
 {
-    return t->len > 0 &&
+    return t->len > 0 && !(t->flags & HK_TOKEN_MATCH_TEXT) &&
            (t->type == HK_TOKEN_NORMAL || t->type == HK_TOKEN_USER_DEFINED || t->type == HK_TOKEN_UNUSED);
 }
 
-struct hk_spm *hk_spm_new(const struct hk_vocab *vocab, struct hk_error *err)
+struct hk_spm *hk_spm_new(const struct hk_vocab *vocab, const struct hk_trie *user_defined,
+                          struct hk_error *err)
 {
     struct hk_spm *s = hk_calloc(1, sizeof *s, err);
     if (!s) return NULL;
     s->vocab = vocab;
+    s->user_defined = vocab->pieces_inside ? user_defined : NULL;
     s->word_by_word = true;
     if (!hk_vocab_map_init(&s->pieces, vocab->n_tokens, err)) {
         hk_spm_free(s);
@@ -39,6 +42,7 @@ struct hk_spm *hk_spm_new(const struct hk_vocab *vocab, struct hk_error *err)
         if (!is_piece(t)) continue;
         hk_vocab_map_put(&s->pieces, t->text, t->len, i);
         if (hk_metaspace_inside(t->text, t->len)) s->word_by_word = false;
+        if (t->type == HK_TOKEN_UNUSED && vocab->pieces_inside) s->unused = true;
     }
     return s;
 }
@@ -59,12 +63,26 @@ static uint32_t best_first(float score)
     return bits >> 31 ? bits : ~(bits | 0x80000000u);
 }
 
+/* What the rule sees; notes: where an unused piece, by its id, was put together. */
+struct merging {
+    const struct hk_spm *s;
+    uint32_t *notes;
+};
+
+static bool is_user_defined(const struct hk_spm *s, uint32_t id)
+{
+    return s->user_defined && id != HK_NO_TOKEN && s->vocab->tokens[id].type == HK_TOKEN_USER_DEFINED;
+}
+
 static bool rule(const void *ctx, const char *text, const struct hk_symbol *l, const struct hk_symbol *r,
                  uint32_t *priority, uint32_t *id)
 {
-    const struct hk_spm *s = ctx;
+    const struct merging *m = ctx;
+    const struct hk_spm *s = m->s;
+    if (is_user_defined(s, l->id) || is_user_defined(s, r->id)) return false;
     *id = hk_vocab_map_get(&s->pieces, text + l->start, (size_t)l->len + r->len);
     if (*id == HK_NO_TOKEN) return false;
+    if (m->notes && s->vocab->tokens[*id].type == HK_TOKEN_UNUSED) m->notes[*id] = l->len;
     *priority = best_first(s->vocab->tokens[*id].score);
     return true;
 }
@@ -87,25 +105,57 @@ static bool push_bytes(const struct hk_spm *s, const char *text, size_t len, boo
     return true;
 }
 
+struct writer {
+    const struct hk_spm *s;
+    const uint32_t *notes;
+    bool *unknown;
+    struct hk_tokens *out;
+    struct hk_error *err;
+};
+
+/* A piece, or of an unused one the two that it was made of, and so on. */
+static bool write_piece(const struct writer *w, const char *text, size_t len)
+{
+    uint32_t id = hk_vocab_map_get(&w->s->pieces, text, len);
+    bool unused = id != HK_NO_TOKEN && w->notes && w->s->vocab->tokens[id].type == HK_TOKEN_UNUSED;
+    uint32_t left = unused ? w->notes[id] : 0;
+    if (left > 0 && left < len) return write_piece(w, text, left) && write_piece(w, text + left, len - left);
+    if (id == HK_NO_TOKEN || unused) return push_bytes(w->s, text, len, w->unknown, w->out, w->err);
+    *w->unknown = false;
+    return hk_tokens_push(w->out, id, w->err);
+}
+
+/* The symbols to begin with: user-defined pieces, else characters. */
+static void add_symbols(const struct hk_spm *s, const char *text, size_t len, struct hk_merger *m)
+{
+    for (size_t i = 0, n; i < len; i += n) {
+        uint32_t id = HK_NO_TOKEN;
+        n = s->user_defined ? hk_trie_longest(s->user_defined, text + i, len - i, &id) : 0;
+        if (n == 0) {
+            n = hk_utf8_len(text + i, len - i);
+            if (n == 0) n = 1;
+            id = hk_vocab_map_get(&s->pieces, text + i, n);
+        }
+        hk_merger_add(m, i, n, id);
+    }
+}
+
 static bool encode_word(const struct hk_spm *s, const char *text, size_t len, struct hk_merger *m,
                         bool *unknown, struct hk_tokens *out, struct hk_error *err)
 {
     if (!hk_merger_begin(m, len, err)) return false;
-    for (size_t i = 0; i < len;) {
-        size_t n = hk_utf8_len(text + i, len - i);
-        if (n == 0) n = 1;
-        hk_merger_add(m, i, n, hk_vocab_map_get(&s->pieces, text + i, n));
-        i += n;
-    }
-    hk_merger_run(m, text, rule, s);
+    if (s->unused && !m->notes && !(m->notes = hk_calloc(s->vocab->n_tokens, sizeof *m->notes, err)))
+        return false;
+    add_symbols(s, text, len, m);
+    hk_merger_run(m, text, rule, &(struct merging){s, m->notes});
+    struct writer w = {s, m->notes, unknown, out, err};
     for (uint32_t i = 0; i < m->n_symbols; i++) {
         const struct hk_symbol *y = &m->symbols[i];
         if (y->len == 0) continue;
-        bool known = y->id != HK_NO_TOKEN;
-        if (known) *unknown = false;
-        bool ok = known ? hk_tokens_push(out, y->id, err)
-                        : push_bytes(s, text + y->start, y->len, unknown, out, err);
-        if (!ok) return false;
+        bool plain = y->id != HK_NO_TOKEN && !m->notes;
+        if (plain) *unknown = false;
+        if (!(plain ? hk_tokens_push(out, y->id, err) : write_piece(&w, text + y->start, y->len)))
+            return false;
     }
     return true;
 }

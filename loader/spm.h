@@ -5,12 +5,15 @@
 #define HEKLA_LOADER_SPM_H
 
 #include "merge.h"
+#include "piece_trie.h"
 #include "vocab_map.h"
 
 struct hk_spm; /* immutable */
 
-/* The vocab must outlive the result. NULL and *err when memory is out. */
-struct hk_spm *hk_spm_new(const struct hk_vocab *vocab, struct hk_error *err);
+/* The vocab and the trie of user-defined pieces, which are looked for where vocab->pieces_inside, must
+ * outlive the result. NULL and *err when memory is out. */
+struct hk_spm *hk_spm_new(const struct hk_vocab *vocab, const struct hk_trie *user_defined,
+                          struct hk_error *err);
 void hk_spm_free(struct hk_spm *s);
 
 /* Appends the tokens of text[0..len). A character without a piece becomes the <0xXX> tokens of its bytes;

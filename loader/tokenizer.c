@@ -3,11 +3,14 @@
 #include "tokenizer.h"
 #include "added_tokens.h"
 #include "bpe.h"
-#include "normalize.h"
-#include "pretokenizers.h"
-#include "split_regex.h"
+#include "detokenizer.h"
 #include "spm.h"
+#include "text_normalizer.h"
+#include "text_splitter.h"
+#include "unigram.h"
 #include "utf8.h"
+#include "vocab_steps.h"
+#include "wordpiece.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +18,17 @@
 struct hk_tokenizer {
     const struct hk_vocab *vocab;
     struct hk_arena arena;
-    const char **bytes;                     /* what token i stands for, */
-    uint32_t *lens;                         /* and its length */
+    struct hk_text_steps steps;
     struct hk_added_tokens raw, normalized; /* looked for before and after normalising */
-    struct hk_splitter *splitter;
-    struct hk_bpe *bpe;
+    struct hk_trie user_defined;            /* pieces that the model finds itself */
+    struct hk_text_normalizer *normalizer;
+    struct hk_text_splitter *splitter;
+    struct hk_detokenizer *detokenizer;
+    struct hk_bpe *bpe; /* one of these */
     struct hk_spm *spm;
+    struct hk_unigram *unigram;
+    struct hk_wordpiece *wordpiece;
+    bool virtual_space; /* the normalizer puts a space before every stretch of text between added tokens */
 };
 
 /* ---- making one ---- */
@@ -30,101 +38,31 @@ static bool is_control(const struct hk_vocab_token *t)
     return t->type == HK_TOKEN_CONTROL || t->type == HK_TOKEN_UNKNOWN;
 }
 
-static bool has_metaspace(const struct hk_vocab *v)
+/* Looked for in the text, whether control tokens are parsed or not. */
+static bool is_added(const struct hk_vocab *v, const struct hk_vocab_token *t)
 {
-    return v->kind == HK_VOCAB_SPM || v->metaspace;
-}
-
-/* Whether the virtual space is put while normalising, or later, piece by piece. */
-static bool prefix_is_normalizing(const struct hk_vocab *v)
-{
-    return has_metaspace(v) && v->space_prefix == HK_PREFIX_EACH;
-}
-
-/* What each token stands for. words[i]: the same for merging, where an added token is spelt like any other.
- */
-static bool fill_bytes(struct hk_tokenizer *t, const char **words, uint32_t *word_lens, struct hk_error *err)
-{
-    const struct hk_vocab *v = t->vocab;
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < v->n_tokens; i++) total += v->tokens[i].len;
-    if (total > SIZE_MAX / 2)
-        return hk_fail(err, HK_ERR_MEMORY, "tokenizer: the tokens' texts do not fit in memory");
-    char *blob = hk_arena_alloc(&t->arena, (size_t)total + 1, 1, err);
-    if (!blob) return false;
-    for (uint32_t i = 0; i < v->n_tokens; i++) {
-        const struct hk_vocab_token *k = &v->tokens[i];
-        size_t len = k->len;
-        int byte = hk_byte_token(k);
-        t->bytes[i] = words[i] = k->text;
-        t->lens[i] = word_lens[i] = k->len;
-        if (k->len == 0) {
-            t->bytes[i] = words[i] = "";
-        } else if (byte >= 0) {
-            *blob = (char)byte;
-            t->bytes[i] = blob++;
-            t->lens[i] = 1;
-        } else if (has_metaspace(v)) {
-            if (is_control(k)) continue;
-            t->lens[i] = (uint32_t)hk_metaspace_undo(k->text, k->len, blob);
-            t->bytes[i] = blob;
-            blob += k->len;
-        } else {
-            bool spelt = hk_byte_level_decode(k->text, k->len, blob, &len);
-            words[i] = spelt ? blob : NULL;
-            word_lens[i] = (uint32_t)len;
-            bool literal = !spelt || is_control(k) || k->type == HK_TOKEN_USER_DEFINED;
-            if (!literal) {
-                t->bytes[i] = blob;
-                t->lens[i] = (uint32_t)len;
-            }
-            blob += k->len;
-        }
-    }
-    return true;
-}
-
-/* Appends the text as it is after normalising; the same text when there is nothing to do. */
-static bool normalize(const struct hk_vocab *v, const char **text, size_t *len, struct hk_bytes *nfc,
-                      struct hk_bytes *spaced, struct hk_error *err)
-{
-    if (*len == 0) return true;
-    if (v->nfc) {
-        nfc->len = 0;
-        if (!hk_normalize_nfc(*text, *len, nfc, err)) return false;
-        *text = nfc->data;
-        *len = nfc->len;
-    }
-    if (prefix_is_normalizing(v)) {
-        spaced->len = 0;
-        if (v->add_space_prefix && !hk_bytes_append(spaced, HK_METASPACE, HK_METASPACE_LEN, err))
-            return false;
-        if (!hk_metaspace_append(*text, *len, spaced, err)) return false;
-        *text = spaced->data;
-        *len = spaced->len;
-    }
-    return true;
+    return t->type == HK_TOKEN_USER_DEFINED && (!v->pieces_inside || t->flags & HK_TOKEN_MATCH_TEXT);
 }
 
 static bool add_normalized(struct hk_tokenizer *t, struct hk_added_token a, struct hk_error *err)
 {
-    struct hk_bytes nfc = {0}, spaced = {0};
-    const char *text = a.text;
-    size_t len = a.len;
-    bool ok = normalize(t->vocab, &text, &len, &nfc, &spaced, err);
-    if (ok && len > UINT32_MAX) ok = hk_fail(err, HK_ERR_FORMAT, "tokenizer: an added token is too long");
-    a.text = ok ? hk_arena_strndup(&t->arena, text, len, err) : NULL;
-    a.len = (uint32_t)len;
-    hk_bytes_free(&nfc);
-    hk_bytes_free(&spaced);
+    struct hk_normalizing w = {0};
+    struct hk_span text = {a.text, a.len};
+    bool from_start, ok = hk_text_normalizer_run(t->normalizer, &w, &text, &from_start, err);
+    if (ok && text.len > UINT32_MAX)
+        ok = hk_fail(err, HK_ERR_FORMAT, "tokenizer: an added token is too long");
+    a.text = ok ? hk_arena_strndup(&t->arena, text.data, text.len, err) : NULL;
+    a.len = (uint32_t)text.len;
+    hk_normalizing_free(&w);
     return a.text && hk_added_tokens_add(&t->normalized, a, err);
 }
 
 static bool find_added(struct hk_tokenizer *t, struct hk_error *err)
 {
-    for (uint32_t i = 0; i < t->vocab->n_tokens; i++) {
-        const struct hk_vocab_token *k = &t->vocab->tokens[i];
-        if (k->len == 0 || (!is_control(k) && k->type != HK_TOKEN_USER_DEFINED)) continue;
+    const struct hk_vocab *v = t->vocab;
+    for (uint32_t i = 0; i < v->n_tokens; i++) {
+        const struct hk_vocab_token *k = &v->tokens[i];
+        if (k->len == 0 || (!is_control(k) && !is_added(v, k))) continue;
         struct hk_added_token a = {
             .text = k->text, .len = k->len, .id = i, .control = is_control(k), .flags = k->flags};
         bool ok = k->flags & HK_TOKEN_MATCH_NORMALIZED ? add_normalized(t, a, err)
@@ -136,50 +74,55 @@ static bool find_added(struct hk_tokenizer *t, struct hk_error *err)
     return true;
 }
 
-static bool find_splitter(struct hk_tokenizer *t, bool *ignore_merges, struct hk_error *err)
+static bool find_user_defined(struct hk_tokenizer *t, struct hk_error *err)
 {
     const struct hk_vocab *v = t->vocab;
-    const char *const *patterns = v->pre_regex;
-    uint32_t n = v->n_pre_regex;
-    *ignore_merges = v->ignore_merges;
-    if (strcmp(v->pre, "regex") != 0 && !(v->metaspace && v->pre[0] == 0)) {
-        const struct hk_pretokenizer *row = hk_pretokenizer_find(v->pre);
-        if (!row) {
-            char known[400];
-            hk_pretokenizer_names(known, sizeof known);
-            return hk_fail(err, HK_ERR_UNSUPPORTED,
-                           "tokenizer: pre-tokenizer \"%s\" is not supported: known are %s", v->pre, known);
-        }
-        patterns = row->regex;
-        for (n = 0; row->regex[n]; n++) continue;
-        *ignore_merges = *ignore_merges || row->ignore_merges;
+    if (!v->pieces_inside) return true;
+    struct hk_piece *pieces = hk_calloc(v->n_tokens, sizeof *pieces, err);
+    size_t n = 0;
+    for (uint32_t i = 0; pieces && i < v->n_tokens; i++) {
+        if (v->tokens[i].type == HK_TOKEN_USER_DEFINED && !is_added(v, &v->tokens[i]))
+            pieces[n++] = (struct hk_piece){v->tokens[i].text, v->tokens[i].len, i};
     }
-    t->splitter = hk_splitter_new(patterns, n, err);
-    return t->splitter || hk_fail_prefix(err, "tokenizer");
+    bool ok = pieces && hk_trie_init(&t->user_defined, pieces, n, err);
+    free(pieces);
+    return ok;
+}
+
+static bool make_model(struct hk_tokenizer *t, bool ignore_merges, struct hk_error *err)
+{
+    switch (t->vocab->kind) {
+    case HK_VOCAB_BPE:
+        return (t->bpe = hk_bpe_new(t->vocab, ignore_merges, err)) != NULL;
+    case HK_VOCAB_SPM:
+        return (t->spm = hk_spm_new(t->vocab, &t->user_defined, err)) != NULL;
+    case HK_VOCAB_UNIGRAM:
+        return (t->unigram = hk_unigram_new(t->vocab, err)) != NULL;
+    case HK_VOCAB_WORDPIECE:
+        return (t->wordpiece = hk_wordpiece_new(t->vocab, err)) != NULL;
+    case HK_VOCAB_NONE:
+        break; /* hk_vocab_steps has refused it */
+    }
+    return false;
 }
 
 static bool build(struct hk_tokenizer *t, struct hk_error *err)
 {
     const struct hk_vocab *v = t->vocab;
-    if (v->kind == HK_VOCAB_NONE)
-        return hk_fail(err, HK_ERR_UNSUPPORTED,
-                       "tokenizer: kind \"%s\" is not supported: known are gpt2 (byte-level BPE) and llama "
-                       "(SentencePiece)",
-                       v->kind_name);
-    if (v->n_tokens == 0) return hk_fail(err, HK_ERR_FORMAT, "tokenizer: the vocabulary has no tokens");
-    t->bytes = hk_arena_alloc(&t->arena, v->n_tokens, sizeof *t->bytes, err);
-    t->lens = t->bytes ? hk_arena_alloc(&t->arena, v->n_tokens, sizeof *t->lens, err) : NULL;
-    const char **words = t->lens ? hk_arena_alloc(&t->arena, v->n_tokens, sizeof *words, err) : NULL;
-    uint32_t *word_lens = words ? hk_arena_alloc(&t->arena, v->n_tokens, sizeof *word_lens, err) : NULL;
-    if (!word_lens || !fill_bytes(t, words, word_lens, err) || !find_added(t, err)) return false;
-    if (v->kind == HK_VOCAB_SPM) {
-        t->spm = hk_spm_new(v, err);
-        return t->spm != NULL;
-    }
+    const struct hk_text_steps *s = &t->steps;
     bool ignore_merges;
-    if (!find_splitter(t, &ignore_merges, err)) return false;
-    t->bpe = hk_bpe_new(v, ignore_merges, words, word_lens, err);
-    return t->bpe != NULL;
+    if (!hk_vocab_steps(v, &t->arena, &t->steps, &ignore_merges, err)) return false;
+    if (v->n_tokens == 0) return hk_fail(err, HK_ERR_FORMAT, "tokenizer: the vocabulary has no tokens");
+    for (uint32_t i = 0; i < s->n_norm; i++) {
+        bool sp = s->norm[i].kind == HK_NORM_SENTENCEPIECE && s->norm[i].flags & HK_SP_DUMMY_PREFIX;
+        t->virtual_space = t->virtual_space || s->norm[i].kind == HK_NORM_PREPEND || sp;
+    }
+    if (!find_user_defined(t, err)) return false;
+    t->normalizer = hk_text_normalizer_new(s->norm, s->n_norm, &t->user_defined, err);
+    t->splitter = t->normalizer ? hk_text_splitter_new(s->pre, s->n_pre, err) : NULL;
+    t->detokenizer = t->splitter ? hk_detokenizer_new(v, s->decode, s->n_decode, err) : NULL;
+    if (!t->detokenizer) return hk_fail_prefix(err, "tokenizer");
+    return find_added(t, err) && make_model(t, ignore_merges, err);
 }
 
 struct hk_tokenizer *hk_tokenizer_new(const struct hk_vocab *vocab, struct hk_error *err)
@@ -199,7 +142,12 @@ void hk_tokenizer_free(struct hk_tokenizer *t)
     if (!t) return;
     hk_bpe_free(t->bpe);
     hk_spm_free(t->spm);
-    hk_splitter_free(t->splitter);
+    hk_unigram_free(t->unigram);
+    hk_wordpiece_free(t->wordpiece);
+    hk_detokenizer_free(t->detokenizer);
+    hk_text_splitter_free(t->splitter);
+    hk_text_normalizer_free(t->normalizer);
+    hk_trie_free(&t->user_defined);
     hk_added_tokens_free(&t->raw);
     hk_added_tokens_free(&t->normalized);
     hk_arena_free(&t->arena);
@@ -211,69 +159,87 @@ void hk_tokenizer_free(struct hk_tokenizer *t)
 struct encoding {
     const struct hk_tokenizer *t;
     bool control; /* control tokens in the text are parsed */
+    struct hk_normalizing normalizing;
+    struct hk_splitting splitting;
     struct hk_merger merger;
-    struct hk_bytes nfc, spaced, prefixed;
+    struct hk_unigram_work unigram;
+    struct hk_bytes repaired;
     struct hk_tokens *out;
 };
 
 static bool encode_word(void *user, const char *word, size_t len, struct hk_error *err)
 {
     struct encoding *e = user;
-    return hk_bpe_encode(e->t->bpe, word, len, &e->merger, e->out, err);
+    const struct hk_tokenizer *t = e->t;
+    if (t->bpe) return hk_bpe_encode(t->bpe, word, len, &e->merger, e->out, err);
+    if (t->spm) return hk_spm_encode(t->spm, word, len, &e->merger, e->out, err);
+    if (t->unigram) return hk_unigram_encode(t->unigram, word, len, &e->unigram, e->out, err);
+    return hk_wordpiece_encode(t->wordpiece, word, len, e->out, err);
 }
 
-static bool starts_with_space(const struct hk_vocab *v, const char *text, size_t len)
+/* Text without added tokens. from_start: it stands at the very beginning. */
+static bool encode_piece(struct encoding *e, const char *text, size_t len, bool from_start,
+                         struct hk_error *err)
 {
-    return text[0] == ' ' ||
-           (has_metaspace(v) && len >= HK_METASPACE_LEN && memcmp(text, HK_METASPACE, HK_METASPACE_LEN) == 0);
-}
-
-/* Text without added tokens. first: it stands at the very beginning. */
-static bool encode_piece(struct encoding *e, const char *text, size_t len, bool first, struct hk_error *err)
-{
-    const struct hk_vocab *v = e->t->vocab;
     if (len == 0) return true;
-    if (v->kind == HK_VOCAB_SPM) return hk_spm_encode(e->t->spm, text, len, &e->merger, e->out, err);
-    bool prefix = v->add_space_prefix && !prefix_is_normalizing(v) && !starts_with_space(v, text, len) &&
-                  (first || v->space_prefix != HK_PREFIX_FIRST);
-    bool respell = v->metaspace && !prefix_is_normalizing(v);
-    if (prefix || respell) {
-        struct hk_bytes *b = &e->prefixed;
-        b->len = 0;
-        if (prefix && !hk_bytes_append(b, respell ? HK_METASPACE : " ", respell ? HK_METASPACE_LEN : 1, err))
-            return false;
-        if (!(respell ? hk_metaspace_append(text, len, b, err) : hk_bytes_append(b, text, len, err)))
-            return false;
-        text = b->data;
-        len = b->len;
-    }
-    return hk_splitter_run(e->t->splitter, text, len, encode_word, e, err);
+    return hk_text_splitter_run(e->t->splitter, &e->splitting, text, len, from_start, encode_word, e, err);
 }
 
 /* Text between two tokens that were found before normalising. */
-static bool encode_stretch(struct encoding *e, const char *text, size_t len, bool first, struct hk_error *err)
+static bool encode_stretch(struct encoding *e, const char *text, size_t len, bool from_start,
+                           struct hk_error *err)
 {
-    if (!normalize(e->t->vocab, &text, &len, &e->nfc, &e->spaced, err)) return false;
+    struct hk_span s = {text, len};
+    if (!hk_text_normalizer_run(e->t->normalizer, &e->normalizing, &s, &from_start, err)) return false;
     struct hk_added_match m = {0};
     size_t at = 0;
-    while (hk_added_tokens_find(&e->t->normalized, text, len, m.next, at, e->control, &m)) {
-        if (m.start > at && !encode_piece(e, text + at, m.start - at, first && at == 0, err)) return false;
+    while (hk_added_tokens_find(&e->t->normalized, s.data, s.len, m.next, at, e->control, &m)) {
+        if (m.start > at && !encode_piece(e, s.data + at, m.start - at, from_start && at == 0, err))
+            return false;
         if (!hk_tokens_push(e->out, m.token->id, err)) return false;
         at = m.end;
     }
-    return encode_piece(e, text + at, len - at, first && at == 0, err);
+    return encode_piece(e, s.data + at, s.len - at, from_start && at == 0, err);
+}
+
+/* U+FFFD for every byte sequence that is no character, as decoders of UTF-8 put it: one for the longest
+ * beginning of a character, else one for a byte. */
+static bool repair(struct hk_bytes *out, const char **text, size_t *len, struct hk_error *err)
+{
+    size_t n = hk_utf8_valid_run(*text, *len);
+    if (n == *len) return true;
+    for (size_t i = 0; i < *len; i += n) {
+        n = hk_utf8_valid_run(*text + i, *len - i);
+        if (!hk_bytes_append(out, *text + i, n, err)) return false;
+        i += n;
+        if (i == *len) break;
+        for (n = 1; i + n < *len && n < 3 && hk_utf8_is_prefix(*text + i, n + 1); n++) continue;
+        if (!hk_bytes_append(out, "\xEF\xBF\xBD", 3, err)) return false;
+    }
+    *text = out->data;
+    *len = out->len;
+    return true;
 }
 
 static bool encode_text(struct encoding *e, const char *text, size_t len, struct hk_error *err)
 {
     struct hk_added_match m = {0};
     size_t at = 0;
+    if (e->t->vocab->replace_broken && !repair(&e->repaired, &text, &len, err)) return false;
     while (hk_added_tokens_find(&e->t->raw, text, len, m.next, at, e->control, &m)) {
         if (m.start > at && !encode_stretch(e, text + at, m.start - at, at == 0, err)) return false;
         if (!hk_tokens_push(e->out, m.token->id, err)) return false;
         at = m.end;
     }
     return encode_stretch(e, text + at, len - at, at == 0, err);
+}
+
+static bool push_all(struct hk_tokens *out, const uint32_t *ids, uint32_t n, struct hk_error *err)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (!hk_tokens_push(out, ids[i], err)) return false;
+    }
+    return true;
 }
 
 bool hk_tokenizer_encode(const struct hk_tokenizer *t, const char *text, size_t len, unsigned flags,
@@ -284,28 +250,46 @@ bool hk_tokenizer_encode(const struct hk_tokenizer *t, const char *text, size_t 
     size_t n_before = out->n;
     bool special = flags & HK_ENCODE_ADD_SPECIAL;
     bool ok = !(special && v->add_bos && v->bos != HK_NO_TOKEN) || hk_tokens_push(out, v->bos, err);
-    ok = ok && encode_text(&e, text, len, err);
+    ok = ok && push_all(out, v->before, special ? v->n_before : 0, err) && encode_text(&e, text, len, err);
+    ok = ok && push_all(out, v->after, special ? v->n_after : 0, err);
     ok = ok && (!(special && v->add_eos && v->eos != HK_NO_TOKEN) || hk_tokens_push(out, v->eos, err));
     if (!ok) out->n = n_before;
+    hk_normalizing_free(&e.normalizing);
+    hk_splitting_free(&e.splitting);
     hk_merger_free(&e.merger);
-    hk_bytes_free(&e.nfc);
-    hk_bytes_free(&e.spaced);
-    hk_bytes_free(&e.prefixed);
+    free(e.unigram.best);
+    hk_bytes_free(&e.repaired);
     return ok;
 }
 
 /* ---- decoding ---- */
 
+static bool is_silent(const struct hk_tokenizer *t, uint32_t id, bool special)
+{
+    if (id >= t->vocab->n_tokens) return true;
+    const struct hk_vocab_token *k = &t->vocab->tokens[id];
+    return k->len == 0 || (!special && is_control(k) && !(id == t->vocab->unk && t->vocab->unk_text));
+}
+
+static struct hk_span token_span(const struct hk_tokenizer *t, uint32_t id, enum hk_token_place place)
+{
+    if (id == t->vocab->unk && t->vocab->unk_text) return hk_span_of(t->vocab->unk_text);
+    return hk_detokenizer_token(t->detokenizer, id, place);
+}
+
 size_t hk_tokenizer_bytes(const struct hk_tokenizer *t, uint32_t id, bool special, const char **bytes)
 {
-    bool empty = id >= t->vocab->n_tokens || (!special && is_control(&t->vocab->tokens[id]));
-    *bytes = empty ? "" : t->bytes[id];
-    return empty ? 0 : t->lens[id];
+    struct hk_span s =
+        is_silent(t, id, special) ? (struct hk_span){"", 0} : token_span(t, id, HK_PLACE_MIDDLE);
+    *bytes = s.data;
+    return s.len;
 }
 
 void hk_decoder_init(struct hk_decoder *d, const struct hk_tokenizer *t, bool at_start, bool special)
 {
-    *d = (struct hk_decoder){.tokenizer = t, .special = special, .started = !at_start};
+    *d =
+        (struct hk_decoder){.tokenizer = t, .special = special, .started = !at_start, .waiting = HK_NO_TOKEN};
+    d->fused.begun = !at_start;
 }
 
 /* One byte more: out with everything that is complete or can never be. */
@@ -323,28 +307,66 @@ static bool push_byte(struct hk_decoder *d, char byte, struct hk_bytes *out, str
     return true;
 }
 
-bool hk_decoder_push(struct hk_decoder *d, uint32_t id, struct hk_bytes *out, struct hk_error *err)
+static bool push_span(struct hk_decoder *d, struct hk_span s, struct hk_bytes *out, struct hk_error *err)
 {
-    const struct hk_vocab *v = d->tokenizer->vocab;
-    const char *bytes;
-    size_t n = hk_tokenizer_bytes(d->tokenizer, id, d->special, &bytes);
-    if (n == 0) return true;
-    bool added = is_control(&v->tokens[id]) || v->tokens[id].type == HK_TOKEN_USER_DEFINED;
-    bool virtual_space = has_metaspace(v) && v->add_space_prefix;
-    if (virtual_space && !added && !d->started && bytes[0] == ' ') {
-        bytes++;
-        n--;
-    }
-    /* the encoder put a virtual space behind an added token too */
-    d->started = !added || v->space_prefix == HK_PREFIX_FIRST;
-    for (size_t i = 0; i < n; i++) {
-        if (!push_byte(d, bytes[i], out, err)) return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (!push_byte(d, s.data[i], out, err)) return false;
     }
     return true;
 }
 
+/* Through the steps that see the whole text. */
+static bool push_fused(struct hk_decoder *d, struct hk_span s, bool last, struct hk_bytes *out,
+                       struct hk_error *err)
+{
+    struct hk_bytes fused = {0};
+    bool ok = hk_detokenizer_fuse(d->tokenizer->detokenizer, &d->fused, s, last, &fused, err) &&
+              push_span(d, (struct hk_span){fused.data, fused.len}, out, err);
+    hk_bytes_free(&fused);
+    return ok;
+}
+
+/* As it is, whatever the steps that see the whole text would do to it. */
+static bool push_literal(struct hk_decoder *d, struct hk_span s, struct hk_bytes *out, struct hk_error *err)
+{
+    d->fused.begun = true;
+    return push_fused(d, (struct hk_span){"", 0}, true, out, err) && push_span(d, s, out, err);
+}
+
+static bool push_token(struct hk_decoder *d, uint32_t id, enum hk_token_place place, struct hk_bytes *out,
+                       struct hk_error *err)
+{
+    const struct hk_tokenizer *t = d->tokenizer;
+    const struct hk_vocab_token *k = &t->vocab->tokens[id];
+    bool unknown = id == t->vocab->unk && t->vocab->unk_text;
+    if (!d->started && place == HK_PLACE_MIDDLE) place = HK_PLACE_FIRST;
+    d->started = true;
+    struct hk_span s = token_span(t, id, place);
+    if (!hk_detokenizer_fuses(t->detokenizer)) return push_span(d, s, out, err);
+    if (unknown) return push_literal(d, s, out, err);
+    bool added = is_control(k) || is_added(t->vocab, k);
+    if (!t->virtual_space || !added) return push_fused(d, s, false, out, err);
+    if (!push_literal(d, s, out, err)) return false;
+    d->fused = (struct hk_fused_state){0}; /* the encoder put a virtual space behind an added token too */
+    return true;
+}
+
+bool hk_decoder_push(struct hk_decoder *d, uint32_t id, struct hk_bytes *out, struct hk_error *err)
+{
+    if (is_silent(d->tokenizer, id, d->special)) return true;
+    if (!hk_detokenizer_last_differs(d->tokenizer->detokenizer))
+        return push_token(d, id, HK_PLACE_MIDDLE, out, err);
+    uint32_t ready = d->waiting;
+    d->waiting = id;
+    return ready == HK_NO_TOKEN || push_token(d, ready, HK_PLACE_MIDDLE, out, err);
+}
+
 bool hk_decoder_finish(struct hk_decoder *d, struct hk_bytes *out, struct hk_error *err)
 {
+    uint32_t ready = d->waiting;
+    d->waiting = HK_NO_TOKEN;
+    if (ready != HK_NO_TOKEN && !push_token(d, ready, HK_PLACE_LAST, out, err)) return false;
+    if (!push_fused(d, (struct hk_span){"", 0}, true, out, err)) return false;
     size_t n = d->n_pending;
     d->n_pending = 0;
     return hk_bytes_append(out, d->pending, n, err);

@@ -23,7 +23,8 @@ struct hk_tokens {
 };
 
 /* Appends the tokens of text[0..len) to *out. Any bytes are accepted, NUL and broken UTF-8 too. Time is
- * O(len log len) also for pathological input. False and *err when memory is out. */
+ * O(len log len) also for pathological input. False and *err when memory is out, or a pattern of the
+ * vocabulary's own needs more steps than is sane. */
 bool hk_tokenizer_encode(const struct hk_tokenizer *t, const char *text, size_t len, unsigned flags,
                          struct hk_tokens *out, struct hk_error *err);
 
@@ -32,14 +33,25 @@ bool hk_tokenizer_encode(const struct hk_tokenizer *t, const char *text, size_t 
  * string. */
 size_t hk_tokenizer_bytes(const struct hk_tokenizer *t, uint32_t id, bool special, const char **bytes);
 
-/* Incremental decoding for streaming: holds back an incomplete UTF-8 character and drops the leading space
- * that an SPM vocabulary adds to the first word. Zero-initialise. */
+/* What the decoding steps that see the whole text have seen of it. */
+struct hk_fused_state {
+    uint32_t stripped; /* characters taken off at the start */
+    uint32_t held;     /* characters that may be the last ones: not written yet */
+    uint8_t n_partial; /* bytes of `partial`: the beginning of a text that may be replaced */
+    char partial[15];
+    bool begun; /* something that is not stripped came */
+};
+
+/* Incremental decoding for streaming: holds back an incomplete UTF-8 character, and what later tokens can
+ * change, and drops the leading space that some vocabularies add to the first word. Holds no memory. */
 struct hk_decoder {
     const struct hk_tokenizer *tokenizer;
     bool special;    /* print control tokens too */
     bool started;    /* not at the beginning of a text any more */
     char pending[4]; /* an incomplete UTF-8 sequence */
     uint8_t n_pending;
+    uint32_t waiting; /* a token that is another text at the end than amid others, or HK_NO_TOKEN */
+    struct hk_fused_state fused;
 };
 /* The decoder for a text that starts here; after_bos: the first word's virtual space is dropped. */
 void hk_decoder_init(struct hk_decoder *d, const struct hk_tokenizer *t, bool at_start, bool special);

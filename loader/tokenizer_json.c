@@ -1,84 +1,80 @@
 /* tokenizer.json -> struct hk_vocab. Whatever would change the tokens and is not understood is refused by
  * name. */
 #include "tokenizer_json.h"
-#include "json_util.h"
-#include "normalize.h"
-#include "pretokenizers.h"
+#include "tokenizer_json_parts.h"
 #include "vocab_map.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-static const char FILE_NAME[] = "tokenizer.json";
-enum { MAX_PATTERNS = 32, MAX_TOKENS = 1 << 24, MAX_HOLES = 1 << 16 };
+#define FILE_NAME hk_tokenizer_json_name
+const char hk_tokenizer_json_name[] = "tokenizer.json";
+enum { MAX_TOKENS = 1 << 24, MAX_HOLES = 1 << 16 };
 
-struct reader {
-    struct hk_arena *arena;
-    struct hk_vocab *v;
-    struct hk_vocab_token *tokens;
-    const char *patterns[MAX_PATTERNS];
-    bool byte_level;
-    struct hk_error *err;
-};
-
-static bool refuse(const struct reader *r, const char *what, const char *name, const char *known)
+bool hk_reader_refuse(const struct hk_json_reader *r, const char *what, const char *name, const char *known)
 {
-    return hk_fail(r->err, HK_ERR_UNSUPPORTED, "%s: %s '%s' is not supported: known are %s", FILE_NAME, what,
-                   name, known);
+    return hk_fail(r->err, HK_ERR_UNSUPPORTED, "%s: %s '%.100s' is not supported: known are %s", FILE_NAME,
+                   what, name, known);
 }
 
-static const char *string_of(const cJSON *obj, const char *key)
+const char *hk_reader_string(const cJSON *obj, const char *key)
 {
     const cJSON *item = hk_json_get(obj, key);
     return cJSON_IsString(item) ? item->valuestring : "";
 }
 
-static bool is_true(const cJSON *obj, const char *key)
-{
-    return cJSON_IsTrue(hk_json_get(obj, key));
-}
-
-static bool flag(const struct reader *r, const cJSON *obj, const char *key, bool *out)
+bool hk_reader_flag(const struct hk_json_reader *r, const cJSON *obj, const char *key, bool *out)
 {
     const struct hk_json_at at = {obj, FILE_NAME, r->err};
     return hk_json_bool(&at, key, HK_JSON_OPTIONAL, out);
 }
 
+bool hk_reader_copy(const struct hk_json_reader *r, const char *s, struct hk_span *out)
+{
+    *out = (struct hk_span){hk_arena_strndup(r->arena, s, strlen(s), r->err), strlen(s)};
+    return out->data != NULL;
+}
+
 /* ---- model: tokens and merges ---- */
 
-static bool id_of(const struct reader *r, const cJSON *item, const char *text, uint64_t *id)
+static bool id_of(const struct hk_json_reader *r, const cJSON *item, const char *text, uint64_t *id)
 {
     if (hk_json_is_u64(item, id) && *id < MAX_TOKENS) return true;
     return hk_fail(r->err, HK_ERR_FORMAT, "%s: the id of token \"%.60s\" is no integer from 0 to %d",
                    FILE_NAME, text, MAX_TOKENS - 1);
 }
 
-/* One more than the greatest id. */
-static bool count_tokens(const struct reader *r, const cJSON *vocab, const cJSON *added, uint32_t *n_tokens)
+/* One more than the greatest id. A Unigram's ids are places in a list. */
+static bool count_tokens(const struct hk_json_reader *r, const cJSON *vocab, const cJSON *added,
+                         uint32_t *n_tokens)
 {
     uint64_t id, most = 0, count = 0;
     const cJSON *item;
+    bool list = cJSON_IsArray(vocab);
     cJSON_ArrayForEach(item, vocab)
     {
-        if (!id_of(r, item, item->string, &id)) return false;
+        id = count;
+        if (!list && !id_of(r, item, item->string, &id)) return false;
         if (id > most) most = id;
         count++;
     }
     cJSON_ArrayForEach(item, added)
     {
-        if (!id_of(r, hk_json_get(item, "id"), string_of(item, "content"), &id)) return false;
+        if (!id_of(r, hk_json_get(item, "id"), hk_reader_string(item, "content"), &id)) return false;
         if (id > most) most = id;
         count++;
     }
     if (count == 0) return hk_fail(r->err, HK_ERR_FORMAT, "%s: the vocabulary has no tokens", FILE_NAME);
-    if (most >= count + MAX_HOLES)
+    if (most >= count + MAX_HOLES || most >= MAX_TOKENS)
         return hk_fail(r->err, HK_ERR_FORMAT, "%s: %llu tokens, but an id of %llu", FILE_NAME,
                        (unsigned long long)count, (unsigned long long)most);
     *n_tokens = (uint32_t)most + 1;
     return true;
 }
 
-static bool set_token(const struct reader *r, uint64_t id, const char *text, enum hk_token_type type)
+static bool set_token(const struct hk_json_reader *r, uint64_t id, const char *text, enum hk_token_type type)
 {
     struct hk_vocab_token *t = &r->tokens[id];
     size_t len = strlen(text);
@@ -97,7 +93,8 @@ static bool is_byte_spelling(const char *s)
 }
 
 /* One of added_tokens. Where the model knows its text already, the model's id is the one that counts. */
-static bool read_added_token(const struct reader *r, const struct hk_vocab_map *known, const cJSON *item)
+static bool read_added_token(const struct hk_json_reader *r, const struct hk_vocab_map *known,
+                             const cJSON *item)
 {
     const struct hk_json_at at = {item, FILE_NAME, r->err};
     const char *content = "";
@@ -120,10 +117,44 @@ static bool read_added_token(const struct reader *r, const struct hk_vocab_map *
     return true;
 }
 
-static bool read_tokens(struct reader *r, const cJSON *vocab, const cJSON *added)
+/* ["piece", score] of a Unigram. */
+static bool read_piece(const struct hk_json_reader *r, const cJSON *item, uint32_t id, double *score,
+                       const char **text)
 {
-    const cJSON *item;
-    uint64_t id = 0;
+    const cJSON *piece = cJSON_IsArray(item) ? item->child : NULL, *number = piece ? piece->next : NULL;
+    if (!cJSON_IsString(piece) || !cJSON_IsNumber(number) || !isfinite(number->valuedouble))
+        return hk_fail(r->err, HK_ERR_FORMAT, "%s: piece %u is not [\"text\", score]", FILE_NAME, id);
+    *text = piece->valuestring;
+    *score = number->valuedouble;
+    return true;
+}
+
+/* The model's own tokens. */
+static bool read_model_tokens(struct hk_json_reader *r, const cJSON *vocab, struct hk_vocab_map *known)
+{
+    double *scores = NULL;
+    if (cJSON_IsArray(vocab)) {
+        scores = hk_arena_alloc(r->arena, r->v->n_tokens, sizeof *scores, r->err);
+        if (!scores) return false;
+        for (uint32_t i = 0; i < r->v->n_tokens; i++) scores[i] = NAN;
+    }
+    uint64_t id = 0, place = 0;
+    for (const cJSON *item = vocab->child; item; item = item->next, place++) {
+        const char *text = item->string;
+        id = place;
+        if (!(scores ? read_piece(r, item, (uint32_t)id, &scores[id], &text) : id_of(r, item, text, &id)))
+            return false;
+        bool byte = r->v->byte_fallback && is_byte_spelling(text);
+        if (!set_token(r, id, text, byte ? HK_TOKEN_BYTE : HK_TOKEN_NORMAL)) return false;
+        if (scores) r->tokens[id].score = (float)scores[id];
+        hk_vocab_map_put(known, r->tokens[id].text, r->tokens[id].len, (uint32_t)id);
+    }
+    r->v->scores = scores;
+    return true;
+}
+
+static bool read_tokens(struct hk_json_reader *r, const cJSON *vocab, const cJSON *added)
+{
     if (!count_tokens(r, vocab, added, &r->v->n_tokens)) return false;
     r->tokens = hk_arena_alloc(r->arena, r->v->n_tokens, sizeof *r->tokens, r->err);
     if (!r->tokens) return false;
@@ -131,21 +162,16 @@ static bool read_tokens(struct reader *r, const cJSON *vocab, const cJSON *added
     for (uint32_t i = 0; i < r->v->n_tokens; i++)
         r->tokens[i] = (struct hk_vocab_token){.text = "", .type = HK_TOKEN_UNUSED};
     struct hk_vocab_map known;
-    bool ok = hk_vocab_map_init(&known, (size_t)cJSON_GetArraySize(vocab), r->err);
-    for (item = vocab->child; ok && item; item = item->next) {
-        bool byte = r->v->byte_fallback && is_byte_spelling(item->string);
-        ok = id_of(r, item, item->string, &id) &&
-             set_token(r, id, item->string, byte ? HK_TOKEN_BYTE : HK_TOKEN_NORMAL);
-        if (ok) hk_vocab_map_put(&known, item->string, (uint32_t)strlen(item->string), (uint32_t)id);
-    }
-    for (item = added ? added->child : NULL; ok && item; item = item->next)
+    bool ok = hk_vocab_map_init(&known, (size_t)cJSON_GetArraySize(vocab), r->err) &&
+              read_model_tokens(r, vocab, &known);
+    for (const cJSON *item = added ? added->child : NULL; ok && item; item = item->next)
         ok = read_added_token(r, &known, item);
     hk_vocab_map_free(&known);
     return ok;
 }
 
 /* A merge is "left right" or ["left", "right"]; the second form allows spaces in its sides. */
-static bool read_merge(const struct reader *r, const cJSON *item, uint32_t n, const char **merge,
+static bool read_merge(const struct hk_json_reader *r, const cJSON *item, uint32_t n, const char **merge,
                        uint32_t *left_len)
 {
     const char *left = cJSON_IsString(item) ? item->valuestring : "", *right = "";
@@ -174,7 +200,7 @@ static bool read_merge(const struct reader *r, const cJSON *item, uint32_t n, co
     return true;
 }
 
-static bool read_merges(const struct reader *r, const cJSON *merges)
+static bool read_merges(const struct hk_json_reader *r, const cJSON *merges)
 {
     const cJSON *item;
     uint32_t n = 0;
@@ -195,249 +221,210 @@ static bool read_merges(const struct reader *r, const cJSON *merges)
     return true;
 }
 
-static bool read_model(struct reader *r, const cJSON *model, const cJSON *added)
+/* The token named by a member: what unknown text becomes. */
+static void find_unk(struct hk_json_reader *r, const char *unk)
 {
-    const cJSON *vocab = hk_json_get(model, "vocab"), *merges = hk_json_get(model, "merges");
-    const char *type = string_of(model, "type");
-    if (!model) return hk_fail(r->err, HK_ERR_FORMAT, "%s: \"model\" is missing", FILE_NAME);
-    /* old files do not say it */
-    if (type[0] == 0 && cJSON_IsObject(vocab) && cJSON_IsArray(merges)) type = "BPE";
-    snprintf(r->v->kind_name, sizeof r->v->kind_name, "%s", type);
-    if (strcmp(type, "BPE") != 0) return refuse(r, "model type", type, "BPE");
-    if (!cJSON_IsObject(vocab) || !cJSON_IsArray(merges))
-        return hk_fail(r->err, HK_ERR_FORMAT, "%s: a BPE model needs \"vocab\" and \"merges\"", FILE_NAME);
-    if (string_of(model, "continuing_subword_prefix")[0] || string_of(model, "end_of_word_suffix")[0])
-        return hk_fail(
-            r->err, HK_ERR_UNSUPPORTED,
-            "%s: continuing_subword_prefix and end_of_word_suffix are not supported: they must be empty",
-            FILE_NAME);
-    if (!flag(r, model, "byte_fallback", &r->v->byte_fallback) ||
-        !flag(r, model, "fuse_unk", &r->v->fuse_unk) ||
-        !flag(r, model, "ignore_merges", &r->v->ignore_merges) || !read_tokens(r, vocab, added) ||
-        !read_merges(r, merges))
-        return false;
-    const char *unk = string_of(model, "unk_token");
     for (uint32_t i = 0; unk[0] && i < r->v->n_tokens; i++) {
         if (strcmp(r->tokens[i].text, unk) == 0) r->v->unk = i, r->v->emit_unk = true;
     }
-    r->v->kind = HK_VOCAB_BPE;
-    return true;
 }
 
-/* ---- normalizer ---- */
-
-static bool read_normalizer(struct reader *r, const cJSON *n)
+static bool read_affix(struct hk_json_reader *r, const cJSON *model, const char *key, struct hk_span *out)
 {
-    if (!n) return true;
-    const char *type = string_of(n, "type");
-    if (strcmp(type, "Sequence") == 0) {
-        const cJSON *item;
-        cJSON_ArrayForEach(item, hk_json_get(n, "normalizers"))
-        {
-            if (!read_normalizer(r, item)) return false;
-        }
-        return true;
-    }
-    if (strcmp(type, "NFC") == 0) {
-        r->v->nfc = true;
-        return true;
-    }
-    if (strcmp(type, "Prepend") == 0 && strcmp(string_of(n, "prepend"), HK_METASPACE) == 0) {
-        r->v->add_space_prefix = true;
-        r->v->space_prefix = HK_PREFIX_EACH;
-        return true;
-    }
-    if (strcmp(type, "Replace") == 0 && strcmp(string_of(hk_json_get(n, "pattern"), "String"), " ") == 0 &&
-        strcmp(string_of(n, "content"), HK_METASPACE) == 0) {
-        r->v->metaspace = true;
-        return true;
-    }
-    return refuse(r, "normalizer", type, "NFC, Prepend and Replace of spaces by U+2581, Sequence");
+    if (!hk_reader_copy(r, hk_reader_string(model, key), out)) return false;
+    return out->len <= HK_MAX_AFFIX ||
+           hk_fail(r->err, HK_ERR_UNSUPPORTED, "%s: \"%s\" has %zu bytes: at most %d are accepted", FILE_NAME,
+                   key, out->len, HK_MAX_AFFIX);
 }
 
-/* ---- pre-tokenizer ---- */
-
-static bool add_pattern(struct reader *r, const char *pattern)
+static bool read_bpe(struct hk_json_reader *r, const cJSON *model, const cJSON *added)
 {
-    if (r->v->n_pre_regex == MAX_PATTERNS)
-        return hk_fail(r->err, HK_ERR_UNSUPPORTED, "%s: more than %d pre-tokenizers", FILE_NAME,
-                       MAX_PATTERNS);
-    char *copy = hk_arena_strndup(r->arena, pattern, strlen(pattern), r->err);
-    r->patterns[r->v->n_pre_regex++] = copy;
-    return copy != NULL;
-}
-
-/* A plain string as a pattern. */
-static bool add_literal(struct reader *r, const char *s)
-{
-    struct hk_bytes b = {0};
-    bool ok = true;
-    for (; ok && *s; s++) {
-        bool special = strchr("\\^$.|?*+()[]{}-&", *s) != NULL;
-        ok = (!special || hk_bytes_append(&b, "\\", 1, r->err)) && hk_bytes_append(&b, s, 1, r->err);
-    }
-    ok = ok && (b.len == 0 || add_pattern(r, b.data));
-    hk_bytes_free(&b);
-    return ok;
-}
-
-static bool read_split(struct reader *r, const cJSON *p)
-{
-    const cJSON *pattern = hk_json_get(p, "pattern");
-    const char *behavior = string_of(p, "behavior"), *regex = string_of(pattern, "Regex"),
-               *string = string_of(pattern, "String");
-    /* After Replace there are no spaces left to split at. */
-    if (r->v->metaspace && strcmp(string, " ") == 0) return true;
-    /* Removing what does not match: the patterns in use match everything, so that nothing is removed. */
-    bool kept =
-        strcmp(behavior, "Isolated") == 0 || (strcmp(behavior, "Removed") == 0 && is_true(p, "invert"));
-    if (!kept) return refuse(r, "Split behavior", behavior, "Isolated, and Removed with invert");
-    return regex[0] ? add_pattern(r, regex) : add_literal(r, string);
-}
-
-static bool read_byte_level(struct reader *r, const cJSON *p)
-{
-    bool prefix = false, use_regex = true;
-    if (!flag(r, p, "add_prefix_space", &prefix) || !flag(r, p, "use_regex", &use_regex)) return false;
-    if (prefix && r->v->n_pre_regex > 0)
-        return hk_fail(r->err, HK_ERR_UNSUPPORTED,
-                       "%s: ByteLevel with add_prefix_space behind another pre-tokenizer", FILE_NAME);
-    if (prefix) {
-        r->v->add_space_prefix = true;
-        r->v->space_prefix = HK_PREFIX_UNLESS_SPACE;
-    }
-    r->byte_level = true;
-    return !use_regex || add_pattern(r, hk_gpt2_regex);
-}
-
-static bool read_metaspace(struct reader *r, const cJSON *p)
-{
-    const char *scheme = string_of(p, "prepend_scheme");
-    bool split = true, prefix = true;
-    if (strcmp(string_of(p, "replacement"), HK_METASPACE) != 0)
-        return refuse(r, "Metaspace replacement", string_of(p, "replacement"), "U+2581");
-    if (r->v->n_pre_regex > 0 || r->v->metaspace)
-        return hk_fail(r->err, HK_ERR_UNSUPPORTED, "%s: Metaspace behind another pre-tokenizer or Replace",
-                       FILE_NAME);
-    if (!flag(r, p, "split", &split) || !flag(r, p, "add_prefix_space", &prefix)) return false;
-    r->v->metaspace = true;
-    r->v->add_space_prefix = scheme[0] ? strcmp(scheme, "never") != 0 : prefix;
-    r->v->space_prefix = strcmp(scheme, "first") == 0 ? HK_PREFIX_FIRST : HK_PREFIX_UNLESS_SPACE;
-    return !split || add_pattern(r, HK_METASPACE "[^" HK_METASPACE "]*");
-}
-
-static bool read_pre_tokenizer(struct reader *r, const cJSON *p)
-{
-    if (!p) return true;
-    const char *type = string_of(p, "type");
-    if (strcmp(type, "Sequence") == 0) {
-        const cJSON *item;
-        cJSON_ArrayForEach(item, hk_json_get(p, "pretokenizers"))
-        {
-            if (!read_pre_tokenizer(r, item)) return false;
-        }
-        return true;
-    }
-    if (r->byte_level)
-        return hk_fail(r->err, HK_ERR_UNSUPPORTED,
-                       "%s: pre-tokenizer '%.60s' behind ByteLevel is not supported", FILE_NAME, type);
-    if (strcmp(type, "ByteLevel") == 0) return read_byte_level(r, p);
-    if (strcmp(type, "Split") == 0) return read_split(r, p);
-    if (strcmp(type, "Metaspace") == 0) return read_metaspace(r, p);
-    if (strcmp(type, "Digits") == 0)
-        return add_pattern(r, is_true(p, "individual_digits") ? "\\p{N}" : "\\p{N}+");
-    return refuse(r, "pre-tokenizer", type, "ByteLevel, Split, Digits, Metaspace, Sequence");
-}
-
-static bool read_words(struct reader *r, const cJSON *root)
-{
-    if (!read_normalizer(r, hk_json_get(root, "normalizer")) ||
-        !read_pre_tokenizer(r, hk_json_get(root, "pre_tokenizer")))
-        return false;
     struct hk_vocab *v = r->v;
-    if (r->byte_level == v->metaspace)
-        return hk_fail(
-            r->err, HK_ERR_UNSUPPORTED,
-            "%s: BPE %s is not supported: either a ByteLevel pre-tokenizer or spaces spelt U+2581 are needed",
-            FILE_NAME, r->byte_level ? "over bytes and U+2581" : "over plain characters");
-    memcpy(v->pre, "regex", sizeof "regex");
-    const char **patterns = hk_arena_alloc(r->arena, v->n_pre_regex, sizeof *patterns, r->err);
-    if (!patterns) return false;
-    memcpy(patterns, r->patterns, v->n_pre_regex * sizeof *patterns);
-    v->pre_regex = patterns;
+    const cJSON *vocab = hk_json_get(model, "vocab"), *merges = hk_json_get(model, "merges");
+    if (!cJSON_IsObject(vocab) || !cJSON_IsArray(merges))
+        return hk_fail(r->err, HK_ERR_FORMAT, "%s: a BPE model needs \"vocab\" and \"merges\"", FILE_NAME);
+    if (!hk_reader_flag(r, model, "byte_fallback", &v->byte_fallback) ||
+        !hk_reader_flag(r, model, "fuse_unk", &v->fuse_unk) ||
+        !hk_reader_flag(r, model, "ignore_merges", &v->ignore_merges) ||
+        !read_affix(r, model, "continuing_subword_prefix", &v->part_prefix) ||
+        !read_affix(r, model, "end_of_word_suffix", &v->word_suffix) || !read_tokens(r, vocab, added) ||
+        !read_merges(r, merges))
+        return false;
+    find_unk(r, hk_reader_string(model, "unk_token"));
+    v->kind = HK_VOCAB_BPE;
     return true;
+}
+
+static bool read_unigram(struct hk_json_reader *r, const cJSON *model, const cJSON *added)
+{
+    const struct hk_json_at at = {model, FILE_NAME, r->err};
+    const cJSON *vocab = hk_json_get(model, "vocab");
+    if (!cJSON_IsArray(vocab) || !vocab->child)
+        return hk_fail(r->err, HK_ERR_FORMAT, "%s: a Unigram model needs a list \"vocab\"", FILE_NAME);
+    if (!hk_reader_flag(r, model, "byte_fallback", &r->v->byte_fallback) || !read_tokens(r, vocab, added))
+        return false;
+    r->v->kind = HK_VOCAB_UNIGRAM;
+    r->v->fuse_unk = r->v->emit_unk = true;
+    return hk_json_u32(&at, "unk_id", HK_JSON_OPTIONAL, 0, (uint32_t)cJSON_GetArraySize(vocab) - 1,
+                       &r->v->unk);
+}
+
+static bool read_wordpiece(struct hk_json_reader *r, const cJSON *model, const cJSON *added)
+{
+    const struct hk_json_at at = {model, FILE_NAME, r->err};
+    const cJSON *vocab = hk_json_get(model, "vocab");
+    struct hk_vocab *v = r->v;
+    v->max_word_chars = 100;
+    if (!cJSON_IsObject(vocab))
+        return hk_fail(r->err, HK_ERR_FORMAT, "%s: a WordPiece model needs \"vocab\"", FILE_NAME);
+    if (!hk_json_u32(&at, "max_input_chars_per_word", HK_JSON_OPTIONAL, 0, UINT32_MAX, &v->max_word_chars) ||
+        !read_affix(r, model, "continuing_subword_prefix", &v->part_prefix) || !read_tokens(r, vocab, added))
+        return false;
+    find_unk(r, hk_reader_string(model, "unk_token"));
+    if (v->unk == HK_NO_TOKEN)
+        return hk_fail(r->err, HK_ERR_FORMAT, "%s: WordPiece's unk_token \"%.60s\" is not in its vocabulary",
+                       FILE_NAME, hk_reader_string(model, "unk_token"));
+    v->kind = HK_VOCAB_WORDPIECE;
+    return true;
+}
+
+static bool read_model(struct hk_json_reader *r, const cJSON *model, const cJSON *added)
+{
+    static const struct {
+        const char *type;
+        bool (*read)(struct hk_json_reader *r, const cJSON *model, const cJSON *added);
+    } MODELS[] = {{"BPE", read_bpe}, {"Unigram", read_unigram}, {"WordPiece", read_wordpiece}};
+    const cJSON *vocab = hk_json_get(model, "vocab");
+    const char *type = hk_reader_string(model, "type");
+    if (!model) return hk_fail(r->err, HK_ERR_FORMAT, "%s: \"model\" is missing", FILE_NAME);
+    if (type[0] == 0) { /* old files do not say it */
+        if (cJSON_IsArray(vocab)) type = "Unigram";
+        if (cJSON_IsObject(vocab) && cJSON_IsArray(hk_json_get(model, "merges"))) type = "BPE";
+        if (hk_json_get(model, "max_input_chars_per_word")) type = "WordPiece";
+    }
+    snprintf(r->v->kind_name, sizeof r->v->kind_name, "%s", type);
+    for (size_t i = 0; i < sizeof MODELS / sizeof *MODELS; i++) {
+        if (strcmp(MODELS[i].type, type) == 0) return MODELS[i].read(r, model, added);
+    }
+    return hk_reader_refuse(r, "model type", type, "BPE, Unigram, WordPiece");
 }
 
 /* ---- post-processor and special tokens ---- */
 
-static bool set_template_token(const struct reader *r, const cJSON *specials, const char *name, bool before)
+/* Tokens around a text: the template's, in its order. */
+struct around {
+    uint32_t before[HK_MAX_STEPS], after[HK_MAX_STEPS];
+    uint32_t n_before, n_after;
+};
+
+static bool put_around(const struct hk_json_reader *r, struct around *a, bool before, const cJSON *id,
+                       const char *name)
 {
-    uint64_t id = 0;
-    const cJSON *ids = hk_json_get(hk_json_get(specials, name), "ids");
-    if (cJSON_GetArraySize(ids) != 1 || !hk_json_is_u64(ids->child, &id) || id >= r->v->n_tokens)
-        return hk_fail(r->err, HK_ERR_FORMAT, "%s: the template's token \"%.60s\" is not one id below %u",
+    uint64_t n = 0;
+    if (!id || !hk_json_is_u64(id, &n) || n >= r->v->n_tokens)
+        return hk_fail(r->err, HK_ERR_FORMAT, "%s: the post-processor's token \"%.60s\" has no id below %u",
                        FILE_NAME, name, r->v->n_tokens);
-    bool *add = before ? &r->v->add_bos : &r->v->add_eos;
-    if (*add)
-        return hk_fail(r->err, HK_ERR_UNSUPPORTED, "%s: the template puts more than one token %s the text",
-                       FILE_NAME, before ? "before" : "behind");
-    *add = true;
-    *(before ? &r->v->bos : &r->v->eos) = (uint32_t)id;
+    uint32_t *count = before ? &a->n_before : &a->n_after;
+    if (*count == HK_MAX_STEPS)
+        return hk_fail(r->err, HK_ERR_UNSUPPORTED,
+                       "%s: the post-processor puts more than %d tokens around a text", FILE_NAME,
+                       HK_MAX_STEPS);
+    (before ? a->before : a->after)[(*count)++] = (uint32_t)n;
     return true;
 }
 
 /* "single": the special tokens around the one text. */
-static bool read_template(const struct reader *r, const cJSON *p)
+static bool read_template(const struct hk_json_reader *r, const cJSON *p, struct around *a)
 {
     const cJSON *item, *specials = hk_json_get(p, "special_tokens");
     bool before = true;
     cJSON_ArrayForEach(item, hk_json_get(p, "single"))
     {
         const cJSON *special = hk_json_get(item, "SpecialToken");
-        if (!special)
+        if (!special) {
+            if (!before)
+                return hk_fail(r->err, HK_ERR_UNSUPPORTED, "%s: a template with the text twice", FILE_NAME);
             before = false;
-        else if (!set_template_token(r, specials, string_of(special, "id"), before))
-            return false;
+            continue;
+        }
+        const char *name = hk_reader_string(special, "id");
+        const cJSON *ids = hk_json_get(hk_json_get(specials, name), "ids"),
+                    *id = cJSON_IsArray(ids) ? ids->child : NULL;
+        do {
+            if (!put_around(r, a, before, id, name)) return false;
+            id = id->next;
+        } while (id);
     }
+    if (before && a->n_before > 0)
+        return hk_fail(r->err, HK_ERR_UNSUPPORTED, "%s: a template without the text", FILE_NAME);
     return true;
 }
 
-/* "cls" or "sep" of the older processors: ["</s>", 2]. */
-static bool read_pair(const struct reader *r, const cJSON *p, const char *key, uint32_t *id, bool *add)
+/* "cls" or "sep": ["token", id]. */
+static bool read_pair(const struct hk_json_reader *r, const cJSON *p, const char *key, bool before,
+                      struct around *a)
 {
-    uint64_t n = 0;
-    const cJSON *pair = hk_json_get(p, key);
-    if (cJSON_GetArraySize(pair) != 2 || !hk_json_is_u64(pair->child->next, &n) || n >= r->v->n_tokens)
-        return hk_fail(r->err, HK_ERR_FORMAT, "%s: the post-processor's \"%s\" is not [token, id]", FILE_NAME,
-                       key);
-    *id = (uint32_t)n;
-    *add = true;
-    return true;
+    const cJSON *pair = hk_json_get(p, key), *name = cJSON_IsArray(pair) ? pair->child : NULL;
+    return put_around(r, a, before, name ? name->next : NULL, key);
 }
 
-static bool read_post_processor(const struct reader *r, const cJSON *p)
+static bool read_processor(const struct hk_json_reader *r, const cJSON *p, struct around *a)
 {
     if (!p) return true;
-    const char *type = string_of(p, "type");
+    const char *type = hk_reader_string(p, "type");
+    struct around inner = *a;
     if (strcmp(type, "Sequence") == 0) {
         const cJSON *item;
         cJSON_ArrayForEach(item, hk_json_get(p, "processors"))
         {
-            if (!read_post_processor(r, item)) return false;
+            if (!read_processor(r, item, a)) return false;
         }
         return true;
     }
     if (strcmp(type, "ByteLevel") == 0) return true; /* offsets only */
-    if (strcmp(type, "TemplateProcessing") == 0) return read_template(r, p);
-    if (strcmp(type, "BertProcessing") == 0 || strcmp(type, "RobertaProcessing") == 0)
-        return read_pair(r, p, "cls", &r->v->bos, &r->v->add_bos) &&
-               read_pair(r, p, "sep", &r->v->eos, &r->v->add_eos);
-    return refuse(r, "post-processor", type,
-                  "ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing, Sequence");
+    bool pair = strcmp(type, "BertProcessing") == 0 || strcmp(type, "RobertaProcessing") == 0;
+    if (!pair && strcmp(type, "TemplateProcessing") != 0)
+        return hk_reader_refuse(r, "post-processor", type,
+                                "ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing, Sequence");
+    a->n_before = 0;
+    if (!(pair ? read_pair(r, p, "cls", true, a) && read_pair(r, p, "sep", false, a)
+               : read_template(r, p, a)))
+        return false;
+    /* a second one wraps what the first has made */
+    if (a->n_before + inner.n_before > HK_MAX_STEPS) a->n_before = HK_MAX_STEPS - inner.n_before;
+    memcpy(a->before + a->n_before, inner.before, inner.n_before * sizeof *a->before);
+    a->n_before += inner.n_before;
+    return true;
+}
+
+/* One token on a side begins or ends a text; several are a list. */
+static bool set_side(const struct hk_json_reader *r, const uint32_t *ids, uint32_t n, uint32_t *one,
+                     bool *add, const uint32_t **list, uint32_t *n_list)
+{
+    if (n == 1) {
+        *one = ids[0];
+        *add = true;
+    }
+    if (n < 2) return true;
+    uint32_t *copy = hk_arena_alloc(r->arena, n, sizeof *copy, r->err);
+    if (!copy) return false;
+    memcpy(copy, ids, n * sizeof *copy);
+    *list = copy;
+    *n_list = n;
+    return true;
+}
+
+bool hk_reader_post_processor(struct hk_json_reader *r, const cJSON *root)
+{
+    struct around a = {.n_before = 0};
+    struct hk_vocab *v = r->v;
+    return read_processor(r, hk_json_get(root, "post_processor"), &a) &&
+           set_side(r, a.before, a.n_before, &v->bos, &v->add_bos, &v->before, &v->n_before) &&
+           set_side(r, a.after, a.n_after, &v->eos, &v->add_eos, &v->after, &v->n_after);
 }
 
 /* The first of the names that is a special token, where nothing better is known. */
-static void guess(const struct reader *r, uint32_t *id, const char *const *names)
+static void guess(const struct hk_json_reader *r, uint32_t *id, const char *const *names)
 {
     for (; *names && *id == HK_NO_TOKEN; names++) {
         for (uint32_t i = 0; i < r->v->n_tokens; i++) {
@@ -455,13 +442,20 @@ bool hk_vocab_from_tokenizer_json(struct hk_arena *arena, const char *json, size
     if (!root) return false;
     *vocab =
         (struct hk_vocab){.bos = HK_NO_TOKEN, .eos = HK_NO_TOKEN, .unk = HK_NO_TOKEN, .pad = HK_NO_TOKEN};
-    struct reader r = {.arena = arena, .v = vocab, .err = err};
-    bool ok = read_model(&r, hk_json_get(root, "model"), hk_json_get(root, "added_tokens")) &&
-              read_words(&r, root) && read_post_processor(&r, hk_json_get(root, "post_processor"));
+    struct hk_json_reader *r = hk_calloc(1, sizeof *r, err);
+    bool ok = r != NULL;
     if (ok) {
-        guess(&r, &vocab->bos, begins);
-        guess(&r, &vocab->eos, ends);
+        *r = (struct hk_json_reader){.arena = arena, .v = vocab, .err = err};
+        ok = read_model(r, hk_json_get(root, "model"), hk_json_get(root, "added_tokens")) &&
+             hk_reader_steps(r, root) && hk_reader_post_processor(r, root);
     }
+    if (ok) {
+        vocab->plain = !r->byte_level;
+        vocab->replace_broken = vocab->plain && !vocab->byte_fallback;
+        guess(r, &vocab->bos, begins);
+        guess(r, &vocab->eos, ends);
+    }
+    free(r);
     cJSON_Delete(root);
     return ok;
 }

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Writes the small valid files in tests/fuzz/seeds/ that the fuzz targets of the checkpoint formats start from.
+"""Writes the small valid files in tests/fuzz/seeds/ that the fuzz targets of the checkpoint and tokenizer formats start from.
 
 Made with gguf 0.19.0, numpy 2.4.6, safetensors 0.8.0. Run from the repository: python3 tests/make_fuzz_seeds.py
 """
+import base64
+import json
 import os
 import struct
 
@@ -51,7 +53,80 @@ def make_gguf(name, model, pre):
     w.close()
 
 
+def field(number, value):
+    """A protocol buffer's field of fewer than 128 bytes, float or small number."""
+    if isinstance(value, float):
+        return bytes([number << 3 | 5]) + struct.pack("<f", value)
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    value = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def varint(n):
+    return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
+
+
+def sentencepiece_model(model_type, pieces, charsmap=b"", **normalizer):
+    spec = b"".join(field(n, v) for n, v in ((3, normalizer.get("dummy", 1)), (4, normalizer.get("extra", 1))))
+    return (b"".join(field(1, field(1, text) + field(2, score) + field(3, kind)) for text, score, kind in pieces) +
+            field(2, field(3, model_type) + field(35, normalizer.get("bytes", 0))) +
+            field(3, (field(2, charsmap) if charsmap else b"") + spec))
+
+
+def make_tokenizer_models():
+    words = [("<unk>", 0.0, 2), ("<s>", 0.0, 3), ("</s>", 0.0, 3), ("\u2581", -2.0, 1), ("\u2581the", -3.0, 1), ("a", -4.0, 1),
+             ("b", -4.5, 1), ("ab", -5.0, 1), ("\u65e5", -6.0, 4), ("lamp", -7.0, 5), ("la", -6.5, 1), ("mp", -6.5, 1)]
+    # a double array of one unit that leads nowhere, and one replacement
+    charsmap = struct.pack("<II", 4, 0) + b"x\0"
+    write("fuzz_tokenizer_model", "unigram.model", sentencepiece_model(1, words, charsmap))
+    write("fuzz_tokenizer_model", "bpe.model", sentencepiece_model(
+        2, words + [(f"<0x{b:02X}>", 0.0, 6) for b in range(256)], dummy=0, extra=0, bytes=1))
+    ranks = [bytes([b]) for b in range(256)] + [b"th", b"the", b" the", b"ab"]
+    write("fuzz_tokenizer_model", "ranks.tiktoken", b"".join(
+        base64.b64encode(t) + f" {i}\n".encode() for i, t in enumerate(ranks)))
+
+
+def make_tokenizer_jsons():
+    token = {"special": True, "lstrip": True, "rstrip": True, "single_word": False, "normalized": True}
+    parts = {
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": t} for t in ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt")] + [
+            {"type": "Strip", "strip_left": True, "strip_right": True}, {"type": "Prepend", "prepend": "x"},
+            {"type": "Replace", "pattern": {"Regex": r"\s+|\b"}, "content": "y"},
+            {"type": "Replace", "pattern": {"String": "xy"}, "content": ""},
+            {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(struct.pack("<II", 4, 0) + b"x\0").decode()},
+            {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True}]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+            {"type": "Split", "pattern": {"Regex": "[a-c]+"}, "behavior": "MergedWithNext", "invert": True},
+            {"type": "Split", "pattern": {"String": "e"}, "behavior": "Contiguous", "invert": False},
+            {"type": "Metaspace", "replacement": "_", "prepend_scheme": "first", "split": True}] + [
+            {"type": t} for t in ("Whitespace", "WhitespaceSplit", "Punctuation", "BertPreTokenizer")] + [
+            {"type": "Digits", "individual_digits": False}, {"type": "FixedLength", "length": 2},
+            {"type": "CharDelimiterSplit", "delimiter": "z"}]},
+        "decoder": {"type": "Sequence", "decoders": [
+            {"type": "WordPiece", "prefix": "##", "cleanup": True}, {"type": "Metaspace", "replacement": "_"},
+            {"type": "BPEDecoder", "suffix": "</w>"}, {"type": "ByteFallback"},
+            {"type": "Replace", "pattern": {"String": "b"}, "content": "c"}, {"type": "Fuse"},
+            {"type": "Replace", "pattern": {"String": "cc"}, "content": "b"}, {"type": "Strip", "content": "x", "start": 1, "stop": 1}]},
+        "post_processor": {"type": "Sequence", "processors": [
+            {"type": "BertProcessing", "sep": ["a", 1], "cls": ["b", 2]}, {"type": "TemplateProcessing",
+             "single": [{"SpecialToken": {"id": "a"}}, {"Sequence": {"id": "A"}}], "special_tokens": {"a": {"ids": [1, 2]}}}]},
+        "added_tokens": [dict(token, id=1, content="a")]}
+    models = {
+        "wordpiece": {"type": "WordPiece", "unk_token": "u", "continuing_subword_prefix": "##", "max_input_chars_per_word": 9,
+                      "vocab": {"u": 0, "a": 1, "b": 2, "##b": 3, "xa": 4}},
+        "unigram": {"type": "Unigram", "unk_id": 0, "byte_fallback": True,
+                    "vocab": [["u", 0], ["a", -1], ["b", -2.5], ["ab", -2], ["<0x61>", -9], ["_a", -1.5]]},
+        "bpe": {"type": "BPE", "unk_token": "u", "continuing_subword_prefix": "##", "end_of_word_suffix": "</w>", "fuse_unk": True,
+                "vocab": {"u": 0, "a": 1, "b": 2, "##b": 3, "ab": 4, "##b</w>": 5, "ab</w>": 6}, "merges": [["a", "##b"], "a ##b</w>"]}}
+    for name, model in models.items():
+        write("fuzz_tokenizer_json", name + ".json", json.dumps(dict(parts, model=model), separators=(",", ":")).encode())
+
+
 def main():
+    make_tokenizer_models()
+    make_tokenizer_jsons()
     make_gguf("spm.gguf", "llama", "default")
     make_gguf("bpe.gguf", "gpt2", "llama-bpe")
     write("fuzz_safetensors", "llama.safetensors", save({

@@ -169,7 +169,10 @@ def variants(n_bytes, n_metaspace):
         ("no prefix", "metaspace", True, {
             "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
             "pre_tokenizer": {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious",
-                              "invert": False}}),
+                              "invert": False},
+            "decoder": {"type": "Sequence", "decoders": [
+                {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"},
+                {"type": "Fuse"}]}}),
         ("unknown, one by one", "metaspace", False, {"model": {"byte_fallback": False, "fuse_unk": False}}),
         ("unknown, fused", "metaspace", False, {"model": {"byte_fallback": False, "fuse_unk": True}}),
         ("metaspace added", "metaspace", False, {"added_tokens": meta_more,
@@ -218,4 +221,5 @@ def main():
     print(f"{path}: {path.stat().st_size} bytes, {len(all_texts)} texts, {len(out['variants'])} variants")
 
 
-main()
+if __name__ == "__main__":
+    main()

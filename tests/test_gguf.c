@@ -621,7 +621,7 @@ static void real_vocabularies_open(void **state)
         {"ggml-vocab-phi-3.gguf", HK_VOCAB_SPM, 32064, 1, true},
         {"ggml-vocab-deepseek-llm.gguf", HK_VOCAB_BPE, 102400, 100000, true},
         {"ggml-vocab-falcon.gguf", HK_VOCAB_BPE, 65024, 11, false},
-        {"ggml-vocab-bert-bge.gguf", HK_VOCAB_NONE, 30522, HK_NO_TOKEN, false},
+        {"ggml-vocab-bert-bge.gguf", HK_VOCAB_WORDPIECE, 30522, 101, true},
     };
     char path[HK_TEST_PATH], name[128];
     struct hk_error err = {0};

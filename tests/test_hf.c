@@ -341,7 +341,8 @@ static void other_types_can_be_listed(void **state)
     assert_int_equal(hp.n_ctx_train, 64);
     char folder[HK_TEST_PATH];
     struct st_builder b = {0};
-    make_folder(folder, "{\"model_type\":\"qwen9\",\"hidden_size\":8}", "{\"model\":{\"type\":\"Unigram\"}}");
+    make_folder(folder, "{\"model_type\":\"qwen9\",\"hidden_size\":8}",
+                "{\"model\":{\"type\":\"WordLevel\"}}");
     llama_weights(&b, "model.");
     st_add(&b, "position_ids", "I64", "[2]", 16);
     st_add(&b, "phases", "C64", "[2]", 16);

@@ -89,26 +89,25 @@ static void test_unsupported(void **state)
 {
     (void)state;
     const enum hk_code no = HK_ERR_UNSUPPORTED;
-    check_refused("{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",-1.0]]}}", no, "'Unigram'");
-    check_refused("{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"a\":0}}}", no, "'WordPiece'");
-    check_refused(WITH("{\"type\":\"NFKC\"}", BYTE_LEVEL, "null"), no, "normalizer 'NFKC'");
+    check_refused("{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0}}}", no, "'WordLevel'");
+    check_refused(WITH("{\"type\":\"Upper\"}", BYTE_LEVEL, "null"), no, "normalizer 'Upper'");
+    check_refused(WITH("{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Upper\"}]}", BYTE_LEVEL, "null"),
+                  no, "'Upper' is not supported: known are NFC, ");
+    check_refused(WITH("null", "{\"type\":\"UnicodeScripts\"}", "null"), no,
+                  "pre-tokenizer 'UnicodeScripts'");
     check_refused(
-        WITH("{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Lowercase\"}]}", BYTE_LEVEL, "null"), no,
-        "'Lowercase'");
-    check_refused(WITH("null", "{\"type\":\"Whitespace\"}", "null"), no, "pre-tokenizer 'Whitespace'");
-    check_refused(WITH("null", "null", "null"), no, "over plain characters");
-    check_refused(WITH("null",
-                       "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"MergedWithNext\"}",
-                       "null"),
-                  no, "Split behavior 'MergedWithNext'");
+        WITH("null", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a\"},\"behavior\":\"Merged\"}", "null"),
+        no, "split behavior 'Merged'");
     check_refused(WITH("null",
                        "{\"type\":\"Sequence\",\"pretokenizers\":[" BYTE_LEVEL ",{\"type\":\"Digits\"}]}",
                        "null"),
-                  no, "'Digits' behind ByteLevel");
+                  no, "behind ByteLevel");
     check_refused(WITH("null", BYTE_LEVEL, "{\"type\":\"Magic\"}"), no, "post-processor 'Magic'");
-    check_refused(
-        "{\"model\":{\"type\":\"BPE\",\"end_of_word_suffix\":\"</w>\",\"vocab\":{\"a\":0},\"merges\":[]}}",
-        no, "end_of_word_suffix");
+    check_refused("{\"decoder\":{\"type\":\"CTC\"},\"model\":{\"vocab\":{\"a\":0},\"merges\":[]}}", no,
+                  "decoder 'CTC'");
+    check_refused("{\"model\":{\"type\":\"BPE\",\"end_of_word_suffix\":\"012345678901234567890123456789012\","
+                  "\"vocab\":{\"a\":0},\"merges\":[]}}",
+                  no, "end_of_word_suffix");
 }
 
 static void test_malformed(void **state)
@@ -117,6 +116,15 @@ static void test_malformed(void **state)
     const enum hk_code no = HK_ERR_FORMAT;
     check_refused("", no, "JSON");
     check_refused("[1]", no, "\"model\" is missing");
+    check_refused("{\"model\":{\"type\":\"Unigram\"}}", no, "a list");
+    check_refused("{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\"]]}}", no, "piece 0");
+    check_refused("{\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",-1]],\"unk_id\":1}}", no, "\"unk_id\"");
+    check_refused("{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"a\":0},\"unk_token\":\"u\"}}", no,
+                  "\"u\"");
+    check_refused(WITH("{\"type\":\"Replace\",\"content\":\"\"}", BYTE_LEVEL, "null"), no,
+                  "pattern of a Replace");
+    check_refused(WITH("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"a b\"}", BYTE_LEVEL, "null"), no,
+                  "base64");
     check_refused("{\"model\":{\"type\":\"BPE\"}}", no, "\"vocab\" and \"merges\"");
     check_refused("{\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}}", no, "no tokens");
     check_refused("{\"model\":{\"vocab\":{\"a\":-1},\"merges\":[]}}", no, "\"a\"");

@@ -15,10 +15,15 @@ void test_read(const char *path, struct hk_bytes *out)
 
 cJSON *test_goldens(void)
 {
+    return test_golden_file("tokenizers.json");
+}
+
+cJSON *test_golden_file(const char *name)
+{
     char path[HK_TEST_PATH];
     const char *source = getenv("HEKLA_SOURCE_DIR");
     struct hk_bytes text = {0};
-    snprintf(path, sizeof path, "%s/tests/golden/tokenizers.json", source ? source : ".");
+    snprintf(path, sizeof path, "%s/tests/golden/%s", source ? source : ".", name);
     test_read(path, &text);
     cJSON *goldens = hk_json_parse(text.data, text.len, path, NULL);
     assert_non_null(goldens);
@@ -152,6 +157,20 @@ void test_roundtrip(const struct test_tokenizer *t, const char *text, size_t len
     free(ids.ids);
 }
 
+void test_decoded_is(const struct hk_tokenizer *t, const char *ids, const char *text, const char *what)
+{
+    struct hk_decoder d;
+    struct hk_bytes out = {0};
+    hk_test_put(&out, "", 0);
+    hk_decoder_init(&d, t, true, true);
+    for (char *end; *ids; ids = end)
+        assert_true(hk_decoder_push(&d, (uint32_t)strtoul(ids, &end, 10), &out, NULL));
+    assert_true(hk_decoder_finish(&d, &out, NULL));
+    if (strcmp(out.data, text) != 0)
+        fail_msg("%s: decodes to \"%.80s\", not to \"%.80s\"", what, out.data, text);
+    hk_bytes_free(&out);
+}
+
 void test_unhex(const char *hex, struct hk_bytes *out)
 {
     hk_test_put(out, "", 0);
@@ -160,4 +179,58 @@ void test_unhex(const char *hex, struct hk_bytes *out)
         char c = (char)strtol(byte, NULL, 16);
         hk_test_put(out, &c, 1);
     }
+}
+
+/* Texts separated by a line "__ggml_vocab_test__", one line of ids for each. */
+void test_vectors(const struct test_tokenizer *t, const char *name, bool roundtrip)
+{
+    static const char SEPARATOR[] = "\n__ggml_vocab_test__\n";
+    char path[HK_TEST_PATH], file[128];
+    struct hk_bytes inp = {0}, out = {0};
+    snprintf(file, sizeof file, "tokenizers/ggml-vocab-%s.gguf.inp", name);
+    test_read(hk_test_shared(file, path), &inp);
+    snprintf(file, sizeof file, "tokenizers/ggml-vocab-%s.gguf.out", name);
+    test_read(hk_test_shared(file, path), &out);
+    int n = 0;
+    char *text = inp.data, *ids = out.data;
+    while (*ids) {
+        char *end = strstr(text, SEPARATOR), *eol = strchr(ids, '\n');
+        assert_non_null(eol);
+        *eol = 0;
+        size_t len = end ? (size_t)(end - text) : strlen(text);
+        while (*ids == ' ') ids++;
+        size_t k = strlen(ids);
+        while (k > 0 && ids[k - 1] == ' ') ids[--k] = 0;
+        test_ids_are(t->t, text, len, 0, ids, name);
+        if (roundtrip) test_roundtrip(t, text, len, 0, name);
+        n++;
+        ids = eol + 1;
+        if (!end) break;
+        text = end + strlen(SEPARATOR);
+    }
+    assert_true(n >= 40);
+    hk_bytes_free(&inp);
+    hk_bytes_free(&out);
+}
+
+struct hk_checkpoint *test_tokenizer_gguf(struct test_tokenizer *t, const char *name)
+{
+    char path[HK_TEST_PATH], file[128];
+    struct hk_error err = {0};
+    snprintf(file, sizeof file, "tokenizers/ggml-vocab-%s.gguf", name);
+    struct hk_checkpoint *c = hk_checkpoint_open(hk_test_shared(file, path), NULL, &err);
+    if (!c) fail_msg("%s", err.text);
+    *t = (struct test_tokenizer){.vocab = c->vocab};
+    t->t = hk_tokenizer_new(&c->vocab, &err);
+    if (!t->t) fail_msg("%s", err.text);
+    return c;
+}
+
+void test_gguf_vectors(const char *name, bool roundtrip)
+{
+    struct test_tokenizer t;
+    struct hk_checkpoint *c = test_tokenizer_gguf(&t, name);
+    test_vectors(&t, name, roundtrip);
+    test_tokenizer_free(&t);
+    hk_checkpoint_close(c);
 }

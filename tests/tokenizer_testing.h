@@ -12,8 +12,9 @@ struct test_tokenizer {
     struct hk_tokenizer *t;
 };
 
-/* The whole file; release with cJSON_Delete. */
+/* tests/golden/tokenizers.json, and another file of that folder; release with cJSON_Delete. */
 cJSON *test_goldens(void);
+cJSON *test_golden_file(const char *name);
 /* The tokenizer.json of a variant; release with cJSON_Delete. */
 cJSON *test_variant_json(const cJSON *goldens, const cJSON *variant);
 /* The tokenizer of that text, which must be good. */
@@ -31,6 +32,17 @@ void test_ids_are(const struct hk_tokenizer *t, const char *text, size_t len, un
 /* decode(encode(text)), the added bos and eos left out, is text. */
 void test_roundtrip(const struct test_tokenizer *t, const char *text, size_t len, unsigned flags,
                     const char *what);
+
+/* The ids ("1 403 407") decode to that text, control tokens printed. */
+void test_decoded_is(const struct hk_tokenizer *t, const char *ids, const char *text, const char *what);
+
+/* Compares with the shared vectors tokenizers/ggml-vocab-<name>.gguf.inp and .out: texts separated by a line
+ * "__ggml_vocab_test__", one line of ids for each. roundtrip: and each must come back as it was. */
+void test_vectors(const struct test_tokenizer *t, const char *name, bool roundtrip);
+/* The tokenizer of the shared tokenizers/ggml-vocab-<name>.gguf; close what is returned after freeing it. */
+struct hk_checkpoint *test_tokenizer_gguf(struct test_tokenizer *t, const char *name);
+/* test_vectors for it. */
+void test_gguf_vectors(const char *name, bool roundtrip);
 
 /* Appends the bytes that hexadecimal digits say. */
 void test_unhex(const char *hex, struct hk_bytes *out);

@@ -17,7 +17,7 @@ static const struct opt opts[] = {
      .kind = OPT_TEXT,
      .field = offsetof(struct info, tokenizer),
      .metavar = "FILE",
-     .help = "tokenizer.bin or tokenizer.json to use in place of the one beside the model"},
+     .help = "tokenizer.bin, tokenizer.json or tokenizer.model to use in place of the one beside the model"},
     {0},
 };
 

@@ -16,13 +16,13 @@ static const struct opt opts[] = {
      .kind = OPT_TEXT,
      .field = offsetof(struct tokenize, model),
      .metavar = "MODEL",
-     .help = "the model whose tokenizer is used; a GGUF file with a vocabulary alone or a tokenizer.json "
-             "will do"},
+     .help = "the model whose tokenizer is used; a GGUF file with a vocabulary alone, a tokenizer.json or "
+             "a tokenizer.model will do"},
     {.name = "tokenizer",
      .kind = OPT_TEXT,
      .field = offsetof(struct tokenize, tokenizer),
      .metavar = "FILE",
-     .help = "tokenizer.bin or tokenizer.json to use in place of the one beside the model"},
+     .help = "tokenizer.bin, tokenizer.json or tokenizer.model to use in place of the one beside the model"},
     {.name = "no-special",
      .kind = OPT_FLAG,
      .field = offsetof(struct tokenize, no_special),
@@ -120,6 +120,10 @@ static bool decode(const struct hk_tokenizer *t, const struct hk_vocab *v, bool 
     size_t from = 0, to = ids.n;
     if (special && from < to && v->add_bos && ids.ids[from] == v->bos) from++;
     if (special && from < to && v->add_eos && ids.ids[to - 1] == v->eos) to--;
+    for (uint32_t i = 0; special && i < v->n_before && from < to && ids.ids[from] == v->before[i]; i++)
+        from++;
+    for (uint32_t i = v->n_after; special && i > 0 && from < to && ids.ids[to - 1] == v->after[i - 1]; i--)
+        to--;
     for (; ok && from < to; from++) ok = hk_decoder_push(&d, ids.ids[from], &out, err);
     ok = ok && hk_decoder_finish(&d, &out, err);
     if (ok) fwrite(out.data ? out.data : "", 1, out.len, stdout);

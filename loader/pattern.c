@@ -1,11 +1,12 @@
 /* Oniguruma's (Ruby's) regular expressions on PCRE2. Where the two differ in what a pattern means:
- * - \s is Unicode White_Space (PCRE2 adds U+180E), \w has marks and connectors, \h is a hexadecimal digit;
+ * - \s is Unicode White_Space (PCRE2 adds U+180E), \w (and so \b) has marks and connectors, \h is a
+ * hexadecimal digit;
  * - ^ and $ match at every line; (?m) means what is (?s) elsewhere;
  * - \p{Script} is the script itself, not its extensions;
  * - [a[b]] and [a&&b] are set operations, X{n,m}+ is not possessive: refused, since nobody would notice wrong
  * words. */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "split_regex.h"
+#include "pattern.h"
 #include "utf8.h"
 
 #include <pcre2.h>
@@ -23,15 +24,17 @@
 #define WORD                                                                                                 \
     "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}"               \
     "\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
-#define HEX "0-9a-fA-F"
+#define HEX              "0-9a-fA-F"
+#define WORD_BOUNDARY    "(?:(?<=[" WORD "])(?![" WORD "])|(?<![" WORD "])(?=[" WORD "]))"
+#define NO_WORD_BOUNDARY "(?:(?<=[" WORD "])(?=[" WORD "])|(?<![" WORD "])(?![" WORD "]))"
 
 enum { HEAP_LIMIT_KIB = 256 * 1024 };
 /* Steps of one match: far above what a pattern that is linear in the text takes, far below for ever. */
 enum { MATCH_LIMIT_BASE = 1000 * 1000, MATCH_LIMIT_PER_BYTE = 64 };
 
-struct hk_splitter {
-    uint32_t n;
-    pcre2_code **codes;
+struct hk_pattern {
+    pcre2_code *code;
+    char *source; /* for messages */
 };
 
 /* ---- translation ---- */
@@ -131,6 +134,11 @@ static bool put_escape(struct translation *t)
         if (!puts_(t, "\\x{") || !put(t, t->p + 1, 4)) return false;
         t->p += 5;
         return puts_(t, "}");
+    case 'b':
+    case 'B':
+        t->p++;
+        if (t->in_class) return c == 'b' ? puts_(t, "\\b") : refuse(t, "\\B inside [...]");
+        return puts_(t, c == 'b' ? WORD_BOUNDARY : NO_WORD_BOUNDARY);
     case 'K':
         return refuse(t, "\\K");
     default:
@@ -213,11 +221,14 @@ static bool translate_all(struct translation *t)
     return true;
 }
 
-static bool translate(const char *pattern, struct hk_bytes *out, struct hk_error *err)
+static bool translate(const char *pattern, size_t len, struct hk_bytes *out, struct hk_error *err)
 {
     /* The same matches, but a run of white space is looked at once instead of once per character of it. */
-    if (strcmp(pattern, "\\s+$") == 0) pattern = "(?<!\\s)\\s+$";
-    struct translation t = {.p = pattern, .end = pattern + strlen(pattern), .err = err};
+    if (len == 4 && memcmp(pattern, "\\s+$", 4) == 0) {
+        pattern = "(?<!\\s)\\s+$";
+        len = strlen(pattern);
+    }
+    struct translation t = {.p = pattern, .end = pattern + len, .err = err};
     bool ok = hk_bytes_append(&t.out, "", 0, err) && translate_all(&t);
     *out = t.out;
     return ok;
@@ -225,18 +236,18 @@ static bool translate(const char *pattern, struct hk_bytes *out, struct hk_error
 
 /* ---- compiling ---- */
 
-static pcre2_code *compile(const char *pattern, struct hk_error *err)
+static pcre2_code *compile(const char *pattern, size_t len, struct hk_error *err)
 {
     struct hk_bytes translated = {0};
     pcre2_code *re = NULL;
     pcre2_compile_context *context = pcre2_compile_context_create(NULL);
     if (!context) {
         hk_fail(err, HK_ERR_MEMORY, "out of memory");
-    } else if (translate(pattern, &translated, err)) {
+    } else if (translate(pattern, len, &translated, err)) {
         int code = 0;
         PCRE2_SIZE at = 0;
         pcre2_set_newline(context, PCRE2_NEWLINE_LF);
-        re = pcre2_compile((PCRE2_SPTR)(translated.data ? translated.data : ""), translated.len,
+        re = pcre2_compile((PCRE2_SPTR)translated.data, translated.len,
                            PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code, &at,
                            context);
         if (!re) {
@@ -252,122 +263,85 @@ static pcre2_code *compile(const char *pattern, struct hk_error *err)
     return re;
 }
 
-struct hk_splitter *hk_splitter_new(const char *const *patterns, uint32_t n, struct hk_error *err)
+struct hk_pattern *hk_pattern_new(const char *regex, size_t len, struct hk_error *err)
 {
-    struct hk_splitter *s = hk_calloc(1, sizeof *s, err);
-    if (!s) return NULL;
-    s->codes = hk_calloc(n, sizeof *s->codes, err);
-    if (!s->codes) {
-        hk_splitter_free(s);
-        return NULL;
-    }
-    for (; s->n < n; s->n++) {
-        s->codes[s->n] = compile(patterns[s->n], err);
-        if (!s->codes[s->n]) {
-            hk_fail_prefix(err, "pre-tokenizer pattern \"%.100s\"", patterns[s->n]);
-            hk_splitter_free(s);
-            return NULL;
-        }
-    }
-    return s;
+    struct hk_pattern *p = hk_calloc(1, sizeof *p, err);
+    if (!p) return NULL;
+    p->source = hk_calloc(len + 1, 1, err);
+    if (p->source && len > 0) memcpy(p->source, regex, len);
+    if (p->source) p->code = compile(regex, len, err);
+    if (p->code) return p;
+    hk_fail_prefix(err, "pattern \"%.100s\"", p->source ? p->source : "");
+    hk_pattern_free(p);
+    return NULL;
 }
 
-void hk_splitter_free(struct hk_splitter *s)
+void hk_pattern_free(struct hk_pattern *p)
 {
-    if (!s) return;
-    for (uint32_t i = 0; i < s->n; i++) pcre2_code_free(s->codes[i]);
-    free(s->codes);
-    free(s);
+    if (!p) return;
+    pcre2_code_free(p->code);
+    free(p->source);
+    free(p);
 }
 
 /* ---- running ---- */
 
-struct run {
-    const struct hk_splitter *s;
-    pcre2_match_data *match;
-    pcre2_match_context *context;
-    hk_word_fn fn;
-    void *user;
-    struct hk_error *err;
-};
+static bool prepare(struct hk_matching *m, size_t len, struct hk_error *err)
+{
+    if (!m->data) m->data = pcre2_match_data_create(1, NULL);
+    if (!m->context) m->context = pcre2_match_context_create(NULL);
+    if (!m->data || !m->context) return hk_fail(err, HK_ERR_MEMORY, "tokenizer: out of memory");
+    const size_t most = (UINT32_MAX - MATCH_LIMIT_BASE) / MATCH_LIMIT_PER_BYTE;
+    pcre2_set_heap_limit(m->context, HEAP_LIMIT_KIB);
+    pcre2_set_match_limit(m->context,
+                          MATCH_LIMIT_BASE + (uint32_t)(len < most ? len : most) * MATCH_LIMIT_PER_BYTE);
+    return true;
+}
 
-/* 1: found, [*from, *to); 0: none; -1: failed. */
-static int next_match(const struct run *r, uint32_t stage, const char *text, size_t len, size_t at,
-                      size_t *from, size_t *to)
+void hk_matching_free(struct hk_matching *m)
+{
+    pcre2_match_data_free(m->data);
+    pcre2_match_context_free(m->context);
+    memset(m, 0, sizeof *m);
+}
+
+static enum hk_found find(const struct hk_pattern *p, const struct hk_matching *m, const char *text,
+                          size_t len, size_t at, struct hk_match *match, struct hk_error *err)
 {
     /* The text is known to be UTF-8: checking it again for every word would make long texts quadratic. */
     uint32_t options = PCRE2_NO_UTF_CHECK;
-    int rc = pcre2_match(r->s->codes[stage], (PCRE2_SPTR)text, len, at, options, r->match, r->context);
+    int rc = pcre2_match(p->code, (PCRE2_SPTR)text, len, at, options, m->data, m->context);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
-        rc = pcre2_match(r->s->codes[stage], (PCRE2_SPTR)text, len, at, options | PCRE2_NO_JIT, r->match,
-                         r->context);
-    if (rc == PCRE2_ERROR_NOMATCH) return 0;
+        rc = pcre2_match(p->code, (PCRE2_SPTR)text, len, at, options | PCRE2_NO_JIT, m->data, m->context);
+    if (rc == PCRE2_ERROR_NOMATCH) return HK_FOUND_NONE;
     if (rc < 0) {
         char why[128] = "";
         pcre2_get_error_message(rc, (PCRE2_UCHAR *)why, sizeof why);
-        hk_fail(r->err, rc == PCRE2_ERROR_NOMEMORY ? HK_ERR_MEMORY : HK_ERR_INPUT,
-                "tokenizer: pre-tokenizer pattern %u fails on this text: %s", stage + 1, why);
-        return -1;
+        hk_fail(err, rc == PCRE2_ERROR_NOMEMORY ? HK_ERR_MEMORY : HK_ERR_INPUT,
+                "tokenizer: pattern \"%.100s\" fails on this text: %s", p->source, why);
+        return HK_FOUND_ERROR;
     }
-    const PCRE2_SIZE *v = pcre2_get_ovector_pointer(r->match);
-    *from = v[0];
-    *to = v[1];
-    return 1;
+    const PCRE2_SIZE *v = pcre2_get_ovector_pointer(m->data);
+    *match = (struct hk_match){v[0], v[1]};
+    return HK_FOUND_ONE;
 }
 
-/* Cuts one piece by the patterns from `stage` on. */
-static bool split(const struct run *r, uint32_t stage, const char *text, size_t len)
+enum hk_found hk_pattern_next(const struct hk_pattern *p, struct hk_matching *m, const char *text, size_t len,
+                              size_t *at, struct hk_match *match, struct hk_error *err)
 {
-    if (len == 0) return true;
-    if (stage == r->s->n) return r->fn(r->user, text, len, r->err);
-    size_t done = 0, at = 0, last_end = SIZE_MAX; /* cut so far; where to look; end of the last match */
-    while (at <= len) {
-        size_t from, to;
-        int found = next_match(r, stage, text, len, at, &from, &to);
-        if (found < 0) return false;
-        if (found == 0) break;
-        if (from == to) { /* an empty match cuts too, unless it only touches the last one */
-            at = to < len ? to + hk_utf8_len(text + to, len - to) : len + 1;
-            if (to == last_end) continue;
-        } else {
-            at = to;
-        }
-        if (!split(r, stage + 1, text + done, from - done)) return false;
-        if (!split(r, stage + 1, text + from, to - from)) return false;
-        done = last_end = to;
+    if (*at == 0) {
+        if (!prepare(m, len, err)) return HK_FOUND_ERROR;
+        m->after_last = 0;
     }
-    return split(r, stage + 1, text + done, len - done);
-}
-
-bool hk_splitter_run(const struct hk_splitter *s, const char *text, size_t len, hk_word_fn fn, void *user,
-                     struct hk_error *err)
-{
-    if (s->n == 0) return len == 0 || fn(user, text, len, err);
-    struct run r = {.s = s,
-                    .match = pcre2_match_data_create(1, NULL),
-                    .context = pcre2_match_context_create(NULL),
-                    .fn = fn,
-                    .user = user,
-                    .err = err};
-    if (!r.match || !r.context) {
-        pcre2_match_data_free(r.match);
-        pcre2_match_context_free(r.context);
-        return hk_fail(err, HK_ERR_MEMORY, "tokenizer: out of memory");
+    while (*at <= len) {
+        enum hk_found found = find(p, m, text, len, *at, match, err);
+        if (found != HK_FOUND_ONE) return found;
+        bool empty = match->from == match->to, again = empty && m->after_last == match->to + 1;
+        *at = match->to;
+        if (empty) *at += match->to < len ? hk_utf8_len(text + match->to, len - match->to) : 1;
+        if (again) continue;
+        m->after_last = match->to + 1;
+        return HK_FOUND_ONE;
     }
-    const size_t most = (UINT32_MAX - MATCH_LIMIT_BASE) / MATCH_LIMIT_PER_BYTE;
-    pcre2_set_heap_limit(r.context, HEAP_LIMIT_KIB);
-    pcre2_set_match_limit(r.context,
-                          MATCH_LIMIT_BASE + (uint32_t)(len < most ? len : most) * MATCH_LIMIT_PER_BYTE);
-    bool ok = true;
-    for (size_t i = 0; ok && i < len;) {
-        size_t n = hk_utf8_valid_run(text + i, len - i);
-        ok = split(&r, 0, text + i, n);
-        i += n;
-        n = hk_utf8_broken_run(text + i, len - i);
-        if (ok && n > 0) ok = fn(user, text + i, n, err);
-        i += n;
-    }
-    pcre2_match_data_free(r.match);
-    pcre2_match_context_free(r.context);
-    return ok;
+    return HK_FOUND_NONE;
 }
