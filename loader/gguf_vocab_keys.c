@@ -31,6 +31,17 @@ static void say(const struct vocab_writer *x, const char *text)
 
 /* ---- how a text is cut into words ---- */
 
+/* What a step cuts at, where it is a pattern whose matches are words: Digits is one too. NULL data: it is no
+ * such step. */
+static struct hk_span split_pattern(const struct hk_pre_step *p)
+{
+    static const struct hk_span NONE = {NULL, 0}, DIGIT = {"\\p{N}", 5}, DIGITS = {"\\p{N}+", 6};
+    if (p->invert) return NONE;
+    if (p->kind == HK_PRE_REGEX && p->behavior == HK_SPLIT_ISOLATED) return p->pattern;
+    if (p->kind != HK_PRE_CLASS || p->class != HK_CHAR_NUMERIC) return NONE;
+    return p->behavior == HK_SPLIT_ISOLATED ? DIGIT : p->behavior == HK_SPLIT_CONTIGUOUS ? DIGITS : NONE;
+}
+
 /* The steps before a byte-level BPE, as far as GGUF has words for them. */
 struct byte_level_steps {
     const struct hk_pre_step *split; /* n_split plain patterns, each match a word */
@@ -49,7 +60,7 @@ static struct byte_level_steps read_byte_level(const struct hk_text_steps *steps
         const struct hk_pre_step *p = &steps->pre[i];
         if (p->kind == HK_PRE_PREFIX_SPACE) {
             s.prefix_space = true;
-        } else if (p->kind == HK_PRE_REGEX && p->behavior == HK_SPLIT_ISOLATED && !p->invert) {
+        } else if (split_pattern(p).data) {
             s.n_split++;
         } else {
             s.other = true;
@@ -64,8 +75,9 @@ static bool same_patterns(const struct hk_pretokenizer *row, const struct byte_l
 {
     uint32_t n = 0;
     for (; row->regex[n]; n++) {
-        if (n >= s->n_split || strlen(row->regex[n]) != s->split[n].pattern.len ||
-            memcmp(row->regex[n], s->split[n].pattern.data, s->split[n].pattern.len) != 0)
+        if (n >= s->n_split) return false;
+        struct hk_span p = split_pattern(&s->split[n]);
+        if (!p.data || strlen(row->regex[n]) != p.len || memcmp(row->regex[n], p.data, p.len) != 0)
             return false;
     }
     return n == s->n_split && row->ignore_merges == ignore_merges;
@@ -88,6 +100,11 @@ static bool is_metaspace(struct hk_span s)
     return s.len == HK_METASPACE_LEN && memcmp(s.data, HK_METASPACE, HK_METASPACE_LEN) == 0;
 }
 
+static bool is_space(struct hk_span s)
+{
+    return s.len == 1 && s.data[0] == ' ';
+}
+
 /* Whether steps do no more than SentencePiece does in llama.cpp: spaces become U+2581, and *prefix says where
  * one is put before. */
 static bool read_metaspace(const struct hk_text_steps *steps, enum hk_prefix *prefix)
@@ -98,8 +115,7 @@ static bool read_metaspace(const struct hk_text_steps *steps, enum hk_prefix *pr
         const struct hk_norm_step *n = &steps->norm[i];
         if (n->kind == HK_NORM_PREPEND && is_metaspace(n->text)) {
             *prefix = HK_PREFIX_ALWAYS;
-        } else if (n->kind == HK_NORM_REPLACE && is_metaspace(n->text) && n->pattern.len == 1 &&
-                   n->pattern.data[0] == ' ') {
+        } else if (n->kind == HK_NORM_REPLACE && is_metaspace(n->text) && is_space(n->pattern)) {
             spelt = true;
         } else {
             return false;
@@ -109,7 +125,9 @@ static bool read_metaspace(const struct hk_text_steps *steps, enum hk_prefix *pr
         *prefix = steps->pre[0].prefix;
         return true;
     }
-    return spelt && steps->n_pre == 0;
+    bool at_spaces = steps->n_pre == 1 && steps->pre[0].kind == HK_PRE_LITERAL && !steps->pre[0].invert &&
+                     is_space(steps->pre[0].pattern); /* of which none is left */
+    return spelt && (steps->n_pre == 0 || at_spaces);
 }
 
 /* ---- SentencePiece's scores from a list of merges ---- */
@@ -263,6 +281,21 @@ static void put_special(const struct vocab_writer *x)
 
 /* ---- the kinds ---- */
 
+/* GGUF has one token before a text and one behind it, and no letters that BPE puts to its symbols. */
+static bool check_bpe(const struct vocab_writer *x)
+{
+    const struct hk_vocab *v = x->v;
+    if (v->n_before > 0 || v->n_after > 0)
+        return refuse(x, "it puts more than one token before or behind a text, where GGUF has one");
+    if (v->part_prefix.len > 0 || v->word_suffix.len > 0)
+        return refuse(x, "its continuing_subword_prefix or end_of_word_suffix is not empty, which no GGUF "
+                         "file can say");
+    if (v->plain && v->ignore_merges)
+        return refuse(x, "it takes words that are tokens as they are (ignore_merges), which llama.cpp does "
+                         "not do for SentencePiece's BPE");
+    return true;
+}
+
 /* Byte-level BPE. */
 static bool put_gpt2(const struct vocab_writer *x)
 {
@@ -327,6 +360,7 @@ bool hk_gguf_put_vocab(struct hk_gguf_writer *w, const struct hk_checkpoint *c, 
     enum hk_prefix prefix = v->add_space_prefix ? HK_PREFIX_ALWAYS : HK_PREFIX_NEVER;
     bool plain_spm = !v->has_steps || (v->steps.n_norm == 1 && v->steps.norm[0].pattern.len == 0 &&
                                        !v->remove_extra_whitespaces);
+    if (v->kind == HK_VOCAB_BPE && !check_bpe(&x)) return false;
     if (v->kind == HK_VOCAB_SPM && plain_spm) return put_llama(&x, prefix);
     if (v->kind == HK_VOCAB_BPE && v->plain && read_metaspace(&v->steps, &prefix))
         return put_llama(&x, prefix);

@@ -646,28 +646,79 @@ static void byte_level_names(void **state)
     assert_int_equal(c->vocab.eos, 1);
     assert_false(c->vocab.add_bos);
     hk_checkpoint_close(c);
+    hk_test_folder_remove(folder);
+    hk_test_folder_remove(files);
+}
 
-    /* the same model, cut into words in a way of its own */
+/* The golden's tokenizer with `is` in the place of `was`. */
+static void make_changed(const char *files, const char *was, const char *is)
+{
     char path[HK_TEST_PATH];
     char *json = read_all(golden_path("llama-tokenizer", "tokenizer.json", path), NULL);
-    static const char WAS[] = "\"pre_tokenizer\":{\"type\":\"ByteLevel\"",
-                      IS[] =
-                          "\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\","
-                          "\"pattern\":{\"Regex\":\"x+\"},\"behavior\":\"Isolated\"},{\"type\":\"ByteLevel\"";
-    char *at = strstr(json, WAS), *end = at ? strchr(at + strlen(WAS), '}') : NULL;
-    assert_non_null(end);
+    char *at = strstr(json, was), *rest = at ? at + strlen(was) : NULL;
     struct hk_bytes b = {0};
+    assert_non_null(at);
     hk_test_put(&b, json, (size_t)(at - json));
-    hk_test_put(&b, IS, strlen(IS));
-    hk_test_put(&b, at + strlen(WAS), (size_t)(end - at) - strlen(WAS));
-    hk_test_put(&b, "}]}", 3);
-    hk_test_put(&b, end + 1, strlen(end + 1));
+    hk_test_put(&b, is, strlen(is));
+    hk_test_put(&b, rest, strlen(rest));
     make_folder(files, b.data);
-    c = open_checkpoint(files);
-    refuse(c, folder, "bad.gguf", "tokenizer.ggml.pre");
-    hk_checkpoint_close(c);
     hk_bytes_free(&b);
     free(json);
+}
+
+#define BYTES     "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true}"
+#define CUT(STEP) "{\"type\":\"Sequence\",\"pretokenizers\":[" STEP "," BYTES "]}"
+
+/* Changes of a byte-level BPE that have a name in GGUF, and those that have none. */
+static void byte_level_rules(void **state)
+{
+    (void)state;
+    static const char SUFFIX[] = "\"end_of_word_suffix\":null",
+                      PREFIX[] = "\"continuing_subword_prefix\":null";
+    static const struct {
+        const char *was, *is, *pre, *says; /* pre: written under that name; else refused */
+    } ROWS[] = {
+        {BYTES, CUT("{\"type\":\"Digits\",\"individual_digits\":true}"), "starcoder", NULL},
+        {BYTES, CUT("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\p{N}\"},\"behavior\":\"Isolated\"}"),
+         "starcoder", NULL},
+        {BYTES, CUT("{\"type\":\"Digits\",\"individual_digits\":false}"), NULL, "tokenizer.ggml.pre"},
+        {BYTES, CUT("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"x+\"},\"behavior\":\"Isolated\"}"), NULL,
+         "tokenizer.ggml.pre"},
+        {BYTES, CUT("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\p{N}\"},\"behavior\":\"Removed\"}"),
+         NULL, "tokenizer.ggml.pre"},
+        {BYTES,
+         CUT("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\p{N}\"},\"behavior\":\"Isolated\",\"invert\":"
+             "true}"),
+         NULL, "tokenizer.ggml.pre"},
+        {SUFFIX, "\"end_of_word_suffix\":\"</w>\"", NULL, "end_of_word_suffix"},
+        {PREFIX, "\"continuing_subword_prefix\":\"##\"", NULL, "continuing_subword_prefix"},
+        {"\"post_processor\":null",
+         "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken"
+         "\":{\"id\":\"a\",\"type_id\":0}},{\"SpecialToken\":{\"id\":\"b\",\"type_id\":0}},{\"Se"
+         "quence\":{\"id\":\"A\",\"type_id\":0}}],\"special_tokens\":{\"a\":{\"id\":\"a\",\"ids\""
+         ":[0]},\"b\":{\"id\":\"b\",\"ids\":[1]}}}",
+         NULL, "more than one token"},
+        {"\"normalizer\":null", "\"normalizer\":{\"type\":\"Lowercase\"}", NULL, "tokenizer.ggml.pre"},
+    };
+    static const char *const TEXTS[] = {"The ash tree in 1783!\n", "12 a345b  6"};
+    char folder[HK_TEST_PATH], out[HK_TEST_PATH], files[HK_TEST_PATH];
+    hk_test_folder_make(folder);
+    hk_test_folder_make(files);
+    path_in(folder, "out.gguf", out);
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        make_changed(files, ROWS[i].was, ROWS[i].is);
+        struct hk_checkpoint *c = open_checkpoint(files);
+        if (!ROWS[i].pre) {
+            refuse(c, folder, "bad.gguf", ROWS[i].says);
+        } else {
+            convert(files, out, NULL, NULL);
+            check_same_tokens(files, out, TEXTS, 2);
+            struct hk_checkpoint *g = open_checkpoint(out);
+            assert_string_equal(g->vocab.pre, ROWS[i].pre);
+            hk_checkpoint_close(g);
+        }
+        hk_checkpoint_close(c);
+    }
     hk_test_folder_remove(folder);
     hk_test_folder_remove(files);
 }
@@ -767,6 +818,7 @@ int main(void)
         cmocka_unit_test(keys_are_kept),
         cmocka_unit_test(scores_from_merges),
         cmocka_unit_test(byte_level_names),
+        cmocka_unit_test(byte_level_rules),
         cmocka_unit_test(refusals),
         cmocka_unit_test(cancelling_leaves_nothing),
     };
