@@ -76,7 +76,8 @@ grep -q '^hekla: candidate 1: box:reward: .*tokens' "$dir/err" || fail "rank: a 
 # ---- best of 4: the same seed, the same answers; each candidate is what its own seed gives alone ----
 # A model that knows its answers well says the same four times at temperature 1.
 hot="--temp 2 --top-k 20 --top-p 1 --min-p 0"
-sampling="$hot --ignore-eos -n 12"
+# An f32 cache: with f16, sums in another order round keys and values another way now and then.
+sampling="$hot --ignore-eos -n 12 --kv f32"
 # shellcheck disable=SC2086 # several words
 {
     run generate -q --chat -p "$prompt" --best-of 4 --seed 11 --json $sampling
@@ -106,7 +107,7 @@ sampling="$hot --ignore-eos -n 12"
     # the score is rank's
     second=$(unquote "$(sed -n 2p "$dir/text")"; printf .) # a newline at its end is its own
     second=${second%.}
-    score=$("$HEKLA" rank -q -p "$prompt" -- "$second" | awk '{ print $1 }')
+    score=$("$HEKLA" rank -q --kv f32 -p "$prompt" -- "$second" | awk '{ print $1 }')
     near "$score" "$(sed -n 2p "$dir/score")" || fail "--best-of: score $(sed -n 2p "$dir/score"), rank's $score"
     # without --json the best text alone
     run generate -q --chat -p "$prompt" --best-of 4 --seed 11 $sampling
