@@ -242,16 +242,20 @@ static bool f_truncate(struct jinja_run *r, const struct jv *a, struct jv *out)
     struct jv s, end = jv_ascii("...");
     int64_t length, leeway;
     bool killwords = a[2].type != JV_MISSING && jinja_truth(a[2]);
-    if (!jinja_arg_str(r, a[0], "truncate: the text", &s) || !jinja_arg_int(r, a[1], 255, &length) ||
+    size_t n;
+    if (!jinja_length(r, a[0], &n))
+        return jinja_fail(r, "truncate: a '%s' has no length", jv_type_name(a[0]));
+    if (!jinja_arg_int(r, a[1], 255, &length) ||
         (a[3].type != JV_MISSING && !jinja_arg_str(r, a[3], "truncate: the end", &end)) ||
         !jinja_arg_int(r, jv_given(a[4]) ? a[4] : jv_missing(), 5, &leeway))
         return false;
-    int64_t end_chars = (int64_t)jinja_str_chars(end), chars = (int64_t)jinja_str_chars(s);
+    int64_t end_chars = (int64_t)jinja_str_chars(end), chars = (int64_t)n;
     if (length < end_chars || leeway < 0)
         return jinja_fail(r, "truncate: the length must be %lld or more, the leeway 0 or more",
                           (long long)end_chars);
-    *out = s;
+    *out = a[0];
     if (leeway > INT64_MAX - length || chars <= length + leeway) return true;
+    if (!jinja_arg_str(r, a[0], "truncate: the text", &s)) return false;
     size_t to = jinja_offset(s, (size_t)(length - end_chars));
     if (!killwords) { /* back to the last space */
         for (size_t i = to; i > 0; i--) {
