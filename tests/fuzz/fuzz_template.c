@@ -1,4 +1,5 @@
-/* Any bytes as a template, and behind the first NUL as its variables; without one the variables are these below. */
+/* Any bytes as a template, and behind the first NUL as its variables; without one the variables are these
+ * below. */
 #include "chat_template.h"
 
 #include <stdint.h>
