@@ -4,8 +4,9 @@
  * trim_blocks and lstrip_blocks, loop controls, {% generation %}, tojson without ASCII escapes,
  * raise_exception and strftime_now. The rendered text is the same byte for byte, and what fails there fails
  * here, with these exceptions: integers have 64 bits (a longer one in the JSON is kept and printed,
- * arithmetic beyond is an error); what reads other templates (include, import, extends), autoescape, and the
- * filters urlize, wordwrap, pprint and random are refused.
+ * arithmetic beyond is an error); what reads other templates (include, import, extends), autoescape, the
+ * filters urlize, wordwrap, pprint, striptags and random, lipsum and "\N{...}" in strings are refused; where
+ * Python prints an object's address, its kind and name stand.
  *
  * A template is hostile input: its nesting, steps, memory and output are bounded. */
 #ifndef HEKLA_LOADER_CHAT_TEMPLATE_H

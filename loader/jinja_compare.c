@@ -338,6 +338,14 @@ struct jinja_iter *jinja_iter(struct jinja_run *r, struct jv v)
     return it;
 }
 
+enum jinja_step jinja_next(struct jinja_run *r, struct jinja_iter *it, struct jv *out)
+{
+    if (!jinja_enter(r)) return JINJA_ERROR;
+    enum jinja_step step = it->next(r, it, out);
+    jinja_leave(r);
+    return step;
+}
+
 bool jinja_iter_value(struct jinja_run *r, struct jinja_iter it, struct jv *out)
 {
     struct jinja_iter *p = jinja_alloc(r, 1, sizeof *p);

@@ -48,17 +48,25 @@ struct jinja_frame *jinja_frame_new(struct jinja_run *r, const struct jinja_scop
 
 /* ---- assignment ---- */
 
-static bool assign_name(struct jinja_run *r, const struct jinja_node *n, struct jinja_frame *f, struct jv v)
+static struct jv *slot_of(const struct jinja_node *n, struct jinja_frame *f)
 {
     for (unsigned hops = n->hops; hops > 0; hops--) f = f->parent;
-    if (n->kind == JINJA_NSREF) {
-        struct jv space = f->slots[n->slot];
-        if (space.type != JV_NAMESPACE)
-            return jinja_fail(r, "'%.*s' is no namespace: attributes of nothing else can be set",
-                              (int)(n->name_len < 60 ? n->name_len : 60), n->name);
-        return jinja_dict_set(r, space.as.dict, n->value, v);
-    }
-    f->slots[n->slot] = v;
+    return &f->slots[n->slot];
+}
+
+static bool is_namespace(struct jinja_run *r, const struct jinja_node *n, struct jv v)
+{
+    return v.type == JV_NAMESPACE ||
+           jinja_fail(r, "'%.*s' is no namespace: attributes of nothing else can be set",
+                      (int)(n->name_len < 60 ? n->name_len : 60), n->name);
+}
+
+static bool assign_name(struct jinja_run *r, const struct jinja_node *n, struct jinja_frame *f, struct jv v)
+{
+    struct jv *slot = slot_of(n, f);
+    if (n->kind == JINJA_NSREF)
+        return is_namespace(r, n, *slot) && jinja_dict_set(r, slot->as.dict, n->value, v);
+    *slot = v;
     return !n->exported || jinja_dict_set(r, r->vars, jv_str(n->name, n->name_len), v);
 }
 
@@ -233,9 +241,7 @@ static bool check_target(struct jinja_run *r, const struct jinja_node *n, struct
     for (uint32_t i = 0; i < n->list.n; i++) {
         if (!check_target(r, n->list.v[i], f)) return false;
     }
-    if (n->kind != JINJA_NSREF) return true;
-    for (unsigned hops = n->hops; hops > 0; hops--) f = f->parent;
-    return f->slots[n->slot].type == JV_NAMESPACE || assign_name(r, n, f, jv_none());
+    return n->kind != JINJA_NSREF || is_namespace(r, n, *slot_of(n, f));
 }
 
 static enum jinja_flow exec_set(struct jinja_run *r, const struct jinja_node *n, struct jinja_frame *f)

@@ -199,7 +199,7 @@ struct percent {
     struct jv format, values;
     size_t at;
     uint32_t next; /* of the values */
-    bool is_tuple, is_mapping, named;
+    bool is_tuple, is_mapping;
 };
 
 static bool next_value(struct percent *p, struct jv *out)
@@ -246,7 +246,6 @@ static bool read_name(struct percent *p, struct jv *value)
         return jinja_fail(p->r, "format: there is no value '%.*s'", (int)(n < 60 ? n : 60),
                           p->format.as.s + start);
     *value = *v;
-    p->named = true;
     return true;
 }
 

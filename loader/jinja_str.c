@@ -92,8 +92,8 @@ static bool strip(struct jinja_run *r, const struct jv *a, const char *name, uns
     if (jv_given(a[1]) && a[1].type != JV_STR)
         return jinja_fail(r, "%s: the characters must be a string, not '%s'", name, jv_type_name(a[1]));
     *out = jinja_strip(a[0], a[1], sides);
-    return jinja_work(r, a[0].len / 64 +
-                             (a[1].type == JV_STR ? a[1].len : 0) * (uint64_t)(a[0].len - out->len) / 64);
+    uint64_t compared = a[1].type == JV_STR ? a[1].len : 1;
+    return jinja_work(r, compared * (a[0].len - out->len) / 8);
 }
 
 static bool s_strip(struct jinja_run *r, const struct jv *a, struct jv *out)

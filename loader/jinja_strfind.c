@@ -32,7 +32,7 @@ static bool cut(struct jinja_run *r, const struct jv *a, size_t at, struct jv *p
         *exists = true;
         return true;
     }
-    if (!jinja_work(r, s.len / 64) || !part(r, a, at, (int64_t)jinja_str_chars(s), &from, &to, exists))
+    if (!jinja_work(r, s.len / 16) || !part(r, a, at, (int64_t)jinja_str_chars(s), &from, &to, exists))
         return false;
     *before = from;
     *piece = jinja_slice_bytes(s, 0, 0);

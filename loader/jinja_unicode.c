@@ -125,7 +125,7 @@ bool jinja_find_last(struct jinja_run *r, struct jv hay, struct jv needle, size_
     *at = SIZE_MAX;
     if (needle.len > hay.len) return true;
     for (size_t i = hay.len - needle.len + 1; i-- > 0;) {
-        if (i % 64 == 0 && !jinja_work(r, 1 + needle.len / 64)) return false;
+        if (i % 16 == 0 && !jinja_work(r, 1)) return false;
         if (needle.len && hay.as.s[i] != needle.as.s[0]) continue;
         if (needle.len >= 64 && !jinja_work(r, needle.len / 64)) return false;
         if (needle.len == 0 || memcmp(hay.as.s + i, needle.as.s, needle.len) == 0) {

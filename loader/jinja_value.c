@@ -350,6 +350,13 @@ struct jinja_dict *jinja_dict_new(struct jinja_run *r)
     return jinja_alloc(r, 1, sizeof(struct jinja_dict));
 }
 
+/* From place to place in the index of `mask` + 1, by the hash's upper bits: keys that were chosen to collide
+ * in the lower ones part ways. */
+static uint32_t next_place(uint32_t at, uint32_t h, uint32_t mask)
+{
+    return (at + (h >> 16 | 1)) & mask;
+}
+
 /* The entry, or NULL and the place in the index where it would go. */
 static struct jinja_entry *find(const struct jinja_dict *d, struct jv key, uint32_t h, uint32_t *place)
 {
@@ -360,7 +367,7 @@ static struct jinja_entry *find(const struct jinja_dict *d, struct jv key, uint3
         return NULL;
     }
     uint32_t mask = d->index_size - 1, at = h & mask;
-    for (; d->index[at]; at = (at + 1) & mask) {
+    for (; d->index[at]; at = next_place(at, h, mask)) {
         struct jinja_entry *e = &d->entries[d->index[at] - 1];
         if (e->hash == h && key_equal(e->key, key)) return e;
     }
@@ -377,7 +384,7 @@ static bool reindex(struct jinja_run *r, struct jinja_dict *d)
     d->index_size = size;
     for (uint32_t i = 0; i < d->n; i++) {
         uint32_t at = d->entries[i].hash & (size - 1);
-        while (d->index[at]) at = (at + 1) & (size - 1);
+        while (d->index[at]) at = next_place(at, d->entries[i].hash, size - 1);
         d->index[at] = i + 1;
     }
     return true;

@@ -253,10 +253,8 @@ bool jv_iterable(struct jv v);
 struct jinja_iter *jinja_iter(struct jinja_run *r, struct jv v); /* NULL: an error, v cannot be walked */
 /* A new iterator as a value. */
 bool jinja_iter_value(struct jinja_run *r, struct jinja_iter it, struct jv *out);
-static inline enum jinja_step jinja_next(struct jinja_run *r, struct jinja_iter *it, struct jv *out)
-{
-    return jinja_work(r, 1) ? it->next(r, it, out) : JINJA_ERROR;
-}
+/* Iterators may stand on others: each is a level deeper. */
+enum jinja_step jinja_next(struct jinja_run *r, struct jinja_iter *it, struct jv *out);
 /* All items, as a new list. */
 struct jinja_list *jinja_collect(struct jinja_run *r, struct jv v);
 bool jinja_reversed(struct jinja_run *r, struct jv v, struct jv *out); /* Python's reversed(v) */

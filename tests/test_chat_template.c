@@ -380,6 +380,11 @@ static void growth_is_bounded(void **state)
         "{% set ns = namespace(x=1) %}{% for i in range(99) %}{% set ns.x = {1: ns.x, 2: ns.x} %}{% endfor %}"
         "{{ ns.x == ns.x }}{{ ns.x|tojson|length }}",
         "{% set ns = namespace() %}{% set ns.ns = ns %}{{ ns }}",
+        "{% set ns = namespace(x=[1]) %}{% for i in range(9999) %}{% set ns.x = ns.x|map('abs') %}{% endfor "
+        "%}"
+        "{{ ns.x|list }}",
+        "{% set ns = namespace(x=[1]) %}{% for i in range(9999) %}{% set ns.x = ns.x|select %}{% endfor %}{{ "
+        "ns.x|first }}",
         "{% set a = 'a' * 4000000 %}{% for i in range(100000) %}{{ (a ~ 'b') in a }}{% endfor %}",
         "{% set a = 'a' * 2000000 %}{{ a.find('a' * 1000000 + 'b') }}",
         "{% set a = 'a' * 2000000 %}{{ a.rfind('b' + 'a' * 1000000) }}",

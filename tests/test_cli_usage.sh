@@ -137,12 +137,41 @@ expect 1 'save-preferences .*none/pairs' chat -m "$dir/none.gguf" --best-of 2 --
 expect 1 'none-reward.gguf' generate -m "$dir/none.gguf" -p y --best-of 2 --reward "$dir/none-reward.gguf"
 expect 1 'no-prompt.txt' generate -m "$dir/none.gguf" --chat -f "$dir/no-prompt.txt"
 
+# ---- templates ----
+expect 2 'no template' template
+expect 1 'missing.jinja' template --template "$dir/missing.jinja"
+printf '\n{%% if %%}' >"$dir/bad.jinja"
+expect 1 'bad.jinja: line 2: ' template --template "$dir/bad.jinja"
+printf '{{ messages[0].content }}|{{ strftime_now("%%d %%b %%Y %%H:%%M:%%S") }}|{{ x }}\n\n' >"$dir/good.jinja"
+expect 1 'stdin: not valid JSON' template --template "$dir/good.jinja"
+
+# render STATUS WANTED JSON ARGUMENT...: stdout is WANTED, byte for byte; an error's one line contains it.
+render()
+{
+    want=$1 text=$2 json=$3
+    shift 3
+    printf '%s' "$json" | HEKLA_NOW=2025-07-26T12:00:00 "$HEKLA" template "$@" >"$dir/out" 2>"$dir/err"
+    got=$?
+    [ "$got" -eq "$want" ] || { fail "template $*: status $got, not $want"; return; }
+    if [ "$want" -eq 0 ]; then
+        printf '%s' "$text" | cmp -s - "$dir/out" || fail "template $*: not '$text' on stdout"
+        return
+    fi
+    grep -q -e "^hekla: template: .*$text" "$dir/err" || fail "template $*: no '$text' in the error"
+    [ ! -s "$dir/out" ] || fail "template $*: an error, and yet something on stdout"
+}
+render 0 'Hi é|26 Jul 2025 12:00:00|1.0
+' '{"messages": [{"content": "Hi é"}], "x": 1.0}' --template "$dir/good.jinja"
+render 1 'good.jinja: line 1: ' '{"messages": []}' --template "$dir/good.jinja"
+render 1 'stdin: ' '[]' --template "$dir/good.jinja"
+HEKLA_NOW=2025-02-29T00:00:00 expect 1 '2025-02-29.*2025-07-26T12:00:00' template --template "$dir/good.jinja"
+
 # ---- files that are no models ----
 : >"$dir/empty.gguf"
 printf 'GGUF' >"$dir/short.gguf"
 head -c 4096 /dev/zero >"$dir/zeros.bin"
 mkdir "$dir/folder"
-for command in 'info' 'chat' 'generate -p x -m' 'rank -p x y -m' 'perplexity -f /dev/null -m' 'bench -m' ''; do
+for command in 'info' 'chat' 'generate -p x -m' 'rank -p x y -m' 'template -m' 'perplexity -f /dev/null -m' 'bench -m' ''; do
     # shellcheck disable=SC2086 # several words
     for file in missing.gguf empty.gguf short.gguf zeros.bin folder; do
         expect 1 "$file" $command "$dir/$file"
@@ -196,6 +225,12 @@ chmod -R u+w "$dir"
 expect 0 '^architecture *llama' info "$dir/stories/stories260K.gguf"
 expect 0 '^architecture *llama' info "$dir/stories/stories260K.bin"
 expect 0 '^architecture *gpt2' info "$dir/tarot"
+expect 1 'has no chat template' template -m "$dir/tarot"
+printf '{{ bos_token }}{{ eos_token }}' >"$dir/tokens.jinja"
+render 0 '<s></s>' '{}' -m "$dir/stories/stories260K.gguf" --template "$dir/tokens.jinja"
+render 0 'B</s>' '{"bos_token": "B"}' -m "$dir/stories/stories260K.gguf" --template "$dir/tokens.jinja"
+cp "$dir/tokens.jinja" "$dir/tarot/chat_template.jinja"
+render 0 '<|endoftext|><|endoftext|>' '{}' -m "$dir/tarot"
 cut_everywhere "$dir/stories/stories260K.gguf" "$dir/stories/stories260K.gguf"
 cut_everywhere "$dir/stories/stories260K.bin" "$dir/stories/stories260K.bin"
 cut_everywhere "$dir/stories/tokenizer.bin" "$dir/stories/stories260K.bin"
