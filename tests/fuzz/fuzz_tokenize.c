@@ -67,10 +67,12 @@ static void make(int kind)
     static const uint32_t space_left[] = {1, 2, 3, 3, 1, 2};
     static const struct hk_span mark = {"\xE2\x96\x81", 3}, space = {" ", 1};
     static struct hk_norm_step norm[] = {{.kind = HK_NORM_PREPEND}, {.kind = HK_NORM_REPLACE}};
-    static struct hk_decode_step decode[] = {
-        {.kind = HK_DECODE_REPLACE}, {.kind = HK_DECODE_FUSE}, {.kind = HK_DECODE_STRIP, .start = 1}};
+    static struct hk_decode_step decode[] = {{.kind = HK_DECODE_REPLACE},
+                                             {.kind = HK_DECODE_BYTE_FALLBACK},
+                                             {.kind = HK_DECODE_FUSE},
+                                             {.kind = HK_DECODE_STRIP, .start = 1}};
     norm[0].text = norm[1].text = decode[0].pattern = mark;
-    norm[1].pattern = decode[0].text = decode[2].pattern = space;
+    norm[1].pattern = decode[0].text = decode[3].pattern = space;
     struct hk_vocab *v = &vocabs[kind];
     *v = (struct hk_vocab){.kind = kind == 1 ? HK_VOCAB_SPM : HK_VOCAB_BPE,
                            .tokens = tokens[kind],
@@ -91,7 +93,7 @@ static void make(int kind)
     }
     if (kind == 2) {
         v->plain = v->has_steps = true;
-        v->steps = (struct hk_text_steps){.norm = norm, .decode = decode, .n_norm = 2, .n_decode = 3};
+        v->steps = (struct hk_text_steps){.norm = norm, .decode = decode, .n_norm = 2, .n_decode = 4};
         v->merges = space_merges, v->merge_left_len = space_left, v->n_merges = 6;
     }
     struct hk_error err = {0};
