@@ -1,5 +1,6 @@
 /* Checkpoints whatever their format: the list of formats, and the checks that all of them share. */
 #include "formats.h"
+#include "quantized.h"
 #include "llama2c.h"
 #include "vocab_file.h"
 
@@ -51,8 +52,7 @@ static const struct {
     {"a safetensors file", HK_PATH_FILE, is_safetensors, NULL,
      "name the folder that holds it together with config.json and tokenizer.json"},
     {"a PyTorch pickle file", HK_PATH_FILE, is_pytorch, NULL,
-     "Hekla reads safetensors: load the model with transformers and save_pretrained() it, or convert it to "
-     "GGUF"},
+     "name the folder that holds it, as pytorch_model.bin, together with config.json and tokenizer.json"},
     {"llama2.c", HK_PATH_FILE, is_anything, hk_llama2c_open, NULL},
 };
 
@@ -113,17 +113,39 @@ struct hk_checkpoint *hk_checkpoint_new(const char *path, struct hk_error *err)
     return c;
 }
 
-const struct hk_mapping *hk_checkpoint_map(struct hk_checkpoint *c, const char *path, struct hk_error *err)
+/* Takes m over: c closes it. NULL where m is NULL, or without memory (then m is closed). */
+static const struct hk_mapping *add_mapping(struct hk_checkpoint *c, struct hk_mapping *m,
+                                            struct hk_error *err)
 {
+    if (!m) return NULL;
     /* few files: a new array for each is simpler than growing one, and the arena frees them all */
     struct hk_mapping **list = hk_arena_alloc(&c->arena, (size_t)c->n_mappings + 1, sizeof *list, err);
-    if (!list) return NULL;
+    if (!list) {
+        hk_mapping_close(m);
+        return NULL;
+    }
     if (c->n_mappings) memcpy(list, c->mappings, c->n_mappings * sizeof *list);
-    struct hk_mapping *m = hk_mapping_open(path, err);
-    if (!m) return NULL;
     list[c->n_mappings++] = m;
     c->mappings = list;
     return m;
+}
+
+const struct hk_mapping *hk_checkpoint_map(struct hk_checkpoint *c, const char *path, struct hk_error *err)
+{
+    return add_mapping(c, hk_mapping_open(path, err), err);
+}
+
+struct hk_checkpoint *hk_checkpoint_open_memory(const void *data, size_t size, const char *name,
+                                                const struct hk_checkpoint_options *opt, struct hk_error *err)
+{
+    struct hk_checkpoint *c = hk_checkpoint_new(name, err);
+    if (!c) return NULL;
+    const struct hk_mapping *m = add_mapping(c, hk_mapping_view(data, size, c->path, err), err);
+    if (!m || !hk_gguf_open(c, m, opt, err)) {
+        hk_checkpoint_close(c);
+        return NULL;
+    }
+    return c;
 }
 
 void hk_checkpoint_close(struct hk_checkpoint *c)
@@ -200,6 +222,27 @@ const struct hk_ckpt_tensor *hk_checkpoint_tensor(const struct hk_checkpoint *c,
     return bsearch(&key, c->tensors, c->n_tensors, sizeof *c->tensors, compare_tensors);
 }
 
+void hk_ckpt_weights(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, void *dst)
+{
+    const struct hk_weight_type_info *info = hk_weight_type_info(t->type);
+    if (t->quantized)
+        hk_quantized_weights(t->quantized, first, n, dst);
+    else
+        memcpy(dst, (const char *)t->data + (size_t)(first / info->block_len) * info->block_bytes,
+               (size_t)(n / info->block_len) * info->block_bytes);
+}
+
+void hk_ckpt_rows(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, void *dst)
+{
+    uint64_t cols = t->shape[t->n_dims - 1];
+    hk_ckpt_weights(t, first * cols, n * cols, dst);
+}
+
+uint64_t hk_ckpt_stored(const struct hk_ckpt_tensor *t)
+{
+    return t->quantized ? t->quantized->stored : t->size;
+}
+
 /* ---- hyperparameters ---- */
 
 static const struct hk_arch_traits ARCHS[] = {
@@ -263,6 +306,30 @@ bool hk_hparams_check(const struct hk_hparams *hp, const char *file, struct hk_e
             "%s: llama3 rotary scaling needs 0 < low_freq_factor (%g) < high_freq_factor (%g) and an "
             "original context (%u) above 0",
             file, (double)hp->rope_low_freq_factor, (double)hp->rope_high_freq_factor, hp->rope_original_ctx);
+    return true;
+}
+
+bool hk_check_reward_head(const struct hk_checkpoint *c, const char *file, const char *name,
+                          struct hk_error *err)
+{
+    /* a bias, or a dense layer before it */
+    static const char *const MORE[] = {"cls.output.bias", "cls.weight", "cls.bias", "cls.norm.weight"};
+    const struct hk_ckpt_tensor *t = hk_checkpoint_tensor(c, "cls.output.weight");
+    if (!t)
+        return hk_fail(err, HK_ERR_FORMAT, "%s: tensor %s is missing: a reward model's head is needed", file,
+                       name);
+    uint64_t rows = t->n_dims > 1 ? t->shape[0] : 1;
+    if (rows != 1)
+        return hk_fail(err, HK_ERR_UNSUPPORTED,
+                       "%s: tensor %s has %llu rows (num_labels): only reward models, with one score, are "
+                       "supported",
+                       file, name, (unsigned long long)rows);
+    for (size_t i = 0; i < sizeof MORE / sizeof *MORE; i++) {
+        if (hk_checkpoint_tensor(c, MORE[i]))
+            return hk_fail(err, HK_ERR_UNSUPPORTED,
+                           "%s: tensor %s: a reward model's head is supported as one matrix without a bias",
+                           file, MORE[i]);
+    }
     return true;
 }
 

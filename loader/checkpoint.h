@@ -11,6 +11,8 @@
 #include "text_steps.h"
 #include "weight_types.h"
 
+struct hk_quantized;
+
 enum hk_rope_pairing {
     HK_ROPE_INTERLEAVED, /* rotates (x[2i], x[2i+1]): llama2.c, and GGUF files of Llama (whose q and k rows
                             are permuted) */
@@ -23,6 +25,9 @@ enum hk_activation { HK_ACT_SILU, HK_ACT_GELU_TANH, HK_ACT_GELU_ERF, HK_ACT_RELU
  */
 struct hk_hparams {
     char arch[32]; /* "llama", "gpt2", ... as the file names it; a runtime may not know it */
+    /* 0: a language model. 1: a reward model: a sequence-classification head, tensor "cls.output.weight"
+     * (n_labels, n_embd), stands in the place of the output matrix. */
+    uint32_t n_labels;
     uint32_t n_vocab, n_ctx_train, n_embd, n_layer, n_head, n_head_kv, head_dim, n_ff;
     float norm_eps;
     enum hk_activation activation;
@@ -42,8 +47,10 @@ struct hk_ckpt_tensor {
     uint64_t shape[4]; /* outermost first: a matrix is (rows = outputs, cols = inputs); [n_dims..] are 1 */
     bool transposed;   /* stored the other way round, (inputs, outputs), though shape says (outputs, inputs):
                           GPT-2's Conv1D. Only F32, F16, BF16. */
-    const void *data;  /* in a mapped file; may be unaligned */
+    const void *data;  /* in a mapped file; may be unaligned; NULL where `quantized` is given */
     uint64_t size;     /* bytes, checked to equal what shape and type need */
+    const struct hk_quantized *quantized; /* or NULL: rows of `type` that are made of codes and scales when
+                                             they are read (quantized.h); never transposed */
 };
 
 enum hk_vocab_kind {
@@ -141,6 +148,7 @@ struct hk_checkpoint {
     const char *chat_template;    /* or NULL */
     struct hk_mapping **mappings; /* files that stay open as long as the checkpoint */
     uint32_t n_mappings;
+    const struct hk_gguf *gguf; /* its keys as the file has them (gguf.h), or NULL: it is no GGUF file */
 };
 
 struct hk_checkpoint_options {
@@ -153,9 +161,24 @@ struct hk_checkpoint_options {
  * with hk_checkpoint_close (NULL is accepted). */
 struct hk_checkpoint *hk_checkpoint_open(const char *path, const struct hk_checkpoint_options *opt,
                                          struct hk_error *err);
+/* The same for a GGUF file of `size` bytes that is in memory already, a model that is linked into the
+ * program. Nothing of the weights is copied: data (any alignment) must stay, unchanged, until the checkpoint
+ * is closed. name takes the place of the path, in messages too. HK_ERR_FORMAT where the bytes are no GGUF
+ * file. */
+struct hk_checkpoint *hk_checkpoint_open_memory(const void *data, size_t size, const char *name,
+                                                const struct hk_checkpoint_options *opt,
+                                                struct hk_error *err);
 void hk_checkpoint_close(struct hk_checkpoint *c);
 
 /* NULL when there is none of that name. */
 const struct hk_ckpt_tensor *hk_checkpoint_tensor(const struct hk_checkpoint *c, const char *name);
+
+/* Copies weights [first, first + n) of a tensor that is not transposed, whole blocks of its type and in its
+ * type, to dst, whether they lie in the file or are made. And the same for rows of a matrix (a vector is one
+ * row; of more dimensions, the innermost one is a row). */
+void hk_ckpt_weights(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, void *dst);
+void hk_ckpt_rows(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, void *dst);
+/* Bytes of the tensor in the files: t->size, or what its codes and scales take. */
+uint64_t hk_ckpt_stored(const struct hk_ckpt_tensor *t);
 
 #endif

@@ -57,7 +57,7 @@ static bool map_file(struct hk_mapping *m, struct hk_error *err)
         } else {
             m->data = p;
             m->size = (size_t)st.st_size;
-            m->mapped = true;
+            m->kind = HK_MAPPING_MAPPED;
             ok = true;
         }
     }
@@ -80,9 +80,31 @@ static bool map_file(struct hk_mapping *m, struct hk_error *err)
     if (!ok) hk_bytes_free(&all);
     m->data = (const uint8_t *)all.data;
     m->size = all.len;
+    m->kind = HK_MAPPING_HEAP;
     return ok;
 }
 #endif
+
+/* A mapping of nothing yet, with its copy of the path. */
+static struct hk_mapping *mapping_new(const char *path, struct hk_error *err)
+{
+    size_t len = strlen(path);
+    struct hk_mapping *m = hk_calloc(1, sizeof *m + len + 1, err);
+    if (!m) return NULL;
+    char *copy = (char *)(m + 1);
+    memcpy(copy, path, len + 1);
+    m->path = copy;
+    return m;
+}
+
+struct hk_mapping *hk_mapping_view(const void *data, size_t size, const char *name, struct hk_error *err)
+{
+    struct hk_mapping *m = mapping_new(name, err);
+    if (!m) return NULL;
+    m->data = size ? data : (const uint8_t *)"";
+    m->size = size;
+    return m;
+}
 
 struct hk_mapping *hk_mapping_open(const char *path, struct hk_error *err)
 {
@@ -99,12 +121,8 @@ struct hk_mapping *hk_mapping_open(const char *path, struct hk_error *err)
     case HK_PATH_FILE:
         break;
     }
-    size_t len = strlen(path);
-    struct hk_mapping *m = hk_calloc(1, sizeof *m + len + 1, err);
+    struct hk_mapping *m = mapping_new(path, err);
     if (!m) return NULL;
-    char *copy = (char *)(m + 1);
-    memcpy(copy, path, len + 1);
-    m->path = copy;
     if (!map_file(m, err)) {
         free(m);
         return NULL;
@@ -116,9 +134,9 @@ void hk_mapping_close(struct hk_mapping *m)
 {
     if (!m) return;
 #if HAVE_MMAP
-    if (m->mapped) munmap((void *)(uintptr_t)m->data, m->size);
+    if (m->kind == HK_MAPPING_MAPPED) munmap((void *)(uintptr_t)m->data, m->size);
 #else
-    free((void *)(uintptr_t)m->data);
+    if (m->kind == HK_MAPPING_HEAP) free((void *)(uintptr_t)m->data);
 #endif
     free(m);
 }
@@ -127,7 +145,7 @@ void hk_mapping_close(struct hk_mapping *m)
 static void advise(const struct hk_mapping *m, size_t offset, size_t size, int advice)
 {
     long page = sysconf(_SC_PAGESIZE);
-    if (!m->mapped || page <= 0 || offset >= m->size) return;
+    if (m->kind != HK_MAPPING_MAPPED || page <= 0 || offset >= m->size) return;
     if (size > m->size - offset) size = m->size - offset;
     size_t start = offset / (size_t)page * (size_t)page;
     /* a hint: what the system answers does not matter */

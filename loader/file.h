@@ -13,12 +13,19 @@ struct hk_mapping {
     const uint8_t *data; /* page-aligned where mapped (importable as host memory); never NULL */
     size_t size;         /* bytes */
     const char *path;    /* our copy */
-    bool mapped;         /* false: data is a heap copy */
+    enum {
+        HK_MAPPING_STATIC, /* somebody else's memory, or nothing at all: not ours to give back */
+        HK_MAPPING_MAPPED,
+        HK_MAPPING_HEAP, /* a copy */
+    } kind;
 };
 
 /* Opens a regular file. NULL and *err (HK_ERR_IO) when it is missing, is a folder or a device, or cannot be
  * read. */
 struct hk_mapping *hk_mapping_open(const char *path, struct hk_error *err);
+/* Bytes that are in memory already, under a name that takes the path's place: a view, which must not outlive
+ * them. data may be NULL where size is 0. NULL and *err without memory for the view itself. */
+struct hk_mapping *hk_mapping_view(const void *data, size_t size, const char *name, struct hk_error *err);
 void hk_mapping_close(struct hk_mapping *m); /* NULL is accepted */
 
 /* Hints for data[offset, offset + size), clamped to the mapping, never an error: `willneed` before streaming

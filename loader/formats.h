@@ -47,6 +47,11 @@ const struct hk_arch_traits *hk_arch_traits(const char *arch);
  */
 bool hk_hparams_check(const struct hk_hparams *hp, const char *file, struct hk_error *err);
 
+/* The head of a reward model, tensor "cls.output.weight", which the file spells `name`: false and *err where
+ * it is missing or has not one row, and where there is more to it than this matrix. */
+bool hk_check_reward_head(const struct hk_checkpoint *c, const char *file, const char *name,
+                          struct hk_error *err);
+
 /* No vocabulary: kind NONE, "missing", no special tokens. */
 void hk_vocab_clear(struct hk_vocab *v);
 /* The id of the token with that text, HK_NO_TOKEN where there is none. A linear search. */

@@ -19,10 +19,10 @@ static const struct {
 
 /* Names of ggml's types by id, so that an error can say what a file has. NULL: never used, or withdrawn. */
 static const char *const GGML_TYPES[] = {
-    "F32",    "F16",   "Q4_0",  "Q4_1",   NULL,    NULL,    "Q5_0",    "Q5_1",   "Q8_0",    "Q8_1",
-    "Q2_K",   "Q3_K",  "Q4_K",  "Q5_K",   "Q6_K",  "Q8_K",  "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S",
-    "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "I8",    "I16",   "I32",     "I64",    "F64",     "IQ1_M",
-    "BF16",   NULL,    NULL,    NULL,     "TQ1_0", "TQ2_0", NULL,      NULL,     NULL,      "MXFP4",
+    "F32",   "F16",    "Q4_0",  "Q4_1", NULL,   NULL,      "Q5_0",   "Q5_1",    "Q8_0",  "Q8_1",   "Q2_K",
+    "Q3_K",  "Q4_K",   "Q5_K",  "Q6_K", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S",
+    "IQ2_S", "IQ4_XS", "I8",    "I16",  "I32",  "I64",     "F64",    "IQ1_M",   "BF16",  NULL,     NULL,
+    NULL,    "TQ1_0",  "TQ2_0", NULL,   NULL,   NULL,      "MXFP4",  "NVFP4",   "Q1_0",
 };
 
 enum {
@@ -145,32 +145,13 @@ static bool read_all_kv(struct hk_cursor *cur, struct hk_checkpoint *c, uint64_t
     return true;
 }
 
-/* "f32, f16, ..." for the error about a type that is not in the table. */
-static void list_types(char *out, size_t capacity)
-{
-    size_t used = 0;
-    out[0] = 0;
-    for (unsigned t = 0; t < HK_WEIGHT_TYPE_COUNT; t++) {
-        const char *name = hk_weight_type_info((enum hk_weight_type)t)->name;
-        size_t len = strlen(name);
-        if (used + len + 3 > capacity) return;
-        if (used) {
-            memcpy(out + used, ", ", 2);
-            used += 2;
-        }
-        memcpy(out + used, name, len + 1);
-        used += len;
-    }
-}
-
 static bool unknown_type(struct hk_cursor *cur, const char *tensor, uint32_t id)
 {
-    char known[128];
-    list_types(known, sizeof known);
+    char known[HK_WEIGHT_LIST];
     const char *name = id < sizeof GGML_TYPES / sizeof *GGML_TYPES ? GGML_TYPES[id] : NULL;
     return hk_fail(cur->err, HK_ERR_UNSUPPORTED,
                    "%s: tensor %s is stored as %s (GGUF type %u): supported are %s", cur->file, tensor,
-                   name ? name : "an unknown type", id, known);
+                   name ? name : "an unknown type", id, hk_weight_type_list(false, known, sizeof known));
 }
 
 /* One entry of the directory; t->data is set later, when the data section's place is known. */
@@ -233,9 +214,11 @@ static bool read_header(struct hk_cursor *cur, struct hk_gguf *g, uint64_t *n_te
     g->version = hk_cursor_u32(cur, "the version");
     if (cur->failed) return false;
     if (g->version != 0 && (g->version & 0xFFFFu) == 0)
-        return hk_fail(cur->err, HK_ERR_UNSUPPORTED,
-                       "%s: is a big-endian GGUF: convert it to little-endian (gguf-convert-endian)",
-                       cur->file);
+        return hk_fail(
+            cur->err, HK_ERR_UNSUPPORTED,
+            "%s: is a big-endian GGUF, and only little-endian ones are read: convert it with gguf-py's "
+            "gguf-convert-endian FILE little",
+            cur->file);
     if (g->version != 2 && g->version != 3)
         return hk_fail(cur->err, HK_ERR_UNSUPPORTED, "%s: is GGUF version %u: versions 2 and 3 are supported",
                        cur->file, g->version);

@@ -1,7 +1,8 @@
 /* GGUF, versions 2 and 3, little-endian: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  *
- * gguf.c reads the container, which is typed key-value pairs and a tensor directory; gguf_checkpoint.c says
- * what the keys mean. Keys and strings are views into the file, without a NUL. */
+ * gguf.c reads the container, which is typed key-value pairs and a tensor directory; gguf_split.c joins
+ * models of several files; gguf_checkpoint.c says what the keys mean. Keys and strings are views into the
+ * file, without a NUL. */
 #ifndef HEKLA_LOADER_GGUF_H
 #define HEKLA_LOADER_GGUF_H
 
@@ -51,6 +52,15 @@ struct hk_gguf {
  * the file, tensors that overlap, names or keys that occur twice, a weight type outside the table. */
 bool hk_gguf_parse(struct hk_checkpoint *c, const void *data, size_t size, const char *file,
                    struct hk_gguf *g, struct hk_error *err);
+
+/* Whether the file is one of several parts (split.count above 1). False and *err when its split keys are of
+ * unfit types, out of range or incomplete. */
+bool hk_gguf_is_split(const struct hk_gguf *g, bool *split);
+/* Opens the other parts of the model of which m, parsed into c and *g, is one: they lie beside c->path under
+ * its name with their own numbers. c then has the tensors of all parts, and *g the first one's keys. False
+ * and *err when a part is missing, is another one or of another model, or m is no file. */
+bool hk_gguf_join_parts(struct hk_checkpoint *c, const struct hk_mapping *m, struct hk_gguf *g,
+                        struct hk_error *err);
 
 /* Fills c's hyperparameters, vocabulary and template from the keys. */
 bool hk_gguf_interpret(struct hk_checkpoint *c, const struct hk_gguf *g, struct hk_error *err);

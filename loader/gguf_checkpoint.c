@@ -79,6 +79,23 @@ static bool read_rope(const struct hk_gguf *g, struct hk_hparams *hp)
     return true;
 }
 
+/* A classification head is named by two things, which must agree. */
+static bool read_head(const struct hk_checkpoint *c, const struct hk_gguf *g, struct hk_hparams *hp)
+{
+    enum { POOLING_RANK = 4 }; /* llama.cpp's enum llama_pooling_type */
+    const char *name = "cls.output.weight";
+    struct key key = key_of(hp, "pooling_type");
+    uint32_t pooling = 0;
+    if (!hk_gguf_u32(g, key.text, 0, UINT32_MAX, &pooling, NULL)) return false;
+    bool head = hk_checkpoint_tensor(c, name) != NULL;
+    if (!head && pooling != POOLING_RANK) return true;
+    if (head && pooling != POOLING_RANK)
+        return hk_fail(g->err, HK_ERR_UNSUPPORTED, "%s: has a tensor %s, but key %s is not %d (rank)",
+                       g->file, name, key.text, POOLING_RANK);
+    hp->n_labels = 1;
+    return hk_check_reward_head(c, g->file, name, g->err);
+}
+
 static bool read_hparams(const struct hk_checkpoint *c, const struct hk_gguf *g, struct hk_hparams *hp)
 {
     const struct hk_arch_traits *traits = hk_arch_traits(hp->arch);
@@ -136,7 +153,7 @@ static bool read_hparams(const struct hk_checkpoint *c, const struct hk_gguf *g,
                            g->file, (unsigned long long)embd->shape[0], c->vocab.n_tokens);
         hp->n_vocab = (uint32_t)embd->shape[0];
     }
-    return hk_hparams_check(hp, g->file, g->err);
+    return read_head(c, g, hp) && hk_hparams_check(hp, g->file, g->err);
 }
 
 /* ---- vocabulary ---- */
@@ -378,8 +395,13 @@ bool hk_gguf_interpret(struct hk_checkpoint *c, const struct hk_gguf *g, struct 
 bool hk_gguf_open(struct hk_checkpoint *c, const struct hk_mapping *m,
                   const struct hk_checkpoint_options *opt, struct hk_error *err)
 {
-    struct hk_gguf g;
-    if (!hk_gguf_parse(c, m->data, m->size, c->path, &g, err) || !hk_gguf_interpret(c, &g, err)) return false;
+    struct hk_gguf *g = hk_arena_alloc(&c->arena, 1, sizeof *g, err);
+    bool split;
+    if (!g || !hk_gguf_parse(c, m->data, m->size, c->path, g, err) || !hk_gguf_is_split(g, &split) ||
+        (split && !hk_gguf_join_parts(c, m, g, err)) || !hk_gguf_interpret(c, g, err))
+        return false;
+    g->err = NULL; /* the caller's is gone by the time that somebody looks a key up again */
+    c->gguf = g;
     if (opt && opt->tokenizer_path) return hk_vocab_from_option(c, opt->tokenizer_path, err);
     return true;
 }

@@ -2,6 +2,7 @@
 #include "hf.h"
 #include "hf_vocab.h"
 #include "tokenizer_json.h"
+#include "torch_bin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,10 +10,16 @@
 
 /* ---- tensors ---- */
 
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
 static bool unsupported_dtype(const struct hk_st_tensor *s, const char *file, struct hk_error *err)
 {
     return hk_fail(err, HK_ERR_UNSUPPORTED,
-                   "%s: tensor %.200s is stored as %s: F32, F16 and BF16 are supported", file, s->name,
+                   "%s: tensor %.200s is stored as %s: F64, F32, F16 and BF16 are supported", file, s->name,
                    s->dtype);
 }
 
@@ -22,6 +29,24 @@ static bool is_integer_dtype(const char *dtype)
     return dtype[0] == 'I' || dtype[0] == 'U' || strcmp(dtype, "BOOL") == 0;
 }
 
+/* A matrix that is made of codes and scales. */
+static bool add_quantized(struct hk_checkpoint *c, const struct hk_st_tensor *s, const char *file,
+                          const char *name, unsigned flags, struct hk_ckpt_tensor *t, struct hk_error *err)
+{
+    const struct hk_quantized *q = s->quantized;
+    bool vector = q->codes.per == 1 && s->n_dims == 1;
+    if ((flags & HK_HF_TRANSPOSED) && !vector && !q->outputs_first)
+        return hk_fail(err, HK_ERR_UNSUPPORTED,
+                       "%s: tensor %.200s: a Conv1D with scales is not supported: save it as F16", file,
+                       q->name);
+    *t = (struct hk_ckpt_tensor){.type = q->type,
+                                 .n_dims = vector ? 1 : 2,
+                                 .shape = {vector ? q->cols : q->rows, vector ? 1 : q->cols, 1, 1},
+                                 .quantized = q};
+    t->name = hk_arena_strndup(&c->arena, name, strlen(name), err);
+    return t->name && hk_tensor_bytes(file, q->name, t->type, t->n_dims, t->shape, &t->size, err);
+}
+
 /* One tensor into *t; *skip when it is none that a model needs. */
 static bool convert_tensor(struct hk_checkpoint *c, const struct hk_hf_arch *arch,
                            const struct hk_st_tensor *s, const char *file, struct hk_ckpt_tensor *t,
@@ -29,8 +54,17 @@ static bool convert_tensor(struct hk_checkpoint *c, const struct hk_hf_arch *arc
 {
     char name[HK_HF_MAX_NAME];
     unsigned flags;
-    bool known = hk_hf_translate(arch, s->name, name, &flags);
+    bool known = hk_hf_translate(arch, s->quantized ? s->quantized->name : s->name, name, &flags);
     *t = (struct hk_ckpt_tensor){.type = hk_weight_type_by_st_name(s->dtype, strlen(s->dtype))};
+    *skip = s->part;
+    if (s->part) return true;
+    if (s->quantized) return add_quantized(c, s, file, name, flags, t, err);
+    if (arch->arch && !known && (ends_with(s->name, ".qweight") || ends_with(s->name, ".weight_packed")))
+        return hk_fail(
+            err, HK_ERR_FORMAT,
+            "%s: tensor %.200s: config.json has no \"quantization_config\" that says how it is packed "
+            "(older folders have it in a file of its own)",
+            file, s->name);
     *skip = (flags & HK_HF_IGNORED) || (!known && (is_integer_dtype(s->dtype) || s->n_dims > 4));
     if (*skip) return true;
     if (t->type == HK_WEIGHT_TYPE_COUNT) return unsupported_dtype(s, file, err);
@@ -44,8 +78,9 @@ static bool convert_tensor(struct hk_checkpoint *c, const struct hk_hf_arch *arc
         return hk_fail(err, HK_ERR_FORMAT,
                        "%s: tensor %.200s: its shape and type need %llu bytes, its offsets give %llu", file,
                        s->name, (unsigned long long)t->size, (unsigned long long)s->size);
-    if ((flags & HK_HF_TRANSPOSED) && t->n_dims == 2) {
-        t->transposed = true;
+    bool conv = (flags & HK_HF_TRANSPOSED) && t->n_dims == 2;
+    t->transposed = s->transposed != conv;
+    if (conv) {
         t->shape[0] = s->shape[1];
         t->shape[1] = s->shape[0];
     }
@@ -136,9 +171,11 @@ static bool map_shards(struct hk_checkpoint *c, struct shards *s, struct hk_erro
     for (size_t i = 0; i < s->n; i++) {
         const char *path = hk_path_join(&c->arena, c->path, s->list[i].name, err);
         const struct hk_mapping *m = path ? hk_checkpoint_map(c, path, err) : NULL;
-        if (!m ||
-            !hk_safetensors_parse(&c->arena, m->data, m->size, path, &s->list[i].tensors, &s->list[i].n, err))
+        bool torch = m && hk_torch_bin_probe(m->data, m->size);
+        if (!m || !(torch ? hk_torch_bin_parse : hk_safetensors_parse)(
+                      &c->arena, m->data, m->size, path, &s->list[i].tensors, &s->list[i].n, err))
             return false;
+        if (torch) c->format = "pytorch";
         qsort(s->list[i].tensors, s->list[i].n, sizeof *s->list[i].tensors, compare_st);
     }
     return true;
@@ -174,25 +211,26 @@ static bool read_index(struct hk_checkpoint *c, const char *path, struct shards 
     return ok;
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 /* Finds and maps the folder's weights: none at all is no error here. The order is that of transformers. */
 static bool open_weights(struct hk_checkpoint *c, struct shards *s, struct hk_error *err)
 {
-    const char *const *names, *single = NULL, *index = NULL, *pytorch = NULL, *only = NULL;
+    const char *const *names, *single = NULL, *index = NULL, *only = NULL;
+    const char *pytorch = NULL, *pytorch_index = NULL, *other = NULL;
     size_t n, n_safetensors = 0;
     if (!hk_folder_list(&c->arena, c->path, &names, &n, err)) return false;
     for (size_t i = 0; i < n; i++) {
         if (strcmp(names[i], "model.safetensors") == 0) single = names[i];
         if (strcmp(names[i], "model.safetensors.index.json") == 0) index = names[i];
         if (ends_with(names[i], ".safetensors")) only = names[i], n_safetensors++;
+        if (strcmp(names[i], "pytorch_model.bin") == 0) pytorch = names[i];
+        if (strcmp(names[i], "pytorch_model.bin.index.json") == 0) pytorch_index = names[i];
         if (ends_with(names[i], ".pt") || ends_with(names[i], ".pth") ||
             (strncmp(names[i], "pytorch_model", 13) == 0 && ends_with(names[i], ".bin")))
-            pytorch = names[i];
+            other = names[i];
+    }
+    if (!only && !index) {
+        single = pytorch;
+        index = pytorch_index;
     }
     if (!single && index) {
         const char *path = hk_path_join(&c->arena, c->path, index, err);
@@ -203,12 +241,11 @@ static bool open_weights(struct hk_checkpoint *c, struct shards *s, struct hk_er
                        "%s: has %zu safetensors files but no model.safetensors.index.json to say how "
                        "they belong together",
                        c->path, n_safetensors);
-    if (!single && !only && pytorch)
-        return hk_fail(
-            err, HK_ERR_UNSUPPORTED,
-            "%s: has only PyTorch pickle weights (%.100s): Hekla reads safetensors: load the model with "
-            "transformers and save_pretrained() it, or convert it to GGUF",
-            c->path, pytorch);
+    if (!single && !only && other)
+        return hk_fail(err, HK_ERR_UNSUPPORTED,
+                       "%s: has weights only in %.100s: pytorch_model.bin, its index, or safetensors are "
+                       "read: load the model with transformers and save_pretrained() it",
+                       c->path, other);
     s->n = 0;
     if (!single && !only) return true;
     s->list = hk_arena_alloc(&c->arena, 1, sizeof *s->list, err);
@@ -218,16 +255,33 @@ static bool open_weights(struct hk_checkpoint *c, struct shards *s, struct hk_er
     return map_shards(c, s, err);
 }
 
-static bool add_weights(struct hk_checkpoint *c, const struct hk_hf_arch *arch, bool tied,
-                        const struct shards *s, struct hk_error *err)
+/* The parts of a quantized matrix may lie in several files. */
+static bool join_quantized(struct hk_checkpoint *c, const struct hk_hf_model *model, const struct shards *s,
+                           size_t total, struct hk_error *err)
+{
+    struct hk_hf_entry *entries = hk_calloc(total, sizeof *entries, err);
+    size_t n = 0;
+    if (!entries) return false;
+    for (size_t i = 0; i < s->n; i++)
+        for (size_t k = 0; k < s->list[i].n; k++)
+            entries[n++] = (struct hk_hf_entry){&s->list[i].tensors[k], s->list[i].name};
+    bool ok =
+        hk_hf_quant_join(&c->arena, &model->quant, entries, n, err) || hk_fail_prefix(err, "%s", c->path);
+    free(entries);
+    return ok;
+}
+
+static bool add_weights(struct hk_checkpoint *c, const struct hk_hf_model *model, const struct shards *s,
+                        struct hk_error *err)
 {
     size_t total = 0;
     struct hk_ckpt_tensor head = {0};
     for (size_t i = 0; i < s->n; i++) total += s->list[i].n;
     c->tensors = hk_arena_alloc(&c->arena, total, sizeof *c->tensors, err);
-    if (!c->tensors) return false;
+    if (!c->tensors || !join_quantized(c, model, s, total, err)) return false;
     for (size_t i = 0; i < s->n; i++) {
-        if (!hk_hf_add_tensors(c, arch, tied, s->list[i].tensors, s->list[i].n, s->list[i].name, &head, err))
+        if (!hk_hf_add_tensors(c, model->arch, model->tied, s->list[i].tensors, s->list[i].n, s->list[i].name,
+                               &head, err))
             return hk_fail_prefix(err, "%s", c->path);
     }
     if (!hk_checkpoint_sort_tensors(c, c->path, err)) return false;
@@ -357,7 +411,7 @@ static bool read_vocab(struct hk_checkpoint *c, const struct hk_hf_text texts[HK
 /* ---- the folder ---- */
 
 static bool read_config(struct hk_checkpoint *c, const cJSON *config, const char *file,
-                        const struct hk_hf_arch **arch, bool *tied, struct hk_error *err)
+                        struct hk_hf_model *model, struct hk_error *err)
 {
     if (!cJSON_IsObject(config)) return hk_fail(err, HK_ERR_FORMAT, "%s: is no JSON object", file);
     const struct hk_hf_arch *a = hk_hf_arch_find(config);
@@ -368,27 +422,27 @@ static bool read_config(struct hk_checkpoint *c, const cJSON *config, const char
                        "%s: neither \"model_type\" nor \"architectures\" says what this is", file);
     struct hk_hparams hp = {0};
     /* a type that the loader does not know may be listed; whether it runs is the runtime's to say */
-    bool ok = hk_hf_hparams(a, config, file, &hp, tied, a->arch ? err : NULL);
+    bool ok = hk_hf_hparams(a, config, file, &hp, &model->tied, a->arch ? err : NULL) &&
+              hk_hf_quant_read(config, file, &model->quant, a->arch ? err : NULL);
     if (!ok && a->arch) return false;
     if (!ok) hp = (struct hk_hparams){0};
     snprintf(hp.arch, sizeof hp.arch, "%s", a->arch ? a->arch : type->valuestring);
     c->hparams = hp;
     c->has_hparams = ok;
-    *arch = a;
+    model->arch = a;
     return true;
 }
 
 bool hk_hf_interpret(struct hk_checkpoint *c, const struct hk_hf_text texts[HK_HF_PARTS],
-                     const struct hk_hf_arch **arch, bool *tied, struct hk_error *err)
+                     struct hk_hf_model *model, struct hk_error *err)
 {
     const struct hk_hf_text *t = &texts[HK_HF_CONFIG];
     cJSON *config = NULL;
     bool ok = true;
-    *arch = NULL;
-    *tied = false;
+    *model = (struct hk_hf_model){0};
     if (t->text) {
         config = hk_json_parse(t->text, t->len, t->file, err);
-        ok = config && read_config(c, config, t->file, arch, tied, err);
+        ok = config && read_config(c, config, t->file, model, err);
     }
     ok = ok && read_vocab(c, texts, config, err);
     cJSON_Delete(config);
@@ -426,16 +480,16 @@ static bool open_texts(struct hk_checkpoint *c, struct hk_mapping *maps[HK_HF_PA
 static bool read_folder(struct hk_checkpoint *c, const struct hk_hf_text texts[HK_HF_PARTS],
                         bool other_tokenizer, struct hk_error *err)
 {
-    const struct hk_hf_arch *arch;
-    bool tied, tokenizer = hk_hf_has_vocab(texts) || other_tokenizer;
+    struct hk_hf_model model;
+    bool tokenizer = hk_hf_has_vocab(texts) || other_tokenizer;
     struct shards shards = {0};
     if (!texts[HK_HF_CONFIG].text && !hk_hf_has_vocab(texts))
         return hk_fail(
             err, HK_ERR_IO,
             "%s: has no config.json: a Hugging Face folder is needed, or a GGUF or llama2.c file by its name",
             c->path);
-    if (!hk_hf_interpret(c, texts, &arch, &tied, err) || !open_weights(c, &shards, err)) return false;
-    if (shards.n > 0 && !arch)
+    if (!hk_hf_interpret(c, texts, &model, err) || !open_weights(c, &shards, err)) return false;
+    if (shards.n > 0 && !model.arch)
         return hk_fail(err, HK_ERR_IO, "%s: has weights but no config.json, which says what they are",
                        c->path);
     if (shards.n == 0 && !tokenizer)
@@ -443,8 +497,10 @@ static bool read_folder(struct hk_checkpoint *c, const struct hk_hf_text texts[H
                        "%s: has no weights: model.safetensors, or several with an index, are needed",
                        c->path);
     if (shards.n == 0) c->has_hparams = false; /* a vocabulary only */
-    c->untied = c->has_hparams && !tied;
-    return shards.n == 0 || add_weights(c, arch, tied, &shards, err);
+    c->untied = c->has_hparams && !model.tied;
+    if (shards.n == 0) return true;
+    return add_weights(c, &model, &shards, err) &&
+           (!c->hparams.n_labels || hk_check_reward_head(c, c->path, "score.weight", err));
 }
 
 bool hk_hf_open(struct hk_checkpoint *c, const struct hk_mapping *m, const struct hk_checkpoint_options *opt,

@@ -6,6 +6,7 @@
 #define HEKLA_LOADER_HF_H
 
 #include "formats.h"
+#include "hf_quant.h"
 #include "json_util.h"
 #include "safetensors.h"
 
@@ -32,6 +33,7 @@ struct hk_hf_keys {
 
 struct hk_hf_arch {
     const char *model_type, *model_class; /* of config.json: "model_type", "architectures"[0] */
+    const char *reward_class;             /* "architectures"[0] of its reward models, or NULL */
     const char *arch;                     /* as checkpoints name it; NULL in the row for unknown ones */
     const char *prefix;                   /* before every name but the head's; may be missing in a file */
     const struct hk_hf_keys *keys;
@@ -80,10 +82,17 @@ struct hk_hf_text {
     const char *file; /* for messages */
 };
 
+/* What config.json says about the tensors. */
+struct hk_hf_model {
+    const struct hk_hf_arch *arch; /* NULL without HK_HF_CONFIG */
+    bool tied;                     /* the head is the embedding */
+    struct hk_hf_quant quant;
+};
+
 /* Fills c's hyperparameters, vocabulary and template from the files' texts; the texts may be freed
- * afterwards. *arch and *tied are for hk_hf_add_tensors. Without HK_HF_CONFIG *arch is NULL. */
+ * afterwards. */
 bool hk_hf_interpret(struct hk_checkpoint *c, const struct hk_hf_text texts[HK_HF_PARTS],
-                     const struct hk_hf_arch **arch, bool *tied, struct hk_error *err);
+                     struct hk_hf_model *model, struct hk_error *err);
 
 /* Adds a safetensors file's tensors to c's directory under their GGUF names. c->tensors has room for them
  * (and is not sorted yet). *spare_head is the head's entry when the head is tied, so that it can stand in for

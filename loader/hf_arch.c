@@ -20,6 +20,7 @@ static const struct hk_hf_name LLAMA_NAMES[] = {
     {"layers.#.mlp.down_proj", "blk.#.ffn_down", 0},
     {"norm", "output_norm", 0},
     {"lm_head", "output", 0},
+    {"score", "cls.output", 0},
     {NULL, NULL, 0},
 };
 
@@ -36,6 +37,7 @@ static const struct hk_hf_name GPT2_NAMES[] = {
     {"h.#.mlp.c_proj", "blk.#.ffn_down", HK_HF_TRANSPOSED},
     {"ln_f", "output_norm", 0},
     {"lm_head", "output", 0},
+    {"score", "cls.output", 0},
     {NULL, NULL, 0},
 };
 
@@ -70,6 +72,7 @@ static const struct hk_hf_arch HF_ARCHS[] = {
     {
         .model_type = "llama",
         .model_class = "LlamaForCausalLM",
+        .reward_class = "LlamaForSequenceClassification",
         .arch = "llama",
         .prefix = "model.",
         .keys = &LLAMA_KEYS,
@@ -82,6 +85,7 @@ static const struct hk_hf_arch HF_ARCHS[] = {
     {
         .model_type = "gpt2",
         .model_class = "GPT2LMHeadModel",
+        .reward_class = "GPT2ForSequenceClassification",
         .arch = "gpt2",
         .prefix = "transformer.",
         .keys = &GPT2_KEYS,
@@ -105,15 +109,20 @@ static const struct hk_hf_arch OTHER = {
     .names = NO_NAMES,
 };
 
+static bool is_reward(const struct hk_hf_arch *a, const cJSON *class)
+{
+    return a->reward_class && cJSON_IsString(class) && strcmp(class->valuestring, a->reward_class) == 0;
+}
+
 const struct hk_hf_arch *hk_hf_arch_find(const cJSON *config)
 {
     const cJSON *type = hk_json_get(config, "model_type"), *classes = hk_json_get(config, "architectures");
     const cJSON *class = cJSON_IsArray(classes) ? classes->child : NULL;
     for (size_t i = 0; i < sizeof HF_ARCHS / sizeof *HF_ARCHS; i++) {
-        if (cJSON_IsString(type)
-                ? strcmp(type->valuestring, HF_ARCHS[i].model_type) == 0
-                : cJSON_IsString(class) && strcmp(class->valuestring, HF_ARCHS[i].model_class) == 0)
-            return &HF_ARCHS[i];
+        const struct hk_hf_arch *a = &HF_ARCHS[i];
+        bool of_class =
+            cJSON_IsString(class) && (strcmp(class->valuestring, a->model_class) == 0 || is_reward(a, class));
+        if (cJSON_IsString(type) ? strcmp(type->valuestring, a->model_type) == 0 : of_class) return a;
     }
     return &OTHER;
 }
@@ -251,13 +260,6 @@ static bool check_switches(const struct hk_hf_arch *a, const struct hk_json_at *
     if (!scaled)
         return hk_fail(at->err, HK_ERR_UNSUPPORTED,
                        "%s: \"scale_attn_weights\" is false: only true is supported", at->file);
-    const cJSON *quantized = hk_json_get(at->obj, "quantization_config");
-    if (quantized) {
-        const cJSON *method = hk_json_get(quantized, "quant_method");
-        return hk_fail(at->err, HK_ERR_UNSUPPORTED,
-                       "%s: the weights are quantized by \"%.80s\": F32, F16 and BF16 weights are supported",
-                       at->file, cJSON_IsString(method) ? method->valuestring : "?");
-    }
     return true;
 }
 
@@ -292,6 +294,8 @@ bool hk_hf_hparams(const struct hk_hf_arch *a, const cJSON *config, const char *
                    bool *tied, struct hk_error *err)
 {
     const struct hk_json_at at = {config, file, err};
+    const cJSON *classes = hk_json_get(config, "architectures");
+    if (cJSON_IsArray(classes)) hp->n_labels = is_reward(a, classes->child);
     *tied = a->tied;
     return hk_json_bool(&at, "tie_word_embeddings", HK_JSON_OPTIONAL, tied) && check_switches(a, &at) &&
            read_sizes(a, &at, hp) && read_activation(a, &at, &hp->activation) &&

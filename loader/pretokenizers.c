@@ -197,6 +197,11 @@ const struct hk_pretokenizer *hk_pretokenizer_find(const char *name)
     return NULL;
 }
 
+const struct hk_pretokenizer *hk_pretokenizer_at(size_t i)
+{
+    return i < sizeof rows / sizeof rows[0] ? &rows[i] : NULL;
+}
+
 void hk_pretokenizer_names(char *out, size_t size)
 {
     size_t used = 0;

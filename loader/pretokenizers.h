@@ -25,6 +25,9 @@ extern const char hk_gpt2_regex[];
 /* The row of that name, NULL when there is none. "" is "default". */
 const struct hk_pretokenizer *hk_pretokenizer_find(const char *name);
 
+/* Row i, NULL behind the last. */
+const struct hk_pretokenizer *hk_pretokenizer_at(size_t i);
+
 /* Writes the known names, separated by ", ", cut to size. */
 void hk_pretokenizer_names(char *out, size_t size);
 

@@ -15,6 +15,11 @@ struct hk_st_tensor {
     uint64_t shape[4];   /* outermost first; [n_dims..] are 1 */
     const uint8_t *data; /* in the file */
     uint64_t size;       /* bytes */
+    bool transposed;     /* stored (columns, rows), though shape says (rows, columns): never in safetensors,
+                            but PyTorch's own files can have it */
+    /* set by hf_quant.h: what this tensor and others make together; it is one of those others */
+    const struct hk_quantized *quantized;
+    bool part;
 };
 
 /* Reads the header of data[0, size): *tensors in the file's order, *n of them, in the arena. False and *err

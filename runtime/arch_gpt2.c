@@ -10,7 +10,7 @@ struct gpt2 {
     struct hk_weight token_embd;    /* (n_vocab, n_embd) */
     struct hk_weight position_embd; /* (n_ctx_train, n_embd) */
     struct hk_tensor output_norm, output_norm_b;
-    struct hk_weight output; /* (n_vocab, n_embd) */
+    struct hk_weight output; /* (n_vocab or n_labels, n_embd) */
 };
 
 struct gpt2_layer {
@@ -32,7 +32,8 @@ static const struct weight_row global_rows[] = {
     {"position_embd.weight", G(position_embd), 0, DIM_CTX_TRAIN, DIM_EMBD, .keep = true},
     {"output_norm.weight", G(output_norm), 0, DIM_ONE, DIM_EMBD},
     {"output_norm.bias", G(output_norm_b), 0, DIM_ONE, DIM_EMBD},
-    {"output.weight", G(output), 0, DIM_VOCAB, DIM_EMBD, .fallback = "token_embd.weight"},
+    {"output.weight", G(output), 0, DIM_OUT, DIM_EMBD, .fallback = "token_embd.weight",
+     .head = "cls.output.weight"},
     {0},
 };
 #undef G
@@ -68,8 +69,8 @@ static void forward(struct recorder *r, const struct hk_model *m, const struct s
 
         layernorm(r, s->h, s->x, w->attn_norm, w->attn_norm_b, p->norm_eps);
         matmul(r, s->qkv, &w->wqkv, w->bqkv, s->h);
-        kv_write(r, &s->kv[i], s->k, s->v, s->pos);
-        attention(r, s->a, s->q, &s->kv[i], s->pos, p->n_head, scale);
+        kv_write(r, &s->kv[i], s->k, s->v, s->pos, s->fork);
+        attention(r, s->a, s->q, &s->kv[i], s->pos, s->fork, p->n_head, scale);
         matmul_add(r, s->x, &w->wo, w->bo, s->a);
 
         layernorm(r, s->h, s->x, w->ffn_norm, w->ffn_norm_b, p->norm_eps);

@@ -9,7 +9,7 @@
 struct llama {
     struct hk_weight token_embd;  /* (n_vocab, n_embd) */
     struct hk_tensor output_norm; /* (1, n_embd) */
-    struct hk_weight output;      /* (n_vocab, n_embd) */
+    struct hk_weight output;      /* (n_vocab or n_labels, n_embd) */
 };
 
 struct llama_layer {
@@ -27,7 +27,8 @@ struct llama_layer {
 static const struct weight_row global_rows[] = {
     {"token_embd.weight", G(token_embd), 0, DIM_VOCAB, DIM_EMBD},
     {"output_norm.weight", G(output_norm), 0, DIM_ONE, DIM_EMBD},
-    {"output.weight", G(output), 0, DIM_VOCAB, DIM_EMBD, .fallback = "token_embd.weight"},
+    {"output.weight", G(output), 0, DIM_OUT, DIM_EMBD, .fallback = "token_embd.weight",
+     .head = "cls.output.weight"},
     {0},
 };
 #undef G
@@ -67,8 +68,8 @@ static void forward(struct recorder *r, const struct hk_model *m, const struct s
         rmsnorm(r, s->h, s->x, w->attn_norm, p->norm_eps);
         matmul_stack(r, s->qkv, &w->qkv, s->h);
         rope(r, s->qk, s->rope, s->pos, p->head_dim, p->rope_pairing);
-        kv_write(r, &s->kv[i], s->k, s->v, s->pos);
-        attention(r, s->a, s->q, &s->kv[i], s->pos, p->n_head, scale);
+        kv_write(r, &s->kv[i], s->k, s->v, s->pos, s->fork);
+        attention(r, s->a, s->q, &s->kv[i], s->pos, s->fork, p->n_head, scale);
         matmul_add(r, s->x, &w->wo, w->bo, s->a);
 
         rmsnorm(r, s->h, s->x, w->ffn_norm, p->norm_eps);

@@ -29,6 +29,7 @@ struct op {
     struct hk_tensor dst, x, y;
     struct hk_tensor gain, bias; /* norms: both; matmul: bias */
     struct hk_tensor ids;        /* token ids, positions or row indices */
+    struct hk_tensor fork;       /* kv_write, attention: may be absent */
     const struct hk_weight *w;
     struct hk_kv kv;
     float eps, scale;

@@ -84,12 +84,25 @@ static bool upload_plane(struct gpu *g, const struct hk_weight *w, uint32_t plan
     return true;
 }
 
+static bool upload_grid(struct gpu *g, const struct hk_weight *w, uint32_t plane, struct hk_error *err)
+{
+    const struct hk_weight_layout *l = &w->layout;
+    char *dst = gpu_upload_begin(g, w->addr + l->plane_offset[plane], l->plane_bytes[plane], err);
+    if (!dst) return false;
+    hk_weight_pack_grid(l, dst);
+    return gpu_upload_end(g, err);
+}
+
 static bool vk_weight_upload(struct backend *b, const struct hk_weight *w, uint32_t first_tile,
                              uint32_t n_tiles, const void *src, uint64_t row_stride, uint32_t n_rows,
                              struct hk_error *err)
 {
-    for (uint32_t p = 0; p < w->layout.n_planes; p++)
-        if (!upload_plane(gpu_of(b), w, p, first_tile, n_tiles, src, row_stride, n_rows, err)) return false;
+    for (uint32_t p = 0; p < w->layout.n_planes; p++) {
+        bool grid = w->layout.plane_tile_bytes[p] == 0; /* is there once, and comes with the first tile */
+        if (grid && first_tile == 0 && !upload_grid(gpu_of(b), w, p, err)) return false;
+        if (!grid && !upload_plane(gpu_of(b), w, p, first_tile, n_tiles, src, row_stride, n_rows, err))
+            return false;
+    }
     return true;
 }
 

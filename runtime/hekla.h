@@ -2,6 +2,8 @@
  *
  *   checkpoint  a file on disk, opened and checked          (loader/checkpoint.h)
  *   tokenizer   text <-> tokens                             (loader/tokenizer.h)
+ *   conversion  a checkpoint -> a GGUF file                 (loader/convert.h)
+ *   template    messages -> the text that a model is given  (loader/chat_template.h)
  *   device      a Vulkan device, or the C reference
  *   model       a checkpoint's weights on a device, bound to an architecture
  *   session     one timeline on a model: a KV cache that is synced to a token prefix
@@ -14,7 +16,9 @@
 #define HEKLA_RUNTIME_HEKLA_H
 
 #include "../loader/base.h"
+#include "../loader/chat_template.h"
 #include "../loader/checkpoint.h"
+#include "../loader/convert.h"
 #include "../loader/tokenizer.h"
 #include "gpu.h"
 
@@ -69,6 +73,8 @@ struct hk_model *hk_model_open(struct hk_device *d, const struct hk_checkpoint *
 void hk_model_close(struct hk_model *m);
 const struct hk_hparams *hk_model_hparams(const struct hk_model *m);
 const struct hk_model_stats *hk_model_stats(const struct hk_model *m);
+/* Whether it scores texts (hk_session_score) instead of predicting tokens: its hparams have n_labels. */
+bool hk_model_is_reward(const struct hk_model *m);
 /* The architectures this build runs, separated by ", ". */
 const char *hk_known_architectures(void);
 /* Fills a checkpoint in memory with random weights of a named shape ("llama-254m", "gpt2-124m", ...) and
@@ -86,9 +92,13 @@ struct hk_session_options {
     uint32_t n_ctx;   /* positions; 0: the model's own, at most 4096 */
     uint32_t n_batch; /* tokens prefilled at once; 0: what suits the device */
     enum hk_kv_type kv;
-    bool all_logits; /* keep the logits of every position of the latest sync, not of the last alone */
+    bool all_logits; /* keep the logits of every position of the latest sync, not of the last alone; a reward
+                        model has none */
     hk_progress_fn progress;
     void *user;
+    uint32_t n_branches;    /* how many branches hk_session_fork may begin; 0: none */
+    uint32_t branch_tokens; /* ... and how many tokens each may be fed: keys and values of n_branches *
+                               branch_tokens positions are kept beside those of n_ctx */
 };
 struct hk_session;
 struct hk_session *hk_session_open(struct hk_model *m, const struct hk_session_options *opt,
@@ -102,11 +112,17 @@ uint32_t hk_session_ctx(const struct hk_session *s);
  * hk_session_tokens). */
 bool hk_session_sync(struct hk_session *s, const uint32_t *tokens, uint32_t n, struct hk_error *err);
 const uint32_t *hk_session_tokens(const struct hk_session *s, uint32_t *n);
-/* Logits (n_vocab floats) after the last token; valid until the next sync. */
+/* Logits (n_vocab floats) after the last token; valid until the next sync. NULL before the first one, and for
+ * a reward model, which has a score instead. */
 const float *hk_session_logits(struct hk_session *s);
 /* With all_logits: those after position `pos` of the timeline; NULL where the latest sync did not compute it.
  */
 const float *hk_session_logits_at(struct hk_session *s, uint32_t pos);
+
+/* Reward models: syncs the timeline to tokens[0..n) as hk_session_sync does, and gives the head's score after
+ * the last of them in *score. HK_ERR_INPUT where the model is no reward model. */
+bool hk_session_score(struct hk_session *s, const uint32_t *tokens, uint32_t n, float *score,
+                      struct hk_error *err);
 
 /* Appends the greedy continuation, the chosen tokens fed from step to step on the device; calls emit for each
  * token in order until it returns false or n tokens are out or the context is full: with r places left in
@@ -114,6 +130,22 @@ const float *hk_session_logits_at(struct hk_session *s, uint32_t pos);
 typedef bool (*hk_token_fn)(void *user, uint32_t token);
 bool hk_session_greedy(struct hk_session *s, uint32_t n, hk_token_fn emit, void *user, uint32_t *n_out,
                        struct hk_error *err);
+
+/* Branches: several continuations of one timeline, computed in one batch.
+ *
+ * Begins n branches (1 .. n_branches) behind the synced timeline, whose keys and values they share: nothing
+ * is copied or computed. Each branch's logits are at first the timeline's. The branches live until the next
+ * sync, greedy decoding or fork; the timeline itself stays as it is. A branch may grow to branch_tokens
+ * tokens, and not beyond position n_ctx. HK_ERR_INPUT without a synced prompt and for another n; a reward
+ * model has no branches. */
+bool hk_session_fork(struct hk_session *s, uint32_t n, struct hk_error *err);
+/* Feeds tokens[b] to branch b for every b < n, all in one step on the device; HK_NO_TOKEN: branch b rests,
+ * and its logits are gone, but it can go on in a later step. HK_ERR_INPUT, and nothing changed, where a
+ * branch is full or an id is outside the vocabulary; after another failure there are no branches any more. */
+bool hk_session_branch_step(struct hk_session *s, const uint32_t *tokens, struct hk_error *err);
+/* Logits (n_vocab floats) after the last token of branch b; NULL where it rested in the latest step, or is no
+ * branch. Valid until the next step, fork or sync. */
+const float *hk_session_branch_logits(const struct hk_session *s, uint32_t b);
 
 /* ---- sampling ---------------------------------------------------------------------------------------------
  */

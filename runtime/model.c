@@ -45,6 +45,8 @@ uint32_t hk_dim(const struct hk_hparams *hp, enum dim d)
         return hp->n_ff;
     case DIM_CTX_TRAIN:
         return hp->n_ctx_train;
+    case DIM_OUT:
+        return hp->n_labels ? hp->n_labels : hp->n_vocab;
     }
     return 0;
 }
@@ -79,7 +81,7 @@ static bool make_inv_freq(struct hk_model *m, struct hk_error *err)
     for (uint32_t i = 0; i < half; i++) factors[i] = 1.0f;
     const struct hk_ckpt_tensor *t = hk_checkpoint_tensor(m->ckpt, "rope_freqs.weight");
     bool ok = true;
-    if (t && (t->type != HK_F32 || t->n_dims != 1 || t->shape[0] != half))
+    if (t && (t->type != HK_F32 || t->quantized || t->n_dims != 1 || t->shape[0] != half))
         ok = hk_fail(err, HK_ERR_FORMAT, "tensor rope_freqs.weight: want %u values of f32", half);
     else if (t)
         hk_weight_type_info(HK_F32)->decode(t->data, factors, half);
@@ -201,4 +203,9 @@ const struct hk_hparams *hk_model_hparams(const struct hk_model *m)
 const struct hk_model_stats *hk_model_stats(const struct hk_model *m)
 {
     return &m->stats;
+}
+
+bool hk_model_is_reward(const struct hk_model *m)
+{
+    return m->hp.n_labels > 0;
 }

@@ -29,6 +29,7 @@ struct step {
     uint32_t n_tokens, n_out;
     struct hk_tensor tokens;  /* (1, T) ids */
     struct hk_tensor pos;     /* (1, T) positions; an inactive token has UINT32_MAX */
+    struct hk_tensor fork;    /* (T, 2) where positions lie in the cache (ops.h); absent: ordinary */
     struct hk_tensor out_idx; /* (1, n_out) which of the T */
     struct hk_tensor x, h;    /* (T, n_embd) residual stream, normalised input */
     struct hk_tensor qkv;     /* (T, (n_head + 2 n_head_kv) head_dim); q, k, v are column views of it */
@@ -39,13 +40,23 @@ struct step {
     struct hk_tensor gate, up;
     struct hk_tensor ffn;          /* (T, n_ff) what the down projection reads */
     struct hk_tensor last, last_h; /* (n_out, n_embd) */
-    struct hk_tensor logits;       /* (n_out, n_vocab) */
+    struct hk_tensor logits;       /* (n_out, DIM_OUT) */
     struct hk_tensor rope;         /* (n_ctx, rope_dim) cos, sin */
     const struct hk_kv *kv;        /* [n_layer] */
 };
 
 /* Sizes a weight's dimensions can have. */
-enum dim { DIM_ONE, DIM_EMBD, DIM_VOCAB, DIM_HEADS, DIM_KV, DIM_QKV, DIM_FF, DIM_CTX_TRAIN };
+enum dim {
+    DIM_ONE,
+    DIM_EMBD,
+    DIM_VOCAB,
+    DIM_HEADS,
+    DIM_KV,
+    DIM_QKV,
+    DIM_FF,
+    DIM_CTX_TRAIN,
+    DIM_OUT, /* what a step gives for a token: n_vocab logits, or a reward model's n_labels */
+};
 uint32_t hk_dim(const struct hk_hparams *hp, enum dim d);
 
 /* A row of an architecture's weight table: what model.c looks for, checks, packs and uploads. */
@@ -58,6 +69,7 @@ struct weight_row {
     bool optional;        /* absent gives rows == 0 */
     bool keep;            /* not quantized at load */
     const char *fallback; /* use this tensor where `name` is absent: tied embeddings */
+    const char *head;     /* use this one, as it is, in a reward model; `name` and `fallback` in the others */
 };
 
 struct arch {

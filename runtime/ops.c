@@ -109,24 +109,32 @@ void rope(struct recorder *r, struct hk_tensor x, struct hk_tensor table, struct
                            .pairing = pairing});
 }
 
+/* Two numbers a token, side by side, or absent. */
+static bool is_fork(struct hk_tensor fork, uint32_t n_tokens)
+{
+    return !hk_tensor_given(&fork) || (fork.rows == n_tokens && fork.cols == 2 && fork.ld == 2);
+}
+
 void kv_write(struct recorder *r, const struct hk_kv *kv, struct hk_tensor k, struct hk_tensor v,
-              struct hk_tensor pos)
+              struct hk_tensor pos, struct hk_tensor fork)
 {
     assert(same_shape(k, v) && k.cols == kv->n_head_kv * kv->head_dim && is_vector(pos, k.rows));
-    record(r, &(struct op){.kind = OP_KV_WRITE, .kv = *kv, .x = k, .y = v, .ids = pos});
+    assert(is_fork(fork, k.rows));
+    record(r, &(struct op){.kind = OP_KV_WRITE, .kv = *kv, .x = k, .y = v, .ids = pos, .fork = fork});
 }
 
 void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor q, const struct hk_kv *kv,
-               struct hk_tensor pos, uint32_t n_head, float scale)
+               struct hk_tensor pos, struct hk_tensor fork, uint32_t n_head, float scale)
 {
     assert(kv->head_dim <= HK_MAX_HEAD_DIM);
     assert(same_shape(dst, q) && q.cols == n_head * kv->head_dim && n_head % kv->n_head_kv == 0);
-    assert(is_vector(pos, q.rows));
+    assert(is_vector(pos, q.rows) && is_fork(fork, q.rows));
     record(r, &(struct op){.kind = OP_ATTENTION,
                            .dst = dst,
                            .x = q,
                            .kv = *kv,
                            .ids = pos,
+                           .fork = fork,
                            .n_head = n_head,
                            .head_dim = kv->head_dim,
                            .scale = scale});

@@ -44,14 +44,20 @@ void matmul_stack(struct recorder *r, struct hk_tensor dst, const struct hk_stac
 void rope(struct recorder *r, struct hk_tensor x, struct hk_tensor table, struct hk_tensor pos,
           uint32_t head_dim, enum hk_rope_pairing pairing);
 
-/* kv[pos[t]] = (k[t], v[t])   k, v (T, n_head_kv * head_dim), pos (1, T) */
+/* Positions and rows of the cache. A token at position pos[t] sees positions 0 .. pos[t] of its timeline.
+ * fork (T, 2) holds two numbers (f, s) a token: position p is row p where p < f, and row p + s (mod 2^32)
+ * from there on. So branches share the rows of their prefix and have rows of their own behind it. fork absent
+ * (rows 0): row p throughout. A token whose position is beyond the cache (UINT32_MAX) is inactive. */
+
+/* kv[row(pos[t])] = (k[t], v[t])
+ * k, v (T, n_head_kv * head_dim), pos (1, T), fork (T, 2) or absent; an inactive token writes nothing */
 void kv_write(struct recorder *r, const struct hk_kv *kv, struct hk_tensor k, struct hk_tensor v,
-              struct hk_tensor pos);
-/* dst[t, h] = sum_p softmax_p(scale * q[t, h] . K[h', p]) V[h', p],  p <= pos[t], h' = h / (n_head /
- * n_head_kv) q, dst (T, n_head * head_dim)                                            Vaswani et al. 2017;
- * GQA: Ainslie et al. 2023 */
+              struct hk_tensor pos, struct hk_tensor fork);
+/* dst[t, h] = sum_p softmax_p(scale * q[t, h] . K[h', row(p)]) V[h', row(p)],  p <= pos[t],
+ * h' = h / (n_head / n_head_kv)                       Vaswani et al. 2017; GQA: Ainslie et al. 2023
+ * q, dst (T, n_head * head_dim); an inactive token gets zeros */
 void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor q, const struct hk_kv *kv,
-               struct hk_tensor pos, uint32_t n_head, float scale);
+               struct hk_tensor pos, struct hk_tensor fork, uint32_t n_head, float scale);
 
 /* dst = f(x)                  x, dst (T, n); dst may be x */
 void activate(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, enum hk_activation f);

@@ -45,13 +45,21 @@ static void weight_row(const struct hk_weight *w, uint32_t r, float *out)
     info->decode((const char *)(uintptr_t)w->addr + row_bytes * r, out, w->cols);
 }
 
-/* Element i of the head's vector at position p, in the layout of struct hk_kv. */
+/* The row of the cache that holds position p of token t's timeline. */
+static uint32_t kv_row(const struct op *op, uint32_t t, uint32_t p)
+{
+    if (!hk_tensor_given(&op->fork)) return p;
+    const uint32_t *fork = (const uint32_t *)(uintptr_t)op->fork.addr + 2 * (size_t)t;
+    return p < fork[0] ? p : p + fork[1];
+}
+
+/* Element i of the head's vector in row p, in the layout of struct hk_kv. */
 static void *kv_element(const struct hk_kv *kv, bool is_k, uint32_t head, uint32_t p, uint32_t i)
 {
     uint32_t per_word = kv->f16 ? 8 : 4;
     size_t word =
-        is_k ? (((size_t)head * (kv->n_ctx / 32) + p / 32) * kv->head_words + i / per_word) * 32 + p % 32
-             : ((size_t)head * kv->n_ctx + p) * kv->head_words + i / per_word;
+        is_k ? (((size_t)head * (kv->n_rows / 32) + p / 32) * kv->head_words + i / per_word) * 32 + p % 32
+             : ((size_t)head * kv->n_rows + p) * kv->head_words + i / per_word;
     return (char *)(uintptr_t)(is_k ? kv->k : kv->v) + word * 16 + (size_t)(i % per_word) * (kv->f16 ? 2 : 4);
 }
 
@@ -172,8 +180,8 @@ static bool do_kv_write(const struct op *op)
 {
     const struct hk_kv *kv = &op->kv;
     for (uint32_t t = 0; t < op->x.rows; t++) {
-        uint32_t p = ids_of(op)[t];
-        if (p >= kv->n_ctx) continue;
+        if (ids_of(op)[t] >= kv->n_rows) continue;
+        uint32_t p = kv_row(op, t, ids_of(op)[t]);
         for (uint32_t h = 0; h < kv->n_head_kv; h++)
             for (uint32_t i = 0; i < kv->head_dim; i++) {
                 kv_put(kv, true, h, p, i, row(&op->x, t)[h * kv->head_dim + i]);
@@ -194,26 +202,28 @@ static void attend(const struct op *op, uint32_t t, uint32_t head, uint32_t n_kv
     for (uint32_t p = 0; p < n_kv; p++) {
         score[p] = 0;
         for (uint32_t i = 0; i < kv->head_dim; i++)
-            score[p] += (double)q[i] * kv_get(kv, true, kv_head, p, i);
+            score[p] += (double)q[i] * kv_get(kv, true, kv_head, kv_row(op, t, p), i);
         score[p] *= (double)op->scale;
         largest = fmax(largest, score[p]);
     }
     for (uint32_t p = 0; p < n_kv; p++) sum += score[p] = exp(score[p] - largest);
     for (uint32_t i = 0; i < kv->head_dim; i++) {
         double out = 0;
-        for (uint32_t p = 0; p < n_kv; p++) out += score[p] * kv_get(kv, false, kv_head, p, i);
+        for (uint32_t p = 0; p < n_kv; p++) out += score[p] * kv_get(kv, false, kv_head, kv_row(op, t, p), i);
         dst[i] = (float)(out / sum);
     }
 }
 
 static bool do_attention(const struct op *op)
 {
-    double *score = malloc(sizeof(double) * op->kv.n_ctx);
+    double *score = malloc(sizeof(double) * op->kv.n_rows);
     if (!score) return false;
     for (uint32_t t = 0; t < op->x.rows; t++) {
         uint32_t pos = ids_of(op)[t];
-        if (pos >= op->kv.n_ctx) continue;
-        for (uint32_t h = 0; h < op->n_head; h++) attend(op, t, h, pos + 1, score);
+        if (pos >= op->kv.n_rows)
+            memset(row(&op->dst, t), 0, sizeof(float) * op->dst.cols);
+        else
+            for (uint32_t h = 0; h < op->n_head; h++) attend(op, t, h, pos + 1, score);
     }
     free(score);
     return true;

@@ -206,7 +206,7 @@ static void do_rope(struct call *c, const struct op *op)
 
 static void touch_kv(struct call *c, const struct hk_kv *kv, bool write)
 {
-    uint64_t plane = hk_kv_plane_bytes(kv->n_head_kv, kv->head_words, kv->n_ctx);
+    uint64_t plane = hk_kv_plane_bytes(kv->n_head_kv, kv->head_words, kv->n_rows);
     uint64_t bytes = c->d.bytes;
     touch(c, kv->k, plane, write);
     touch(c, kv->v, plane, write);
@@ -221,17 +221,19 @@ static void do_kv_write(struct call *c, const struct op *op)
     reads(c, &op->x);
     reads(c, &op->y);
     reads(c, &op->ids);
+    reads(c, &op->fork);
     touch_kv(c, kv, true);
     struct kv_write_args args = {.k_cache = addr(kv->k),
                                  .v_cache = addr(kv->v),
                                  .k = tensor_addr(&op->x),
                                  .v = tensor_addr(&op->y),
                                  .pos = tensor_addr(&op->ids),
+                                 .fork = tensor_addr(&op->fork),
                                  .ld = op->x.ld,
                                  .n_head_kv = kv->n_head_kv,
                                  .head_dim = kv->head_dim,
                                  .head_words = kv->head_words,
-                                 .n_ctx = kv->n_ctx};
+                                 .n_rows = kv->n_rows};
     dispatch(c, "kv_write", NULL, &args, sizeof args);
 }
 
@@ -243,6 +245,7 @@ static void do_attention(struct call *c, const struct op *op)
     groups(c, op->n_head, op->x.rows);
     reads(c, &op->x);
     reads(c, &op->ids);
+    reads(c, &op->fork);
     writes(c, &op->dst);
     touch_kv(c, kv, false);
     struct attention_args args = {.k_cache = addr(kv->k),
@@ -250,12 +253,13 @@ static void do_attention(struct call *c, const struct op *op)
                                   .q = tensor_addr(&op->x),
                                   .dst = tensor_addr(&op->dst),
                                   .pos = tensor_addr(&op->ids),
+                                  .fork = tensor_addr(&op->fork),
                                   .q_ld = op->x.ld,
                                   .dst_ld = op->dst.ld,
                                   .group = op->n_head / kv->n_head_kv,
                                   .head_dim = kv->head_dim,
                                   .head_words = kv->head_words,
-                                  .n_ctx = kv->n_ctx,
+                                  .n_rows = kv->n_rows,
                                   .scale = op->scale};
     dispatch(c, "attention", NULL, &args, sizeof args);
 }

@@ -89,6 +89,18 @@ static struct pair_tensor tensor(struct pair *p, uint32_t rows, uint32_t cols, c
     return out;
 }
 
+/* The same without padding: rows follow each other. */
+static struct pair_tensor packed(struct pair *p, uint32_t rows, uint32_t cols, const void *values)
+{
+    struct pair_tensor out = {0};
+    uint64_t bytes = 4ull * rows * cols;
+    for (int s = 0; s < N_SIDES; s++) {
+        out.t[s] = (struct hk_tensor){.addr = alloc(p, s, bytes), .rows = rows, .cols = cols, .ld = cols};
+        if (!failed(p)) p->side[s]->table->write(p->side[s], out.t[s].addr, values, bytes, &p->error);
+    }
+    return out;
+}
+
 static struct pair_tensor random_tensor(struct pair *p, uint32_t rows, uint32_t cols)
 {
     float *values = hk_calloc((size_t)rows * cols, sizeof *values, &p->error);
@@ -215,15 +227,38 @@ static void test_variant(struct pair *p, enum hk_weight_type type, uint32_t toke
     end_case(p);
 }
 
-/* The shapes of matvec's workgroups, which do not depend on the weight type, for one; for all types what is
- * for many tokens alone. */
-static void all_variants(struct pair *p)
+/* Whether two variants' names begin with the same word: the kernel. */
+static bool same_kernel(const char *a, const char *b)
+{
+    size_t n = strcspn(a, ",");
+    return n == strcspn(b, ",") && memcmp(a, b, n) == 0;
+}
+
+/* What is for many tokens alone. CPUs take a second to compile each of these and never choose them: there, of
+ * each kernel its first variant, and only one type goes through all. */
+static void many_token_variants(struct pair *p, enum hk_weight_type type, bool cpu)
 {
     const struct backend_table *t = p->side[DEV]->table;
     uint32_t few = t->n_variants(p->side[DEV], 1), many = t->n_variants(p->side[DEV], 70);
-    for (uint32_t i = 0; i < few && !p->stopped; i++) test_variant(p, HK_Q8_0, 1, i);
-    for (enum hk_weight_type type = 0; type < HK_WEIGHT_TYPE_COUNT; type++)
-        for (uint32_t i = few; i < many && !p->stopped; i++) test_variant(p, type, 70, i);
+    char name[48] = "", last[48] = "";
+    for (uint32_t i = few; i < many && !p->stopped; i++) {
+        t->variant_name(p->side[DEV], 70, i, name);
+        if (!cpu || type == HK_Q8_0 || !same_kernel(name, last)) test_variant(p, type, 70, i);
+        memcpy(last, name, sizeof last);
+    }
+}
+
+/* The shapes of matvec's workgroups, which hardly depend on the weight type, for one; for all types the
+ * second, where lanes share a row, as that makes addresses another way, and what is for many tokens alone. */
+static void all_variants(struct pair *p, bool cpu)
+{
+    uint32_t few = p->side[DEV]->table->n_variants(p->side[DEV], 1);
+    for (enum hk_weight_type type = 0; type < HK_WEIGHT_TYPE_COUNT; type++) {
+        if (!hk_weight_on_device(hk_weight_type_info(type))) continue;
+        for (uint32_t i = 0; i < few && !p->stopped; i++)
+            if (type == HK_Q8_0 || i == 1) test_variant(p, type, 1, i);
+        many_token_variants(p, type, cpu);
+    }
 }
 
 static void test_embed(struct pair *p, enum hk_weight_type type, uint32_t rows, uint32_t cols)
@@ -277,15 +312,10 @@ static void test_rope(struct pair *p, enum hk_rope_pairing pairing, uint32_t hea
     double error = NAN;
     if (begin_case(p)) {
         uint32_t pos[4] = {0, 7, UINT32_MAX, 2};
-        struct pair_tensor x = random_tensor(p, 4, heads * head_dim), id = tensor(p, 1, 4, pos), table = {0};
+        struct pair_tensor x = random_tensor(p, 4, heads * head_dim), id = tensor(p, 1, 4, pos);
         float values[8 * 256];
         for (uint32_t i = 0; i < 8 * rope_dim; i++) values[i] = noise(p);
-        for (int s = 0; s < N_SIDES; s++) {
-            uint64_t bytes = 32ull * rope_dim;
-            table.t[s] =
-                (struct hk_tensor){.addr = alloc(p, s, bytes), .rows = 8, .cols = rope_dim, .ld = rope_dim};
-            if (!failed(p)) p->side[s]->table->write(p->side[s], table.t[s].addr, values, bytes, &p->error);
-        }
+        struct pair_tensor table = packed(p, 8, rope_dim, values);
         ON_BOTH(p, s, r) rope(r, x.t[s], table.t[s], id.t[s], head_dim, pairing);
         error = compare(p, &x);
     }
@@ -295,8 +325,21 @@ static void test_rope(struct pair *p, enum hk_rope_pairing pairing, uint32_t hea
 
 struct attention_case {
     bool f16;
-    uint32_t n_head, n_head_kv, head_dim, n_ctx, n_tokens, n_past;
+    uint32_t n_head, n_head_kv, head_dim, n_rows, n_tokens, n_past;
 };
+
+static struct hk_kv alloc_kv(struct pair *p, int s, const struct attention_case *c)
+{
+    struct hk_kv kv = {.n_head_kv = c->n_head_kv,
+                       .head_dim = c->head_dim,
+                       .n_rows = c->n_rows,
+                       .f16 = c->f16,
+                       .head_words = hk_kv_head_words(c->head_dim, c->f16)};
+    uint64_t plane = hk_kv_plane_bytes(kv.n_head_kv, kv.head_words, kv.n_rows);
+    kv.k = alloc(p, s, plane);
+    kv.v = alloc(p, s, plane);
+    return kv;
+}
 
 /* Fills the cache token by token through kv_write, then attends from the last n_tokens positions. */
 static void test_attention(struct pair *p, const struct attention_case *c)
@@ -313,24 +356,61 @@ static void test_attention(struct pair *p, const struct attention_case *c)
         struct pair_tensor k = random_tensor(p, n, kv_cols), v = random_tensor(p, n, kv_cols);
         struct pair_tensor dst = tensor(p, c->n_tokens, c->n_head * c->head_dim, NULL);
         struct pair_tensor all = tensor(p, 1, n, pos), last = tensor(p, 1, c->n_tokens, pos + c->n_past);
-        struct hk_kv kv = {.n_head_kv = c->n_head_kv,
-                           .head_dim = c->head_dim,
-                           .n_ctx = c->n_ctx,
-                           .f16 = c->f16,
-                           .head_words = hk_kv_head_words(c->head_dim, c->f16)};
-        uint64_t plane = hk_kv_plane_bytes(kv.n_head_kv, kv.head_words, kv.n_ctx);
         ON_BOTH(p, s, r)
         {
-            kv.k = alloc(p, s, plane);
-            kv.v = alloc(p, s, plane);
-            kv_write(r, &kv, k.t[s], v.t[s], all.t[s]);
-            attention(r, dst.t[s], q.t[s], &kv, last.t[s], c->n_head, 1.7f / sqrtf((float)c->head_dim));
+            struct hk_kv kv = alloc_kv(p, s, c);
+            kv_write(r, &kv, k.t[s], v.t[s], all.t[s], (struct hk_tensor){0});
+            attention(r, dst.t[s], q.t[s], &kv, last.t[s], (struct hk_tensor){0}, c->n_head,
+                      1.7f / sqrtf((float)c->head_dim));
         }
         error = compare(p, &dst);
     }
     report(p, "attention", detail, error, c->f16 ? LIMIT_F16 : LIMIT_F32);
     end_case(p);
     free(pos);
+}
+
+enum { MAX_BRANCHES = 5, BRANCH_ROWS = 8, MAX_PAST = 320 };
+
+/* Branches of 1, 2, .. tokens behind n_past that they share, their rows at the cache's end, the last branch's
+ * first; then the newest token of each attends, and one that is inactive. */
+static void test_branches(struct pair *p, const struct attention_case *c)
+{
+    char detail[96];
+    snprintf(detail, sizeof detail, "%s, %u heads on %u of %u, %u branches behind %u", c->f16 ? "f16" : "f32",
+             c->n_head, c->n_head_kv, c->head_dim, c->n_tokens, c->n_past);
+    double error = NAN;
+    uint32_t kv_cols = c->n_head_kv * c->head_dim, q_cols = c->n_head * c->head_dim, n = c->n_past;
+    uint32_t pos[MAX_PAST + MAX_BRANCHES * MAX_BRANCHES], fork[2 * (MAX_PAST + MAX_BRANCHES * MAX_BRANCHES)];
+    uint32_t last_pos[MAX_BRANCHES + 1], last_fork[2 * (MAX_BRANCHES + 1)] = {0};
+    for (uint32_t i = 0; i < n; i++) pos[i] = i, fork[2 * i] = UINT32_MAX, fork[2 * i + 1] = 0;
+    for (uint32_t b = 0; b < c->n_tokens; b++) {
+        uint32_t first_row = c->n_rows - (b + 1) * BRANCH_ROWS;
+        for (uint32_t i = 0; i <= b; i++, n++) {
+            last_pos[b] = pos[n] = c->n_past + i;
+            last_fork[2 * b] = fork[2 * n] = c->n_past;
+            last_fork[2 * b + 1] = fork[2 * n + 1] = first_row - c->n_past;
+        }
+    }
+    last_pos[c->n_tokens] = UINT32_MAX;
+    if (begin_case(p)) {
+        struct pair_tensor q = random_tensor(p, c->n_tokens + 1, q_cols);
+        struct pair_tensor k = random_tensor(p, n, kv_cols), v = random_tensor(p, n, kv_cols);
+        struct pair_tensor dst = random_tensor(p, c->n_tokens + 1, q_cols);
+        struct pair_tensor all = tensor(p, 1, n, pos), last = tensor(p, 1, c->n_tokens + 1, last_pos);
+        struct pair_tensor all_fork = packed(p, n, 2, fork);
+        struct pair_tensor branch_fork = packed(p, c->n_tokens + 1, 2, last_fork);
+        ON_BOTH(p, s, r)
+        {
+            struct hk_kv kv = alloc_kv(p, s, c);
+            kv_write(r, &kv, k.t[s], v.t[s], all.t[s], all_fork.t[s]);
+            attention(r, dst.t[s], q.t[s], &kv, last.t[s], branch_fork.t[s], c->n_head,
+                      1.7f / sqrtf((float)c->head_dim));
+        }
+        error = compare(p, &dst);
+    }
+    report(p, "attention", detail, error, c->f16 ? LIMIT_F16 : LIMIT_F32);
+    end_case(p);
 }
 
 static void test_activate(struct pair *p, enum hk_activation f, bool mul)
@@ -396,6 +476,7 @@ static void all_weights(struct pair *p)
 {
     for (enum hk_weight_type type = 0; type < HK_WEIGHT_TYPE_COUNT && !p->stopped; type++) {
         uint32_t block = hk_weight_type_info(type)->block_len;
+        if (!hk_weight_on_device(hk_weight_type_info(type))) continue;
         const uint32_t shapes[][3] = {/* rows, blocks (of at least 4), tokens */
                                       {1, 1, 1},   {31, 3, 1}, {33, 5, 2}, {64, 4, 3},
                                       {172, 2, 5}, {96, 7, 8}, {40, 6, 17}};
@@ -417,7 +498,11 @@ static void all_attention(struct pair *p)
         {false, 4, 2, 8, 64, 5, 50},     {false, 3, 1, 6, 64, 4, 60},  {false, 2, 2, 64, 160, 1, 150},
         {false, 2, 1, 128, 288, 2, 270}, {false, 1, 1, 256, 32, 1, 9},
     };
+    static const struct attention_case branches[] = {
+        {true, 4, 2, 64, 352, 5, 300}, {false, 4, 1, 12, 96, 3, 33}, {false, 2, 2, 6, 64, 2, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases && !p->stopped; i++) test_attention(p, &cases[i]);
+    for (size_t i = 0; i < sizeof branches / sizeof *branches && !p->stopped; i++)
+        test_branches(p, &branches[i]);
 }
 
 static void all_small(struct pair *p)
@@ -449,7 +534,8 @@ bool hk_selftest(struct hk_device *d, hk_selftest_fn fn, void *user, struct hk_e
     all_small(&p);
     all_attention(&p);
     all_weights(&p);
-    all_variants(&p);
+    const struct gpu_caps *caps = hk_device_caps(d);
+    all_variants(&p, caps && caps->type == GPU_TYPE_CPU);
     p.side[REF]->table->close(p.side[REF]);
     return true;
 }

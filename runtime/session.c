@@ -2,59 +2,19 @@
  * wants; what the cache already holds of it is kept, the rest is computed in chunks. Steps are recorded once
  * for each number of tokens and replayed: what changes (ids, positions) lives in a small buffer that the host
  * writes. */
-#include "backend.h"
-#include "model.h"
+#include "session.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    DEFAULT_CTX = 4096,
-    MAX_BATCH = 4096,
-    N_SLOTS =
-        3, /* step inputs in flight: the device runs one while the host reads the last and fills the next */
-    N_RECORDINGS = 8, /* kept, least recently used dropped */
-};
-
-/* Where a step finds its inputs: host-visible memory, written between submissions. */
-struct slot {
-    uint32_t *host; /* tokens[n_batch], pos[n_batch], out_idx[n_batch] */
-    uint64_t addr;
-};
-
-struct recording {
-    struct recorder *recorder;
-    uint32_t n_tokens, n_out, slot;
-    bool greedy;   /* the chosen token goes into the next slot's inputs instead of the logits to the host */
-    uint64_t used; /* a clock of uses */
-};
-
-struct hk_session {
-    struct hk_model *model;
-    struct backend *backend;
-    struct hk_session_options opt; /* defaults filled in */
-    struct arena *state, *host;
-    struct step full; /* buffers for n_batch tokens; a smaller step takes their first rows */
-    struct hk_kv *kv; /* [n_layer] */
-    struct slot slots[N_SLOTS];
-    const float *logits_host; /* (n_out_max, n_vocab), of the newest step */
-    uint64_t logits_host_addr;
-    struct recording recordings[N_RECORDINGS];
-    uint64_t clock;
-
-    uint32_t *tokens; /* [n_ctx] the timeline */
-    uint32_t n_tokens;
-    bool logits_valid;   /* the logits after the last token are on the host */
-    uint32_t logits_row; /* ... in this row of logits_host */
-    float *all;          /* with all_logits: (all_n, n_vocab) of positions all_first.. */
-    uint32_t all_first, all_n;
-    size_t all_capacity; /* rows */
-};
+enum { DEFAULT_CTX = 4096 };
 
 /* ---- memory
  * ------------------------------------------------------------------------------------------------- */
 
-static uint32_t out_max(const struct hk_session_options *opt)
+/* How many logits a sync's step gives at most. */
+static uint32_t sync_outputs(const struct hk_session_options *opt)
 {
     return opt->all_logits ? opt->n_batch : 1;
 }
@@ -67,6 +27,8 @@ static void fill_defaults(const struct hk_model *m, struct hk_session_options *o
     if (!opt->n_batch) opt->n_batch = m->backend->table->batch(m->backend);
     if (opt->n_batch > MAX_BATCH) opt->n_batch = MAX_BATCH;
     if (opt->n_batch > opt->n_ctx) opt->n_batch = opt->n_ctx;
+    if (opt->branch_tokens > opt->n_ctx) opt->branch_tokens = opt->n_ctx;
+    if (!opt->n_branches) opt->branch_tokens = 0;
 }
 
 static struct hk_tensor shaped(uint32_t rows, uint64_t cols)
@@ -78,7 +40,8 @@ static struct hk_tensor shaped(uint32_t rows, uint64_t cols)
 /* The shapes of a step's buffers, without memory. */
 static void shape_step(const struct hk_hparams *hp, const struct hk_session_options *opt, struct step *s)
 {
-    uint32_t t = opt->n_batch, n_out = out_max(opt);
+    uint32_t t = step_rows(opt), n_out = sync_outputs(opt);
+    if (n_out < opt->n_branches) n_out = opt->n_branches;
     *s = (struct step){.n_tokens = t, .n_out = n_out};
     s->x = s->h = shaped(t, hp->n_embd);
     s->qkv = shaped(t, hk_dim(hp, DIM_QKV));
@@ -86,7 +49,7 @@ static void shape_step(const struct hk_hparams *hp, const struct hk_session_opti
     s->gate_up = shaped(t, 2ull * hp->n_ff);
     s->ffn = shaped(t, hp->n_ff);
     s->last = s->last_h = shaped(n_out, hp->n_embd);
-    s->logits = shaped(n_out, hp->n_vocab);
+    s->logits = shaped(n_out, hk_dim(hp, DIM_OUT));
     s->rope = (struct hk_tensor){.rows = opt->n_ctx, .cols = hp->rope_dim, .ld = hp->rope_dim};
 }
 
@@ -98,13 +61,19 @@ static void step_buffers(struct step *s, struct hk_tensor *out[N_STEP_BUFFERS])
     memcpy(out, all, sizeof all);
 }
 
+/* Rows of the cache: the timeline's, the branches', and what a tile wants. */
+static uint64_t kv_rows(const struct hk_session_options *opt)
+{
+    return hk_align_up(opt->n_ctx + (uint64_t)opt->n_branches * opt->branch_tokens, HK_TILE_ROWS);
+}
+
 static struct hk_kv kv_shape(const struct hk_hparams *hp, const struct hk_session_options *opt)
 {
     bool f16 = opt->kv == HK_KV_F16;
     return (struct hk_kv){.n_head_kv = hp->n_head_kv,
                           .head_dim = hp->head_dim,
                           .head_words = hk_kv_head_words(hp->head_dim, f16),
-                          .n_ctx = (uint32_t)hk_align_up(opt->n_ctx, HK_TILE_ROWS),
+                          .n_rows = (uint32_t)kv_rows(opt),
                           .f16 = f16};
 }
 
@@ -112,15 +81,15 @@ bool hk_session_plan(const struct hk_model *m, struct hk_session_options *opt, u
 {
     const struct hk_hparams *hp = &m->hp;
     fill_defaults(m, opt);
-    if (opt->n_ctx > UINT32_MAX - HK_TILE_ROWS) return false;
+    if (kv_rows(opt) > UINT32_MAX - HK_TILE_ROWS) return false;
     struct step s;
     shape_step(hp, opt, &s);
     struct hk_tensor *buffers[N_STEP_BUFFERS];
     step_buffers(&s, buffers);
     struct hk_kv kv = kv_shape(hp, opt);
 
-    uint64_t plane = 0, total = 0; /* 16 * heads * words * n_ctx, checked */
-    if (!hk_mul_u64(16ull * kv.n_head_kv, kv.head_words, &plane) || !hk_mul_u64(plane, kv.n_ctx, &plane) ||
+    uint64_t plane = 0, total = 0; /* 16 * heads * words * n_rows, checked */
+    if (!hk_mul_u64(16ull * kv.n_head_kv, kv.head_words, &plane) || !hk_mul_u64(plane, kv.n_rows, &plane) ||
         !hk_mul_u64(hk_align_up(plane, 256), 2ull * hp->n_layer, &total))
         return false;
     for (int i = 0; i < N_STEP_BUFFERS; i++) {
@@ -166,7 +135,7 @@ static bool alloc_state(struct hk_session *s, uint64_t bytes, struct hk_error *e
     if (!s->kv) return false;
     for (uint32_t i = 0; i < hp->n_layer; i++) {
         s->kv[i] = kv_shape(hp, &s->opt);
-        uint64_t plane = hk_kv_plane_bytes(s->kv[i].n_head_kv, s->kv[i].head_words, s->kv[i].n_ctx);
+        uint64_t plane = hk_kv_plane_bytes(s->kv[i].n_head_kv, s->kv[i].head_words, s->kv[i].n_rows);
         struct gpu_span k, v;
         if (!be->arena_alloc(s->state, plane, &k, err) || !be->arena_alloc(s->state, plane, &v, err))
             return false;
@@ -180,19 +149,23 @@ static bool alloc_state(struct hk_session *s, uint64_t bytes, struct hk_error *e
 static bool alloc_host(struct hk_session *s, struct hk_error *err)
 {
     const struct backend_table *be = s->backend->table;
-    uint64_t slot_bytes = 12ull * s->opt.n_batch,
-             logits_bytes = 4ull * s->full.logits.rows * s->full.logits.ld;
-    s->host =
-        be->arena_new(s->backend, GPU_MEMORY_HOST, N_SLOTS * (slot_bytes + 256) + logits_bytes + 256, err);
+    uint64_t slot_bytes = 4ull * INPUT_NUMBERS * step_rows(&s->opt), row_bytes = 4ull * s->full.logits.ld;
+    uint64_t sync_bytes = row_bytes * sync_outputs(&s->opt), branch_bytes = row_bytes * s->opt.n_branches;
+    s->host = be->arena_new(s->backend, GPU_MEMORY_HOST,
+                            N_SLOTS * (slot_bytes + 256) + sync_bytes + branch_bytes + 512, err);
     if (!s->host) return false;
     struct gpu_span span;
     for (int i = 0; i < N_SLOTS; i++) {
         if (!be->arena_alloc(s->host, slot_bytes, &span, err)) return false;
         s->slots[i] = (struct slot){.host = span.host, .addr = span.addr};
     }
-    if (!be->arena_alloc(s->host, logits_bytes, &span, err)) return false;
+    if (!be->arena_alloc(s->host, sync_bytes, &span, err)) return false;
     s->logits_host = span.host;
     s->logits_host_addr = span.addr;
+    if (!branch_bytes) return true;
+    if (!be->arena_alloc(s->host, branch_bytes, &span, err)) return false;
+    s->branch_logits_host = span.host;
+    s->branch_logits_host_addr = span.addr;
     return true;
 }
 
@@ -208,23 +181,47 @@ static bool write_rope_table(struct hk_session *s, struct hk_error *err)
     return ok;
 }
 
+bool needs_logits(const struct hk_model *m, const char *what, struct hk_error *err)
+{
+    return !hk_model_is_reward(m) ||
+           hk_fail(err, HK_ERR_INPUT, "%s: is a reward model, which scores texts: %s needs a language model",
+                   m->ckpt->path, what);
+}
+
+/* "a context of 512", "a context of 512 with 8 branches of 100 tokens" */
+struct plan_text {
+    char text[96];
+};
+static struct plan_text plan_text(const struct hk_session_options *opt)
+{
+    struct plan_text t;
+    int n = snprintf(t.text, sizeof t.text, "a context of %u", opt->n_ctx);
+    if (opt->n_branches)
+        snprintf(t.text + n, sizeof t.text - (size_t)n, " with %u branches of %u tokens", opt->n_branches,
+                 opt->branch_tokens);
+    return t;
+}
+
 static bool check_options(const struct hk_session *s, uint64_t *bytes, struct hk_error *err)
 {
     const struct hk_hparams *hp = &s->model->hp;
     struct hk_session_options opt = s->opt;
+    if (opt.all_logits && !needs_logits(s->model, "logits of every position", err)) return false;
+    if (opt.n_branches > MAX_BATCH || (opt.n_branches && !opt.branch_tokens))
+        return hk_fail(err, HK_ERR_INPUT, "%u branches of %u tokens: up to %u of 1 or more would be accepted",
+                       opt.n_branches, opt.branch_tokens, (unsigned)MAX_BATCH);
     if (!hk_session_plan(s->model, &opt, bytes))
-        return hk_fail(err, HK_ERR_MEMORY,
-                       "a context of %u does not fit in memory: choose a smaller one (--ctx)", opt.n_ctx);
+        return hk_fail(err, HK_ERR_MEMORY, "%s does not fit in memory: choose a smaller one (--ctx)",
+                       plan_text(&opt).text);
     if (!s->model->arch->rope && opt.n_ctx > hp->n_ctx_train)
         return hk_fail(err, HK_ERR_INPUT,
                        "context of %u: this model has learned positions for %u only: choose --ctx %u or less",
                        opt.n_ctx, hp->n_ctx_train, hp->n_ctx_train);
     uint64_t budget = s->backend->table->budget(s->backend);
     if (*bytes > budget)
-        return hk_fail(
-            err, HK_ERR_MEMORY,
-            "a context of %u needs %.1f MiB, but the device has %.1f MiB left: choose a smaller --ctx",
-            opt.n_ctx, (double)*bytes / 0x1p20, (double)budget / 0x1p20);
+        return hk_fail(err, HK_ERR_MEMORY,
+                       "%s needs %.1f MiB, but the device has %.1f MiB left: choose a smaller --ctx",
+                       plan_text(&opt).text, (double)*bytes / 0x1p20, (double)budget / 0x1p20);
     return true;
 }
 
@@ -241,6 +238,7 @@ struct hk_session *hk_session_open(struct hk_model *m, const struct hk_session_o
     bool ok = check_options(s, &bytes, err) && alloc_state(s, bytes, err) && alloc_host(s, err) &&
               write_rope_table(s, err);
     if (ok) ok = (s->tokens = hk_calloc(s->opt.n_ctx, sizeof *s->tokens, err)) != NULL;
+    if (ok) ok = (s->branches = hk_calloc(s->opt.n_branches + 1u, sizeof *s->branches, err)) != NULL;
     if (!ok) {
         hk_session_close(s);
         return NULL;
@@ -258,6 +256,7 @@ void hk_session_close(struct hk_session *s)
     if (s->host) be->arena_free(s->host);
     free(s->kv);
     free(s->tokens);
+    free(s->branches);
     free(s->all);
     free(s);
 }
@@ -265,21 +264,25 @@ void hk_session_close(struct hk_session *s)
 /* ---- steps
  * -------------------------------------------------------------------------------------------------- */
 
-static struct hk_tensor slot_row(const struct hk_session *s, uint32_t slot, uint32_t which, uint32_t n)
+static struct hk_tensor slot_row(const struct hk_session *s, uint32_t slot, enum input which, uint32_t n)
 {
     return (struct hk_tensor){
-        .addr = s->slots[slot].addr + 4ull * which * s->opt.n_batch, .rows = 1, .cols = n, .ld = n};
+        .addr = s->slots[slot].addr + 4ull * which * step_rows(&s->opt), .rows = 1, .cols = n, .ld = n};
 }
 
 /* The buffers of a step of n tokens: the first rows of the full ones. */
-static struct step make_step(const struct hk_session *s, uint32_t slot, uint32_t n, uint32_t n_out)
+static struct step make_step(const struct hk_session *s, const struct recording *key)
 {
     struct step step = s->full;
+    uint32_t n = key->n_tokens, n_out = key->n_out;
     step.n_tokens = n;
     step.n_out = n_out;
-    step.tokens = slot_row(s, slot, 0, n);
-    step.pos = slot_row(s, slot, 1, n);
-    step.out_idx = slot_row(s, slot, 2, n_out);
+    step.tokens = slot_row(s, key->slot, IN_TOKENS, n);
+    step.pos = slot_row(s, key->slot, IN_POS, n);
+    step.out_idx = slot_row(s, key->slot, IN_OUT, n_out);
+    if (key->kind == STEP_BRANCHES)
+        step.fork = (struct hk_tensor){
+            .addr = slot_row(s, key->slot, IN_FORK, n).addr, .rows = n, .cols = 2, .ld = 2};
     struct hk_tensor *per_token[] = {&step.x, &step.h, &step.qkv,     &step.qk,   &step.q,  &step.k,
                                      &step.v, &step.a, &step.gate_up, &step.gate, &step.up, &step.ffn};
     for (size_t i = 0; i < sizeof per_token / sizeof *per_token; i++) per_token[i]->rows = n;
@@ -292,12 +295,13 @@ static struct recorder *record(struct hk_session *s, const struct recording *key
     const struct backend_table *be = s->backend->table;
     struct recorder *r = be->record_begin(s->backend, err);
     if (!r) return NULL;
-    struct step step = make_step(s, key->slot, key->n_tokens, key->n_out);
+    struct step step = make_step(s, key);
     s->model->arch->forward(r, s->model, &step);
-    if (key->greedy)
-        argmax(r, slot_row(s, (key->slot + 1) % N_SLOTS, 0, 1), step.logits);
+    uint64_t to = key->kind == STEP_BRANCHES ? s->branch_logits_host_addr : s->logits_host_addr;
+    if (key->kind == STEP_GREEDY)
+        argmax(r, slot_row(s, (key->slot + 1) % N_SLOTS, IN_TOKENS, 1), step.logits);
     else if (key->n_out)
-        be->record_copy(r, s->logits_host_addr, step.logits.addr, 4ull * key->n_out * step.logits.ld);
+        be->record_copy(r, to, step.logits.addr, 4ull * key->n_out * step.logits.ld);
     if (be->record_end(r, err)) return r;
     be->recorder_free(r);
     return NULL;
@@ -310,7 +314,7 @@ static struct recorder *find_recording(struct hk_session *s, struct recording ke
     for (int i = 0; i < N_RECORDINGS; i++) {
         struct recording *r = &s->recordings[i];
         if (r->recorder && r->n_tokens == key.n_tokens && r->n_out == key.n_out && r->slot == key.slot &&
-            r->greedy == key.greedy) {
+            r->kind == key.kind) {
             r->used = ++s->clock;
             return r->recorder;
         }
@@ -323,7 +327,7 @@ static struct recorder *find_recording(struct hk_session *s, struct recording ke
     return oldest->recorder;
 }
 
-static bool submit_step(struct hk_session *s, struct recording key, uint64_t *ticket, struct hk_error *err)
+bool submit_step(struct hk_session *s, struct recording key, uint64_t *ticket, struct hk_error *err)
 {
     struct recorder *r = find_recording(s, key, err);
     return r && s->backend->table->submit(s->backend, r, ticket, err);
@@ -334,12 +338,13 @@ static bool submit_step(struct hk_session *s, struct recording key, uint64_t *ti
 static bool run_chunk(struct hk_session *s, const uint32_t *tokens, uint32_t first, uint32_t n,
                       uint32_t n_out, struct hk_error *err)
 {
-    uint32_t *in = s->slots[0].host, batch = s->opt.n_batch;
+    uint32_t *ids = slot_input(s, 0, IN_TOKENS), *pos = slot_input(s, 0, IN_POS);
+    uint32_t *out = slot_input(s, 0, IN_OUT);
     for (uint32_t i = 0; i < n; i++) {
-        in[i] = tokens[first + i];
-        in[batch + i] = first + i;
+        ids[i] = tokens[first + i];
+        pos[i] = first + i;
     }
-    for (uint32_t i = 0; i < n_out; i++) in[2 * batch + i] = n - n_out + i;
+    for (uint32_t i = 0; i < n_out; i++) out[i] = n - n_out + i;
     uint64_t ticket = 0;
     return submit_step(s, (struct recording){.n_tokens = n, .n_out = n_out}, &ticket, err) &&
            s->backend->table->wait(s->backend, ticket, err);
@@ -384,6 +389,7 @@ static bool check_tokens(const struct hk_session *s, const uint32_t *tokens, uin
 bool hk_session_sync(struct hk_session *s, const uint32_t *tokens, uint32_t n, struct hk_error *err)
 {
     if (!check_tokens(s, tokens, n, err)) return false;
+    s->n_forked = 0;
     uint32_t common = 0;
     while (common < n && common < s->n_tokens && tokens[common] == s->tokens[common]) common++;
     if (common == n && s->n_tokens == n && s->logits_valid) return true;
@@ -425,7 +431,19 @@ const uint32_t *hk_session_tokens(const struct hk_session *s, uint32_t *n)
 
 const float *hk_session_logits(struct hk_session *s)
 {
-    return s->logits_valid ? s->logits_host + (size_t)s->logits_row * s->full.logits.ld : NULL;
+    return hk_model_is_reward(s->model) ? NULL : timeline_output(s);
+}
+
+bool hk_session_score(struct hk_session *s, const uint32_t *tokens, uint32_t n, float *score,
+                      struct hk_error *err)
+{
+    if (!hk_model_is_reward(s->model))
+        return hk_fail(err, HK_ERR_INPUT,
+                       "%s: is a language model: a score needs a reward model (num_labels 1)",
+                       s->model->ckpt->path);
+    if (!hk_session_sync(s, tokens, n, err)) return false;
+    *score = timeline_output(s)[0];
+    return true;
 }
 
 const float *hk_session_logits_at(struct hk_session *s, uint32_t pos)
@@ -442,10 +460,10 @@ const float *hk_session_logits_at(struct hk_session *s, uint32_t pos)
 static bool submit_greedy(struct hk_session *s, uint32_t slot, uint32_t pos, uint64_t *ticket,
                           struct hk_error *err)
 {
-    s->slots[slot].host[s->opt.n_batch] = pos;
-    s->slots[slot].host[2 * s->opt.n_batch] = 0;
-    return submit_step(s, (struct recording){.n_tokens = 1, .n_out = 1, .slot = slot, .greedy = true}, ticket,
-                       err);
+    *slot_input(s, slot, IN_POS) = pos;
+    *slot_input(s, slot, IN_OUT) = 0;
+    return submit_step(s, (struct recording){.n_tokens = 1, .n_out = 1, .slot = slot, .kind = STEP_GREEDY},
+                       ticket, err);
 }
 
 /* Positions below the context's end whose steps are under way at once: one runs while the host handles
@@ -456,6 +474,7 @@ bool hk_session_greedy(struct hk_session *s, uint32_t n, hk_token_fn emit, void 
                        struct hk_error *err)
 {
     *n_out = 0;
+    if (!needs_logits(s->model, "greedy decoding", err)) return false;
     if (!s->logits_valid) return hk_fail(err, HK_ERR_INPUT, "greedy decoding needs a synced prompt");
     struct hk_token_logprob best;
     hk_top_logprobs(hk_session_logits(s), s->model->hp.n_vocab, 1, &best);
@@ -466,8 +485,9 @@ bool hk_session_greedy(struct hk_session *s, uint32_t n, hk_token_fn emit, void 
     uint64_t tickets[N_SLOTS] = {0};
     uint32_t begin = s->n_tokens, left = s->opt.n_ctx - begin, token = best.token, submitted = 0;
     uint32_t n_steps = n <= left ? n : left + 1;
-    s->slots[0].host[0] = token;
+    *slot_input(s, 0, IN_TOKENS) = token;
     s->logits_valid = false;
+    s->n_forked = 0;
     for (uint32_t i = 0; i < n_steps; i++) {
         while (submitted + 1 < n_steps && submitted < i + GREEDY_AHEAD) {
             if (!submit_greedy(s, submitted % N_SLOTS, begin + submitted, &tickets[submitted % N_SLOTS], err))
@@ -476,7 +496,7 @@ bool hk_session_greedy(struct hk_session *s, uint32_t n, hk_token_fn emit, void 
         }
         if (i > 0) {
             if (!s->backend->table->wait(s->backend, tickets[(i - 1) % N_SLOTS], err)) return false;
-            token = s->slots[i % N_SLOTS].host[0];
+            token = *slot_input(s, i % N_SLOTS, IN_TOKENS);
         }
         if (i < left) s->tokens[begin + i] = token;
         (*n_out)++;

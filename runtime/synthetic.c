@@ -14,6 +14,7 @@ struct shape {
     uint32_t n_embd, n_layer, n_ff, n_head, n_head_kv, n_vocab, n_ctx;
 };
 static const struct shape shapes[] = {
+    {"llama-2m", "llama", 256, 2, 512, 4, 1, 480, 256}, /* for tests */
     {"llama-15m", "llama", 288, 6, 768, 6, 6, 32000, 1024},
     {"llama-254m", "llama", 1024, 16, 2816, 16, 8, 32000, 2048},
     {"llama-1b", "llama", 2048, 16, 8192, 32, 8, 128256, 8192},
@@ -89,6 +90,21 @@ static float noise(uint32_t *state)
     return (float)(int32_t)*state * 0x1p-31f;
 }
 
+static void set_half(unsigned char *at, float value)
+{
+    uint16_t h = hk_f32_to_f16(value);
+    at[0] = (unsigned char)h;
+    at[1] = (unsigned char)(h >> 8);
+}
+
+/* IQ1_M's: the topmost nibbles of four words. */
+static void set_scattered_half(unsigned char *at, float value)
+{
+    uint16_t h = hk_f32_to_f16(value);
+    for (int i = 0; i < 4; i++)
+        at[2 * i + 1] = (unsigned char)((at[2 * i + 1] & 15) | (h >> 4 * i & 15) << 4);
+}
+
 void hk_weight_random(enum hk_weight_type type, void *out, uint64_t n, uint32_t state)
 {
     const struct hk_weight_type_info *info = hk_weight_type_info(type);
@@ -101,11 +117,12 @@ void hk_weight_random(enum hk_weight_type type, void *out, uint64_t n, uint32_t 
         if (info->encode) {
             for (uint32_t i = 0; i < count; i++) values[i] = 0.05f * noise(&state);
             info->encode(values, dst, count);
-        } else { /* random quants; the f16 fields get a small number, so that all values are finite */
+        } else { /* random quants; the f16 scales get a small number, so that all values are finite */
             for (uint32_t i = 0; i < bytes; i++) dst[i] = (unsigned char)(noise(&state) * 127.0f + 128.0f);
-            uint16_t d = hk_f32_to_f16(type == HK_Q4_K ? 1e-4f : 2e-5f);
-            if (type == HK_Q4_K) memcpy(dst, &d, 2), memcpy(dst + 2, &d, 2);
-            if (type == HK_Q6_K) memcpy(dst + 208, &d, 2);
+            for (uint32_t at = 0; at < bytes; at += info->block_bytes) {
+                for (uint32_t i = 0; i < info->n_halves; i++) set_half(dst + at + info->half_at[i], 1e-4f);
+                if (type == HK_IQ1_M) set_scattered_half(dst + at + 48, 1e-4f);
+            }
         }
         dst += bytes;
     }

@@ -60,13 +60,14 @@ struct hk_stack {
     struct hk_tensor bias;
 };
 
-/* One layer's keys and values for n_ctx positions (a multiple of 32).
+/* One layer's keys and values, n_rows of them (a multiple of 32): those of a timeline's positions, then those
+ * of its branches. Which row a position has: ops.h.
  * A head's vector is head_words 16-byte words: 8 f16 or 4 f32 each, zero-padded.
- *   k: uvec4 [n_head_kv][n_ctx / 32][head_words][32]   interleaved by position, as weights are by row
- *   v: uvec4 [n_head_kv][n_ctx][head_words] */
+ *   k: uvec4 [n_head_kv][n_rows / 32][head_words][32]   interleaved by row, as weights are
+ *   v: uvec4 [n_head_kv][n_rows][head_words] */
 struct hk_kv {
     uint64_t k, v;
-    uint32_t n_head_kv, head_dim, head_words, n_ctx;
+    uint32_t n_head_kv, head_dim, head_words, n_rows;
     bool f16;
 };
 enum { HK_MAX_HEAD_DIM = 256 }; /* attention.comp keeps a query head in shared memory */
@@ -75,9 +76,9 @@ static inline uint32_t hk_kv_head_words(uint32_t head_dim, bool f16)
     uint32_t per_word = f16 ? 8 : 4;
     return (head_dim + per_word - 1) / per_word;
 }
-static inline uint64_t hk_kv_plane_bytes(uint32_t n_head_kv, uint32_t head_words, uint32_t n_ctx)
+static inline uint64_t hk_kv_plane_bytes(uint32_t n_head_kv, uint32_t head_words, uint32_t n_rows)
 {
-    return 16ull * n_head_kv * head_words * n_ctx;
+    return 16ull * n_head_kv * head_words * n_rows;
 }
 
 #endif

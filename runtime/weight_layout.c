@@ -3,10 +3,16 @@
 
 #include <string.h>
 
-enum { LANES = HK_TILE_ROWS, WORD = 16, PLANE_ALIGN = 256 };
+enum { LANES = HK_TILE_ROWS, PLANE_ALIGN = 256 };
 
 /* Rows go over the first dispatch dimension, 32 by 32, and every device allows 65,535 groups there. */
 static const uint64_t MAX_TILES = 65535;
+
+/* How many blocks share a 32-bit word of a field's plane. */
+static uint32_t blocks_in_word(const struct hk_block_field *f)
+{
+    return f->unit < 4 ? 4 / f->unit : 1;
+}
 
 bool hk_weight_layout(enum hk_weight_type type, uint64_t rows, uint64_t cols, struct hk_weight_layout *out,
                       struct hk_error *err)
@@ -17,6 +23,8 @@ bool hk_weight_layout(enum hk_weight_type type, uint64_t rows, uint64_t cols, st
         return hk_fail(err, HK_ERR_INPUT,
                        "weight layout: %llu x %llu: at least one row and one column expected",
                        (unsigned long long)rows, (unsigned long long)cols);
+    if (!hk_weight_on_device(info))
+        return hk_fail(err, HK_ERR_UNSUPPORTED, "weight layout: %s: the device has f32 for it", info->name);
     if (cols % info->block_len != 0)
         return hk_fail(err, HK_ERR_INPUT, "weight layout: %llu columns: a multiple of %u expected for %s",
                        (unsigned long long)cols, info->block_len, info->name);
@@ -33,10 +41,10 @@ bool hk_weight_layout(enum hk_weight_type type, uint64_t rows, uint64_t cols, st
 
     uint64_t end = 0;
     for (uint32_t p = 0; p < HK_MAX_PLANES && info->fields[p].bytes != 0; p++) {
-        uint32_t bytes = info->fields[p].bytes;
+        uint32_t bytes = info->fields[p].bytes, sharing = blocks_in_word(&info->fields[p]);
         /* No product here overflows 64 bits: blocks < 2^32, bytes <= 256, tiles < 2^16. */
-        uint64_t tile =
-            bytes == 2 ? hk_div_up(out->n_blocks, 2) * 4 * LANES : (uint64_t)out->n_blocks * bytes * LANES;
+        uint64_t tile = sharing > 1 ? hk_div_up(out->n_blocks, sharing) * 4 * LANES
+                                    : (uint64_t)out->n_blocks * bytes * LANES;
         uint64_t plane = tile * out->n_tiles;
         if (tile > UINT32_MAX || plane / 4 > UINT32_MAX)
             return hk_fail(
@@ -49,52 +57,56 @@ bool hk_weight_layout(enum hk_weight_type type, uint64_t rows, uint64_t cols, st
         out->n_planes = p + 1;
         end += hk_align_up(plane, PLANE_ALIGN);
     }
+    if (info->grid) {
+        uint32_t p = out->n_planes++;
+        out->plane_offset[p] = end;
+        out->plane_bytes[p] = info->grid_len * sizeof *info->grid;
+        end += hk_align_up(out->plane_bytes[p], PLANE_ALIGN);
+    }
     out->bytes = end;
     return true;
 }
 
-/* Every lane's 16-byte word of a field, block after block. */
-static void pack_words(const struct hk_weight_layout *l, const struct hk_weight_type_info *info,
+/* Every lane's units of 16 or 4 bytes of a field, block after block. */
+static void pack_units(const struct hk_weight_layout *l, const struct hk_weight_type_info *info,
                        struct hk_block_field field, const uint8_t *src, uint64_t row_stride, uint32_t n_rows,
                        uint8_t *dst)
 {
     /* F32, F16 and BF16 need not fill their last word: the file's row ends before it. */
     uint64_t row_bytes = (uint64_t)(l->cols / info->block_len) * info->block_bytes;
     for (uint32_t b = 0; b < l->n_blocks; b++) {
-        for (uint32_t w = 0; w < field.bytes / WORD; w++) {
-            uint64_t at = (uint64_t)b * info->pack_bytes + field.offset + w * WORD;
-            uint64_t n = row_bytes - at < WORD ? row_bytes - at : WORD;
-            for (uint32_t lane = 0; lane < LANES; lane++, dst += WORD) {
-                if (lane >= n_rows) {
-                    memset(dst, 0, WORD);
-                    continue;
-                }
+        for (uint32_t w = 0; w < field.bytes; w += field.unit) {
+            uint64_t at = (uint64_t)b * info->pack_bytes + field.offset + w;
+            uint64_t n = row_bytes - at < field.unit ? row_bytes - at : field.unit;
+            for (uint32_t lane = 0; lane < LANES; lane++, dst += field.unit) {
                 const uint8_t *from = src + lane * row_stride + at;
-                if (n == WORD) {
-                    memcpy(dst, from, WORD); /* a constant size: one load and one store */
+                /* constant sizes: one load and one store */
+                if (lane >= n_rows || n < field.unit) {
+                    memset(dst, 0, field.unit);
+                    if (lane < n_rows) memcpy(dst, from, (size_t)n);
+                } else if (field.unit == 16) {
+                    memcpy(dst, from, 16);
                 } else {
-                    uint8_t word[WORD] = {0};
-                    memcpy(word, from, (size_t)n);
-                    memcpy(dst, word, WORD);
+                    memcpy(dst, from, 4);
                 }
             }
         }
     }
 }
 
-/* Every lane's scales of blocks 2j and 2j + 1 in one 32-bit word. */
-static void pack_pairs(const struct hk_weight_layout *l, const struct hk_weight_type_info *info,
-                       struct hk_block_field field, const uint8_t *src, uint64_t row_stride, uint32_t n_rows,
-                       uint8_t *dst)
+/* Every lane's values of 2 or 1 bytes of the blocks that share a 32-bit word. */
+static void pack_shared(const struct hk_weight_layout *l, const struct hk_weight_type_info *info,
+                        struct hk_block_field field, const uint8_t *src, uint64_t row_stride, uint32_t n_rows,
+                        uint8_t *dst)
 {
-    for (uint32_t b = 0; b < l->n_blocks; b += 2) {
+    uint32_t sharing = blocks_in_word(&field);
+    for (uint32_t b = 0; b < l->n_blocks; b += sharing) {
+        uint32_t n = l->n_blocks - b < sharing ? l->n_blocks - b : sharing;
         for (uint32_t lane = 0; lane < LANES; lane++, dst += 4) {
             uint8_t word[4] = {0};
-            if (lane < n_rows) {
-                const uint8_t *from = src + lane * row_stride + (uint64_t)b * info->pack_bytes + field.offset;
-                memcpy(word, from, 2);
-                if (b + 1 < l->n_blocks) memcpy(word + 2, from + info->pack_bytes, 2);
-            }
+            const uint8_t *from = src + lane * row_stride + (uint64_t)b * info->pack_bytes + field.offset;
+            for (uint32_t i = 0; lane < n_rows && i < n; i++)
+                memcpy(word + i * field.unit, from + (uint64_t)i * info->pack_bytes, field.unit);
             memcpy(dst, word, 4);
         }
     }
@@ -105,8 +117,15 @@ void hk_weight_pack_tile(const struct hk_weight_layout *l, uint32_t plane, const
 {
     const struct hk_weight_type_info *info = hk_weight_type_info(l->type);
     struct hk_block_field field = info->fields[plane];
-    if (field.bytes == 2)
-        pack_pairs(l, info, field, src, row_stride, n_rows, dst);
-    else
-        pack_words(l, info, field, src, row_stride, n_rows, dst);
+    (field.unit < 4 ? pack_shared : pack_units)(l, info, field, src, row_stride, n_rows, dst);
+}
+
+void hk_weight_pack_grid(const struct hk_weight_layout *l, void *dst)
+{
+    const struct hk_weight_type_info *info = hk_weight_type_info(l->type);
+    uint8_t *to = dst;
+    for (uint32_t i = 0; i < info->grid_len; i++) { /* little-endian, as all that is packed */
+        to[2 * i] = (uint8_t)info->grid[i];
+        to[2 * i + 1] = (uint8_t)(info->grid[i] >> 8);
+    }
 }

@@ -64,12 +64,20 @@ static bool check_shape(const struct hk_ckpt_tensor *t, uint32_t rows, uint32_t 
                    have, want);
 }
 
+/* Whether the row stands for a reward model's head. */
+static bool is_head(const struct weight_plan *p, const struct weight_row *row)
+{
+    return row->head && p->m->hp.n_labels;
+}
+
 static enum hk_weight_type device_type(const struct weight_plan *p, const struct weight_row *row,
                                        const struct hk_ckpt_tensor *t, uint32_t cols)
 {
-    bool plain = t->type == HK_F32 || t->type == HK_F16 || t->type == HK_BF16;
-    if (p->quant == HK_WEIGHT_TYPE_COUNT || !plain || row->keep) return t->type;
-    return cols % hk_weight_type_info(p->quant)->block_len == 0 ? p->quant : t->type;
+    const struct hk_weight_type_info *info = hk_weight_type_info(t->type);
+    enum hk_weight_type as_it_is = hk_weight_on_device(info) ? t->type : HK_F32;
+    bool plain = info->block_len == 1;
+    if (p->quant == HK_WEIGHT_TYPE_COUNT || !plain || row->keep || is_head(p, row)) return as_it_is;
+    return cols % hk_weight_type_info(p->quant)->block_len == 0 ? p->quant : as_it_is;
 }
 
 static size_t add_home(struct weight_plan *p, uint64_t bytes, bool zero)
@@ -110,7 +118,7 @@ static bool bind_matrix(struct weight_plan *p, const struct weight_row *row, con
 {
     uint32_t rows = hk_dim(&p->m->hp, row->rows), cols = hk_dim(&p->m->hp, row->cols);
     /* Embeddings and positions are looked up, not read whole. */
-    bool looked_up = row->rows == DIM_CTX_TRAIN || (row->rows == DIM_VOCAB && !row->fallback);
+    bool looked_up = row->rows == DIM_CTX_TRAIN || row->rows == DIM_VOCAB;
     for (size_t i = 0; row->fallback && i < p->n_bindings; i++)
         if (p->bindings[i].tensor == t) { /* tied: the same memory */
             *w = *p->bindings[i].w;
@@ -176,10 +184,11 @@ static const struct hk_ckpt_tensor *find_tensor(const struct weight_plan *p, con
                                                 uint32_t layer, struct hk_error *err)
 {
     const struct hk_checkpoint *c = p->m->ckpt;
+    const char *fallback = is_head(p, row) ? NULL : row->fallback;
     char name[128];
-    snprintf(name, sizeof name, row->name, layer);
+    snprintf(name, sizeof name, is_head(p, row) ? row->head : row->name, layer);
     const struct hk_ckpt_tensor *t = hk_checkpoint_tensor(c, name);
-    if (!t && row->fallback && c->untied) {
+    if (!t && fallback && c->untied) {
         hk_fail(err, HK_ERR_FORMAT,
                 "tensor %s (lm_head) is missing, and the configuration does not tie it to the embedding: a "
                 "model saved "
@@ -187,10 +196,34 @@ static const struct hk_ckpt_tensor *find_tensor(const struct weight_plan *p, con
                 name);
         return NULL;
     }
-    if (!t && row->fallback) t = hk_checkpoint_tensor(c, row->fallback);
+    if (!t && fallback) t = hk_checkpoint_tensor(c, fallback);
     if (!t && !row->optional)
         hk_fail(err, HK_ERR_FORMAT, "tensor %s is missing: %s needs it", name, p->m->arch->name);
     return t;
+}
+
+/* ModelOpt's NVFP4 has one more scale for a whole tensor; GGUF files keep it beside `name.weight` as
+ * `name.scale`, for the result to be multiplied by. Only 1 is computed here; what is not must not pass as if
+ * it were. */
+static bool check_own_scale(const struct weight_plan *p, const struct hk_ckpt_tensor *t, struct hk_error *err)
+{
+    static const char weight[] = ".weight";
+    size_t len = strlen(t->name), stem = len - (sizeof weight - 1);
+    char name[128];
+    if (t->type != HK_NVFP4 || len < sizeof weight || strcmp(t->name + stem, weight) != 0 ||
+        len >= sizeof name)
+        return true;
+    snprintf(name, sizeof name, "%.*s.scale", (int)stem, t->name);
+    const struct hk_ckpt_tensor *scale = hk_checkpoint_tensor(p->m->ckpt, name);
+    if (!scale) return true;
+    float value = 0.0f;
+    if (scale->type == HK_F32 && scale->size == sizeof value)
+        hk_weight_type_info(HK_F32)->decode(scale->data, &value, 1);
+    if (value == 1.0f) return true;
+    return hk_fail(
+        err, HK_ERR_UNSUPPORTED,
+        "tensor %s: is to be multiplied by %s: NVFP4 without such a scale, or another type, is supported",
+        t->name, name);
 }
 
 static bool bind_row(struct weight_plan *p, const struct weight_row *row, uint32_t layer, char *base,
@@ -198,6 +231,7 @@ static bool bind_row(struct weight_plan *p, const struct weight_row *row, uint32
 {
     const struct hk_ckpt_tensor *t = find_tensor(p, row, layer, err);
     if (!t) return row->optional;
+    if (!check_own_scale(p, t, err)) return false;
     if (!check_shape(t, hk_dim(&p->m->hp, row->rows), hk_dim(&p->m->hp, row->cols), err)) return false;
     void *target = base + row->offset;
     bool matrix = row->rows != DIM_ONE;
@@ -259,16 +293,16 @@ void weights_plan_free(struct weight_plan *p)
 /* ---- upload -----------------------------------------------------------------------------------------------
  */
 
-/* n_rows rows from `first` of a plain tensor as float: out (n_rows, cols). */
-static void read_float_rows(const struct hk_ckpt_tensor *t, uint32_t first, uint32_t n_rows, uint32_t rows,
-                            uint32_t cols, float *out)
+/* n_rows rows from `first` of a tensor as float: out (n_rows, cols). src is where they lie, unless the tensor
+ * is transposed. */
+static void read_float_rows(const struct hk_ckpt_tensor *t, const char *src, uint32_t first, uint32_t n_rows,
+                            uint32_t rows, uint32_t cols, float *out)
 {
     const struct hk_weight_type_info *info = hk_weight_type_info(t->type);
     const char *data = t->data;
     if (!t->transposed) {
         size_t row_bytes = (size_t)cols / info->block_len * info->block_bytes;
-        for (uint32_t r = 0; r < n_rows; r++)
-            info->decode(data + row_bytes * (first + r), out + (size_t)r * cols, cols);
+        for (uint32_t r = 0; r < n_rows; r++) info->decode(src + row_bytes * r, out + (size_t)r * cols, cols);
         return;
     }
     float column[HK_TILE_ROWS];
@@ -280,8 +314,10 @@ static void read_float_rows(const struct hk_ckpt_tensor *t, uint32_t first, uint
         }
 }
 
-/* Buffers for converting a group of rows. */
+/* Buffers for a group of rows on its way: as the tensor has them, where they do not lie in the file, then for
+ * converting them. */
 struct convert {
+    char *made;
     float *floats;
     char *blocks;
 };
@@ -303,12 +339,14 @@ static bool upload_matrix(struct weight_plan *p, const struct binding *b, struct
         c.floats = hk_calloc((size_t)group * HK_TILE_ROWS * b->cols, sizeof(float), err);
         c.blocks = c.floats ? hk_calloc((size_t)group * HK_TILE_ROWS, to_row, err) : NULL;
     }
-    bool ok = !convert || c.blocks;
+    if (t->quantized) c.made = hk_calloc((size_t)group * HK_TILE_ROWS, from_row, err);
+    bool ok = (!convert || c.blocks) && (!t->quantized || c.made);
     for (uint32_t first = 0; ok && first < b->rows; first += group * HK_TILE_ROWS) {
         uint32_t left = b->rows - first, n_rows = left < group * HK_TILE_ROWS ? left : group * HK_TILE_ROWS;
-        const char *src = (const char *)t->data + from_row * first;
+        const char *src = t->quantized ? c.made : (const char *)t->data + from_row * first;
+        if (t->quantized) hk_ckpt_rows(t, first, n_rows, c.made);
         if (convert) {
-            read_float_rows(t, first, n_rows, b->rows, b->cols, c.floats);
+            read_float_rows(t, src, first, n_rows, b->rows, b->cols, c.floats);
             for (uint32_t r = 0; r < n_rows; r++)
                 to->encode(c.floats + (size_t)r * b->cols, c.blocks + to_row * r, b->cols);
             src = c.blocks;
@@ -317,6 +355,7 @@ static bool upload_matrix(struct weight_plan *p, const struct binding *b, struct
                                            (uint32_t)hk_div_up(n_rows, HK_TILE_ROWS), src,
                                            convert ? to_row : from_row, n_rows, err);
     }
+    free(c.made);
     free(c.floats);
     free(c.blocks);
     return ok;
@@ -329,8 +368,14 @@ static bool upload_vector(struct weight_plan *p, const struct binding *b, struct
         return hk_fail(err, HK_ERR_FORMAT, "%u values in blocks of %u: a whole number of blocks is needed",
                        b->cols, info->block_len);
     float *f = hk_calloc(b->cols, sizeof *f, err);
-    if (!f) return false;
-    info->decode(b->tensor->data, f, b->cols);
+    void *row = f ? hk_calloc((size_t)b->tensor->size, 1, err) : NULL;
+    if (!row) {
+        free(f);
+        return false;
+    }
+    hk_ckpt_rows(b->tensor, 0, 1, row);
+    info->decode(row, f, b->cols);
+    free(row);
     uint64_t addr = p->homes[b->home].addr + 4ull * b->first_row;
     bool ok = p->m->backend->table->write(p->m->backend, addr, f, 4ull * b->cols, err);
     free(f);

@@ -1,9 +1,10 @@
 // dst[t, h] = softmax(scale * q . K) V over positions 0 .. pos[t], with the softmax kept up to date chunk by chunk
 // (Milakov & Gimelshein 2018; Dao et al. 2022). In a chunk a lane first has one position (scores), then one 16-byte
-// word of the values for every n_slices-th position. Groups: x = query heads, y = tokens.
+// word of the values for every n_slices-th position. An inactive token gets zeros. Groups: x = query heads, y = tokens.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#include "kv.glsl"
 
 HK_PUSH(attention_args);
 
@@ -58,10 +59,10 @@ void load_query(uint t, uint head)
     }
 }
 
-float score(in_uvec4 k, uint pos)
+float score(in_uvec4 k, uint row)
 {
     float sum = 0.0;
-    uint base = (pos / 32u) * args.head_words * 32u + pos % 32u;
+    uint base = (row / 32u) * args.head_words * 32u + row % 32u;
     for (uint w = 0u; w < args.head_words; w++) {
         vec4 lo, hi;
         unpack(k.v[base + w * 32u], lo, hi);
@@ -77,10 +78,16 @@ void main()
 {
     uint head = gl_WorkGroupID.x, t = gl_WorkGroupID.y, lane = gl_LocalInvocationID.x;
     uint pos = in_uint(args.pos).v[t];
-    if (pos >= args.n_ctx) return; // an inactive token; the same for all lanes
+    if (pos >= args.n_rows) { // an inactive token; the same for all lanes
+        io_float rest = io_float(hk_at(args.dst, t, args.dst_ld * 4u));
+        for (uint i = lane; i < args.head_dim; i += LANES)
+            rest.v[head * args.head_dim + i] = 0.0;
+        return;
+    }
     uint n_kv = pos + 1u;
+    uvec2 fork = hk_fork(args.fork, t);
 
-    uint head_bytes = args.n_ctx * args.head_words * 16u;
+    uint head_bytes = args.n_rows * args.head_words * 16u;
     in_uvec4 k = in_uvec4(hk_at(args.k_cache, head / args.group, head_bytes));
     in_uvec4 v = in_uvec4(hk_at(args.v_cache, head / args.group, head_bytes));
     uint n_slices = LANES / args.head_words, slice = lane / args.head_words, word = lane % args.head_words;
@@ -91,7 +98,7 @@ void main()
     vec4 acc_lo = vec4(0.0), acc_hi = vec4(0.0);
     for (uint first = 0u; first < n_kv; first += LANES) {
         uint n = min(LANES, n_kv - first);
-        float s = lane < n ? score(k, first + lane) : -3.0e38;
+        float s = lane < n ? score(k, hk_kv_row(fork, first + lane)) : -3.0e38;
         weights[lane] = s;
         barrier();
         float new_max = max(running_max, largest_weight());
@@ -106,7 +113,7 @@ void main()
         if (slice < n_slices) {
             for (uint p = slice; p < n; p += n_slices) {
                 vec4 lo, hi;
-                unpack(v.v[(first + p) * args.head_words + word], lo, hi);
+                unpack(v.v[hk_kv_row(fork, first + p) * args.head_words + word], lo, hi);
                 acc_lo += weights[p] * lo;
                 acc_hi += weights[p] * hi;
             }

@@ -3,6 +3,7 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
+#include "kv.glsl"
 
 HK_PUSH(kv_write_args);
 
@@ -28,12 +29,12 @@ void main()
 {
     uint t = gl_WorkGroupID.y, pos = in_uint(args.pos).v[t];
     uint head = gl_GlobalInvocationID.x / args.head_words, word = gl_GlobalInvocationID.x % args.head_words;
-    if (head >= args.n_head_kv || pos >= args.n_ctx) return;
+    if (head >= args.n_head_kv || pos >= args.n_rows) return; // or an inactive token
 
-    uint head_bytes = args.n_ctx * args.head_words * 16u;
+    uint row = hk_kv_row(hk_fork(args.fork, t), pos), head_bytes = args.n_rows * args.head_words * 16u;
     io_uvec4 k = io_uvec4(hk_at(args.k_cache, head, head_bytes));
     io_uvec4 v = io_uvec4(hk_at(args.v_cache, head, head_bytes));
-    k.v[((pos / 32u) * args.head_words + word) * 32u + pos % 32u] =
+    k.v[((row / 32u) * args.head_words + word) * 32u + row % 32u] =
         pack_word(in_float(hk_at(args.k, t, args.ld * 4u)), head, word);
-    v.v[pos * args.head_words + word] = pack_word(in_float(hk_at(args.v, t, args.ld * 4u)), head, word);
+    v.v[row * args.head_words + word] = pack_word(in_float(hk_at(args.v, t, args.ld * 4u)), head, word);
 }

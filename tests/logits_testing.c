@@ -1,14 +1,7 @@
 #include "logits_testing.h"
-#include "loader_testing.h"
+#include "rig.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cjson/cJSON.h>
-
-struct hk_device *hk_test_device;
 
 static const char *const goldens[] = {
     "gpt2",           "gpt2-f16",    "gpt2-odd",          "llama-bf16",        "llama-biases",
@@ -17,101 +10,21 @@ static const char *const goldens[] = {
 };
 enum { N_GOLDENS = sizeof goldens / sizeof *goldens };
 
-/* ---- what the tests share
- * ------------------------------------------------------------------------------------ */
-
-/* A model with a session on it. */
-struct rig {
-    struct hk_checkpoint *ckpt;
-    struct hk_model *model;
-    struct hk_session *session;
+/* Whose matrices are quantized; logits by numpy (make_quant_goldens.py). */
+static const char *const quantized[] = {
+    "quant-gptq",          "quant-gptq-act", "quant-gptq8-v2", "quant-awq", "quant-ct-int4",
+    "quant-ct-int4-zeros", "quant-ct-int8",  "quant-f8-block", "quant-f8",
 };
-
-static struct rig rig_open(const char *path, enum hk_weight_type quant, const struct hk_session_options *so)
-{
-    struct hk_error err = {0};
-    struct rig r = {.ckpt = hk_checkpoint_open(path, NULL, &err)};
-    struct hk_model_options mo = {.quant = quant};
-    if (r.ckpt) r.model = hk_model_open(hk_test_device, r.ckpt, &mo, &err);
-    if (r.model) r.session = hk_session_open(r.model, so, &err);
-    if (!r.session) fail_msg("%s: %s", path, err.text);
-    return r;
-}
-
-static void rig_close(struct rig *r)
-{
-    hk_session_close(r->session);
-    hk_model_close(r->model);
-    hk_checkpoint_close(r->ckpt);
-}
-
-static void sync_to(struct rig *r, const uint32_t *tokens, uint32_t n)
-{
-    struct hk_error err = {0};
-    if (!hk_session_sync(r->session, tokens, n, &err)) fail_msg("%s", err.text);
-}
-
-static const char *golden_path(const char *name, const char *file, char out[HK_TEST_PATH])
-{
-    snprintf(out, HK_TEST_PATH, "%s/tests/golden/hf/%s%s%s",
-             getenv("HEKLA_SOURCE_DIR") ? getenv("HEKLA_SOURCE_DIR") : ".", name, *file ? "/" : "", file);
-    return out;
-}
-
-static char *read_all(const char *path, size_t *size)
-{
-    FILE *f = fopen(path, "rb");
-    if (!f) fail_msg("%s: cannot be opened", path);
-    assert_int_equal(fseek(f, 0, SEEK_END), 0);
-    long n = ftell(f);
-    assert_true(n >= 0);
-    rewind(f);
-    char *data = malloc((size_t)n + 1);
-    assert_non_null(data);
-    assert_int_equal(fread(data, 1, (size_t)n, f), n);
-    data[n] = 0;
-    fclose(f);
-    if (size) *size = (size_t)n;
-    return data;
-}
-
-static cJSON *read_json(const char *path)
-{
-    char *text = read_all(path, NULL);
-    cJSON *json = cJSON_Parse(text);
-    free(text);
-    assert_non_null(json);
-    return json;
-}
-
-/* The numbers of a JSON array; free it. */
-static uint32_t *ids_of(const cJSON *array, uint32_t *n)
-{
-    *n = (uint32_t)cJSON_GetArraySize(array);
-    uint32_t *ids = calloc(*n + 1, sizeof *ids), i = 0;
-    assert_non_null(ids);
-    const cJSON *item;
-    cJSON_ArrayForEach(item, array) ids[i++] = (uint32_t)item->valuedouble;
-    return ids;
-}
-
-static double largest_difference(const float *a, const float *b, size_t n)
-{
-    double largest = 0;
-    assert_non_null(a);
-    for (size_t i = 0; i < n; i++) {
-        double d = fabs((double)a[i] - (double)b[i]);
-        if (!(d <= largest)) largest = d; /* NaN too */
-    }
-    return largest;
-}
+enum { N_QUANTIZED = sizeof quantized / sizeof *quantized };
 
 /* ---- against transformers
  * ------------------------------------------------------------------------------------ */
 
-/* The largest difference over all positions of all prompts. */
-static double golden_difference(const char *name, enum hk_weight_type quant, enum hk_kv_type kv)
+/* The largest difference over all positions of all prompts; *nmse (may be NULL): the squares of all of them
+ * over those of the golden's logits. */
+static double golden_error(const char *name, enum hk_weight_type quant, enum hk_kv_type kv, double *nmse)
 {
+    double wrong = 0, right = 0;
     char path[HK_TEST_PATH];
     size_t size = 0;
     cJSON *json = read_json(golden_path(name, "prompts.json", path));
@@ -125,23 +38,34 @@ static double golden_difference(const char *name, enum hk_weight_type quant, enu
     {
         uint32_t n, *ids = ids_of(prompt, &n);
         assert_true((positions + n) * sizeof(float) * n_vocab <= size);
-        sync_to(&r, ids, n);
+        rig_sync(&r, ids, n);
         for (uint32_t p = 0; p < n; p++) {
             /* The first tokens may be shared with the last prompt; then the last sync computed them. */
             const float *got = hk_session_logits_at(r.session, p);
-            if (got)
-                largest =
-                    fmax(largest, largest_difference(got, want + (size_t)(positions + p) * n_vocab, n_vocab));
+            const float *expected = want + (size_t)(positions + p) * n_vocab;
+            if (!got) continue;
+            largest = fmax(largest, largest_difference(got, expected, n_vocab));
+            for (uint32_t i = 0; i < n_vocab; i++) {
+                double d = (double)got[i] - (double)expected[i];
+                wrong += d * d;
+                right += (double)expected[i] * (double)expected[i];
+            }
         }
         positions += n;
         free(ids);
     }
     assert_int_equal(positions * sizeof(float) * n_vocab, size);
-    assert_true(positions >= 64);
+    assert_true(positions >= 64 && right > 0);
+    if (nmse) *nmse = wrong / right;
     rig_close(&r);
     free(want);
     cJSON_Delete(json);
     return largest;
+}
+
+static double golden_difference(const char *name, enum hk_weight_type quant, enum hk_kv_type kv)
+{
+    return golden_error(name, quant, kv, NULL);
 }
 
 static void check_goldens(enum hk_weight_type quant, enum hk_kv_type kv, double limit)
@@ -160,10 +84,88 @@ static void logits_equal_transformers(void **state)
     check_goldens(HK_WEIGHT_TYPE_COUNT, HK_KV_F32, 1e-3);
 }
 
+static void logits_of_quantized_folders(void **state)
+{
+    (void)state;
+    for (int i = 0; i <= N_QUANTIZED; i++) {
+        /* at the end once more: what is plain when it is read can be quantized again */
+        const char *name = i < N_QUANTIZED ? quantized[i] : "quant-f8";
+        double nmse,
+            d = golden_error(name, i < N_QUANTIZED ? HK_WEIGHT_TYPE_COUNT : HK_F32, HK_KV_F32, &nmse);
+        print_message("%-20s %.2g, normalised mean square %.2g\n", name, d, nmse);
+        if (!(nmse <= 1e-6))
+            fail_msg("%s: logits differ from numpy's: normalised mean square %g", name, nmse);
+    }
+}
+
 static void logits_with_f16_weights_and_cache(void **state)
 {
     (void)state;
     check_goldens(HK_F16, HK_KV_F16, 2e-2);
+}
+
+/* A reward model's score after every position, and what it refuses; a language model has no score. */
+static void check_scores(const char *name, enum hk_weight_type quant, enum hk_kv_type kv, double limit)
+{
+    char path[HK_TEST_PATH];
+    size_t size = 0;
+    cJSON *json = read_json(golden_path(name, "prompts.json", path));
+    float *want = (float *)(void *)read_all(golden_path(name, "logits.f32", path), &size), score = 0;
+    struct hk_session_options so = {.kv = kv, .n_batch = 24, .n_branches = 2, .branch_tokens = 4};
+    struct rig r = rig_open(golden_path(name, "", path), quant, &so);
+    struct hk_error err = {0};
+    assert_true(hk_model_is_reward(r.model));
+    assert_int_equal(hk_model_hparams(r.model)->n_labels, 1);
+    uint32_t positions = 0;
+    double largest = 0;
+    const cJSON *prompt;
+    cJSON_ArrayForEach(prompt, cJSON_GetObjectItem(json, "prompts"))
+    {
+        uint32_t n, *ids = ids_of(prompt, &n);
+        assert_true((positions + n) * sizeof(float) <= size);
+        for (uint32_t i = 0; i <= n; i++) { /* the whole first, in chunks; then token by token */
+            uint32_t length = i ? i : n;
+            if (!hk_session_score(r.session, ids, length, &score, &err)) fail_msg("%s", err.text);
+            largest = fmax(largest, largest_difference(&score, want + positions + length - 1, 1));
+        }
+        positions += n;
+        free(ids);
+    }
+    assert_int_equal(positions * sizeof(float), size);
+    print_message("%-20s %.2g\n", name, largest);
+    if (!(largest <= limit)) fail_msg("%s: scores differ by %g, more than %g", name, largest, limit);
+
+    uint32_t out = 0;
+    assert_null(hk_session_logits(r.session)); /* no caller takes the score for a vocabulary's logits */
+    assert_false(hk_session_greedy(r.session, 1, NULL, NULL, &out, &err));
+    hk_test_error_says(&err, "is a reward model");
+    err = (struct hk_error){0};
+    assert_false(hk_session_fork(r.session, 1, &err));
+    hk_test_error_says(&err, "is a reward model");
+    struct hk_session_options all = {.all_logits = true};
+    assert_null(hk_session_open(r.model, &all, &err));
+    hk_test_error_says(&err, "is a reward model");
+    rig_close(&r);
+    free(want);
+    cJSON_Delete(json);
+}
+
+static void scores_equal_transformers(void **state)
+{
+    (void)state;
+    char path[HK_TEST_PATH];
+    check_scores("llama-reward", HK_WEIGHT_TYPE_COUNT, HK_KV_F32, 1e-3);
+    check_scores("gpt2-reward", HK_WEIGHT_TYPE_COUNT, HK_KV_F32, 1e-3);
+    check_scores("llama-reward", HK_F16, HK_KV_F16, 2e-2);
+
+    struct rig r = rig_open(golden_path("llama-tied", "", path), HK_WEIGHT_TYPE_COUNT, NULL);
+    struct hk_error err = {0};
+    uint32_t token = 1;
+    float score;
+    assert_false(hk_model_is_reward(r.model));
+    assert_false(hk_session_score(r.session, &token, 1, &score, &err));
+    hk_test_error_says(&err, "is a language model");
+    rig_close(&r);
 }
 
 /* ---- consistency
@@ -188,9 +190,9 @@ static void prefill_equals_steps(void **state)
         struct rig a = rig_open(golden_path(names[m], "", path), HK_WEIGHT_TYPE_COUNT, &whole);
         struct rig b = rig_open(golden_path(names[m], "", path), HK_WEIGHT_TYPE_COUNT, &single);
         uint32_t n_vocab = hk_model_hparams(a.model)->n_vocab;
-        sync_to(&a, tokens, 60);
+        rig_sync(&a, tokens, 60);
         for (uint32_t n = 1; n <= 60; n++) {
-            sync_to(&b, tokens, n);
+            rig_sync(&b, tokens, n);
             double d = largest_difference(hk_session_logits(b.session),
                                           hk_session_logits_at(a.session, n - 1), n_vocab);
             if (!(d <= 1e-3)) fail_msg("%s: position %u differs by %g", names[m], n - 1, d);
@@ -218,9 +220,9 @@ static void diverging_prefix_equals_fresh(void **state)
     } steps[] = {{tokens, 50}, {other, 50}, {tokens, 50}, {tokens, 33},
                  {tokens, 33}, {other, 21}, {tokens, 1},  {other, 50}};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-        sync_to(&used, steps[i].tokens, steps[i].n);
+        rig_sync(&used, steps[i].tokens, steps[i].n);
         struct rig fresh = rig_open(golden_path("llama-tied", "", path), HK_WEIGHT_TYPE_COUNT, &so);
-        sync_to(&fresh, steps[i].tokens, steps[i].n);
+        rig_sync(&fresh, steps[i].tokens, steps[i].n);
         double d =
             largest_difference(hk_session_logits(used.session), hk_session_logits(fresh.session), n_vocab);
         if (!(d <= 1e-4)) fail_msg("step %zu differs by %g", i, d);
@@ -265,30 +267,30 @@ static void greedy_on_the_device(void **state)
     fill(tokens, n, 1, 19);
     for (; n < 65; n++) { /* on the host: the token after a full context too */
         struct hk_token_logprob best;
-        sync_to(&r, tokens, n);
+        rig_sync(&r, tokens, n);
         hk_top_logprobs(hk_session_logits(r.session), n_vocab, 1, &best);
         tokens[n] = best.token;
     }
     struct emitted e = {.stop_after = 7};
-    sync_to(&r, tokens, 9);
+    rig_sync(&r, tokens, 9);
     assert_int_equal(greedy(&r, 30, &e), 7);
     assert_memory_equal(e.ids, tokens + 9, 7 * sizeof *tokens);
 
-    sync_to(&r, tokens, 16); /* goes on where it stopped */
+    rig_sync(&r, tokens, 16); /* goes on where it stopped */
     e = (struct emitted){0};
     assert_int_equal(greedy(&r, 20, &e), 20);
     assert_memory_equal(e.ids, tokens + 16, 20 * sizeof *tokens);
 
-    sync_to(&r, tokens, 16);
+    rig_sync(&r, tokens, 16);
     e = (struct emitted){0};
     assert_int_equal(greedy(&r, 500, &e), 49); /* to the end of the context, and what comes after it */
     assert_memory_equal(e.ids, tokens + 16, 49 * sizeof *tokens);
     e = (struct emitted){0};
-    sync_to(&r, tokens, 64); /* full from the start */
+    rig_sync(&r, tokens, 64); /* full from the start */
     assert_int_equal(greedy(&r, 500, &e), 1);
     assert_int_equal(e.ids[0], tokens[64]);
     e = (struct emitted){0};
-    sync_to(&r, tokens, 9);
+    rig_sync(&r, tokens, 9);
     assert_int_equal(greedy(&r, 1, &e), 1);
     assert_int_equal(e.ids[0], tokens[9]);
     rig_close(&r);
@@ -306,7 +308,7 @@ static void check_reference(const char *model, const char *reference)
     const cJSON *want = cJSON_GetObjectItem(json, "logits_after_prompt"), *item;
     struct hk_session_options so = {.kv = HK_KV_F32};
     struct rig r = rig_open(hk_test_shared(model, path), HK_WEIGHT_TYPE_COUNT, &so);
-    sync_to(&r, ids, n);
+    rig_sync(&r, ids, n);
     const float *got = hk_session_logits(r.session);
     uint32_t i = 0;
     assert_int_equal(cJSON_GetArraySize(want), hk_model_hparams(r.model)->n_vocab);
@@ -363,7 +365,7 @@ static void refusals(void **state)
     assert_non_null(strstr(err.text, "5000"));
     assert_false(hk_session_sync(r.session, tokens, 0, &err));
     tokens[2] = 1;
-    sync_to(&r, tokens, 40); /* the session lives on */
+    rig_sync(&r, tokens, 40); /* the session lives on */
 
     struct hk_session_options huge = {.n_ctx = 4000000000u};
     assert_null(hk_session_open(r.model, &huge, &err));
@@ -396,17 +398,11 @@ static void refusals(void **state)
 
 int hk_test_logits_main(const char *select)
 {
-    struct hk_error err = {0};
-    struct hk_device_options opt = {.select = select};
-    hk_test_device = hk_device_open(&opt, &err);
-    if (!hk_test_device) {
-        print_message("skipped: %s\n", err.text);
-        return 77;
-    }
-    print_message("on %s\n", hk_device_name(hk_test_device));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(logits_equal_transformers),
+        cmocka_unit_test(logits_of_quantized_folders),
         cmocka_unit_test(logits_with_f16_weights_and_cache),
+        cmocka_unit_test(scores_equal_transformers),
         cmocka_unit_test(prefill_equals_steps),
         cmocka_unit_test(diverging_prefix_equals_fresh),
         cmocka_unit_test(greedy_on_the_device),
@@ -415,7 +411,5 @@ int hk_test_logits_main(const char *select)
         cmocka_unit_test(tarotble),
         cmocka_unit_test(refusals),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    hk_device_close(hk_test_device);
-    return failed;
+    return rig_main(select, tests, sizeof tests / sizeof *tests);
 }

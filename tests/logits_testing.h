@@ -3,10 +3,7 @@
 #ifndef HEKLA_TESTS_LOGITS_TESTING_H
 #define HEKLA_TESTS_LOGITS_TESTING_H
 
-#include "hekla.h"
-
-/* Opened by the test program before the tests run; NULL: there is none, and they are skipped. */
-extern struct hk_device *hk_test_device;
+#include <stddef.h>
 
 /* Runs all of them with cmocka on the device of this name (NULL: the machine's). Returns main's status. */
 int hk_test_logits_main(const char *select);

@@ -144,6 +144,12 @@ def main():
             b'"n_inner":null,"activation_function":"gelu_new","tie_word_embeddings":false}')
     write("fuzz_hf_config", "llama.json", llama)
     write("fuzz_hf_config", "gpt2.json", gpt2)
+    for name, quant in (("gptq", b'{"quant_method":"gptq","bits":4,"group_size":-1,"desc_act":true,"checkpoint_format":"gptq_v2"}'),
+                        ("awq", b'{"quant_method":"awq","w_bit":4,"q_group_size":128,"version":"gemm"}'),
+                        ("fp8", b'{"quant_method":"fp8","weight_block_size":[128,128]}'),
+                        ("ct", b'{"quant_method":"compressed-tensors","format":"pack-quantized","sparsity_config":{"format":'
+                               b'"dense"},"config_groups":{"a":{"weights":{"block_structure":[128,128]}}}}')):
+        write("fuzz_hf_config", name + ".json", gpt2[:-1] + b',"quantization_config":' + quant + b"}")
     dim, hidden, layers, heads, kv, vocab, ctx = 4, 4, 1, 2, 1, 5, 4
     floats = vocab * dim + layers * (2 * dim + 3 * dim * dim + 3 * dim * hidden) + dim + ctx * dim // heads
     write("fuzz_llama2c", "model.bin", struct.pack("<7i", dim, hidden, layers, heads, kv, vocab, ctx) + bytes(4 * floats))

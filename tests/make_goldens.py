@@ -8,6 +8,7 @@ Each folder NAME/ is a checkpoint as save_pretrained leaves it, with beside it
   prompts.json  {"versions": {...}, "n_vocab": V, "prompts": [[id, ...], ...], ...}
   logits.f32    float32, little-endian: for each prompt, for each position, V logits, computed in float32
                 (from the weights as stored: rounded to bf16 or f16 first, where the checkpoint is)
+                of a reward model: for each prompt, for each position, the score of the prompt up to it
 "float64_max_abs_diff" says how far these logits are from the same model run in float64: the noise of the golden itself.
 
 Every weight is random, biases and norms too, so that none can be left out unnoticed; where a setting is what a
@@ -25,7 +26,8 @@ import sys
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import (GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM,
+                          LlamaForSequenceClassification)
 
 VOCAB = 131  # a prime: no block or tile divides it
 
@@ -76,6 +78,9 @@ CASES = {
     "gpt2-odd": dict(config=gpt2(n_embd=36, n_head=3, n_inner=100, n_layer=3, activation_function="gelu"), hub_names=True,
                      matters=dict(activation_function="relu")),
     "gpt2-f16": dict(config=gpt2(layer_norm_epsilon=1e-3), dtype=torch.float16),
+    # The padding token is none of the prompts': the score is taken at the last token that is not padding.
+    "llama-reward": dict(config=llama(num_labels=1, pad_token_id=0)),
+    "gpt2-reward": dict(config=gpt2(num_labels=1, pad_token_id=0, n_layer=1)),
 }
 
 TRAINING_TEXT = [  # our own words: what the small tokenizer learns its merges from
@@ -87,7 +92,13 @@ TRAINING_TEXT = [  # our own words: what the small tokenizer learns its merges f
 ]
 
 
+def is_reward(config):
+    return config.num_labels == 1
+
+
 def model_class(config):
+    if is_reward(config):
+        return LlamaForSequenceClassification if isinstance(config, LlamaConfig) else GPT2ForSequenceClassification
     return LlamaForCausalLM if isinstance(config, LlamaConfig) else GPT2LMHeadModel
 
 
@@ -104,11 +115,16 @@ def randomize(model, generator, dtype):
 def logits_of(model, prompts, dtype=torch.float32):
     model = model.to(dtype).eval()
     with torch.no_grad():
+        if is_reward(model.config):  # a model of this kind gives one score a text: a run for each prefix
+            return torch.cat([model(torch.tensor([ids[:n + 1]]), use_cache=False).logits
+                              for ids in prompts for n in range(len(ids))])
         return torch.cat([model(torch.tensor([ids]), use_cache=False).logits[0] for ids in prompts])
 
 
 def load(folder):
-    return transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    reward = "SequenceClassification" in json.loads((folder / "config.json").read_text())["architectures"][0]
+    auto = transformers.AutoModelForSequenceClassification if reward else transformers.AutoModelForCausalLM
+    return auto.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
 
 
 def write_old_rope(folder):
@@ -173,7 +189,8 @@ def make(name, case, out):
     golden = {"versions": {"torch": torch.__version__, "transformers": transformers.__version__,
                            "python": platform.python_version()},
               "n_vocab": config.vocab_size}
-    random_ids = lambda n: torch.randint(0, config.vocab_size, (n,), generator=generator).tolist()
+    first = config.pad_token_id + 1 if is_reward(config) else 0
+    random_ids = lambda n: torch.randint(first, config.vocab_size, (n,), generator=generator).tolist()
     if "texts" in case:
         tokenizer, golden["versions"]["tokenizers"] = make_tokenizer(folder, config.vocab_size)
         golden["texts"] = case["texts"]

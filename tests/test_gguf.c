@@ -131,13 +131,8 @@ static void token_keys(struct builder *b)
 
 static struct hk_checkpoint *parse(const void *data, size_t len, struct hk_error *err)
 {
-    struct hk_gguf g;
-    struct hk_checkpoint *c = hk_checkpoint_new("t.gguf", err);
-    assert_non_null(c);
     *err = (struct hk_error){0};
-    if (hk_gguf_parse(c, data, len, "t.gguf", &g, err) && hk_gguf_interpret(c, &g, err)) return c;
-    hk_checkpoint_close(c);
-    return NULL;
+    return hk_checkpoint_open_memory(data, len, "t.gguf", NULL, err);
 }
 
 /* Parses what was built, from a copy of exactly its length, which *file keeps. */
@@ -214,7 +209,7 @@ static void containers_are_checked(void **state)
     expect_refusal(&b, "is GGUF version 1: versions 2 and 3");
     b = begin();
     b.version = 0x03000000;
-    expect_refusal(&b, "big-endian");
+    expect_refusal(&b, "is a big-endian GGUF, and only little-endian ones are read: convert it with");
     b = begin();
     b.fake_kv = UINT64_MAX;
     expect_refusal(&b, "the number of keys is 18446744073709551615");
@@ -286,8 +281,8 @@ static void tensor_directory_is_checked(void **state)
         {"a.weight", 1ull << 40, 1ull << 40, 0, 128, "does not fit"},
         {"a.weight", 1ull << 62, 1, 0, 128, "does not fit"},
         {"a.weight", 1, 33, 8, 128, "rows of 33 weights are no whole number of q8_0 blocks of 32"},
-        {"a.weight", 1, 256, 13, 128,
-         "tensor a.weight is stored as Q5_K (GGUF type 13): supported are f32, f16"},
+        {"a.weight", 1, 256, 15, 128,
+         "tensor a.weight is stored as Q8_K (GGUF type 15): supported are f32, f16"},
         {"a.weight", 1, 256, 4242, 128, "stored as an unknown type (GGUF type 4242)"},
         {"", 1, 8, 0, 128, "the length of a tensor's name is 0"},
     };
@@ -392,6 +387,47 @@ static void rotary_scaling_is_read(void **state)
         hk_checkpoint_close(c);
         free(file);
     }
+}
+
+/* Keys and embedding of a small model with the pooling type (0: no such key). */
+static struct builder begin_pooled(uint32_t pooling)
+{
+    struct builder b = begin();
+    llama_keys(&b);
+    if (pooling) kv_u32(&b, "llama.pooling_type", pooling);
+    tensor(&b, "token_embd.weight", 7, 8);
+    return b;
+}
+
+static void reward_heads_are_read(void **state)
+{
+    (void)state;
+    struct hk_error err;
+    uint8_t *file;
+    for (int how = 0; how < 3; how++) { /* a language model; the head as a matrix; as a vector */
+        struct builder b = begin_pooled(how ? 4 : 3);
+        if (how) tensor(&b, "cls.output.weight", how == 1, 8);
+        struct hk_checkpoint *c = parse_built(&b, &file, &err);
+        if (!c) fail_msg("%s", err.text);
+        assert_int_equal(c->hparams.n_labels, how > 0);
+        hk_checkpoint_close(c);
+        free(file);
+    }
+    struct builder b = begin_pooled(4);
+    expect_refusal(&b, "tensor cls.output.weight is missing");
+    b = begin_pooled(0);
+    tensor(&b, "cls.output.weight", 1, 8);
+    expect_refusal(&b, "key llama.pooling_type is not 4 (rank)");
+    b = begin_pooled(2);
+    tensor(&b, "cls.output.weight", 1, 8);
+    expect_refusal(&b, "key llama.pooling_type is not 4 (rank)");
+    b = begin_pooled(4);
+    tensor(&b, "cls.output.weight", 2, 8);
+    expect_refusal(&b, "tensor cls.output.weight has 2 rows (num_labels)");
+    b = begin_pooled(4);
+    tensor(&b, "cls.output.weight", 1, 8);
+    tensor(&b, "cls.output.bias", 0, 1);
+    expect_refusal(&b, "tensor cls.output.bias");
 }
 
 static void unknown_architectures_can_be_listed(void **state)
@@ -523,6 +559,54 @@ static void real_model_opens(void **state)
     truncate_everywhere(path, 300);
 }
 
+/* A file in memory, wherever it lies, is what it is by its path; nothing of the weights is copied. */
+static void memory_is_as_good_as_a_file(void **state)
+{
+    (void)state;
+    char path[HK_TEST_PATH];
+    struct hk_error err = {0};
+    hk_test_shared("models/stories260K/stories260K.gguf", path);
+    struct hk_mapping *m = hk_mapping_open(path, &err);
+    if (!m) fail_msg("%s", err.text);
+    uint8_t *copy = malloc(m->size + 1);
+    assert_non_null(copy);
+    memcpy(copy + 1, m->data, m->size); /* at an odd address */
+    struct hk_checkpoint *want = hk_checkpoint_open(path, NULL, &err);
+    struct hk_checkpoint *got = hk_checkpoint_open_memory(copy + 1, m->size, "box/chat", NULL, &err);
+    if (!want || !got) fail_msg("%s", err.text);
+    assert_string_equal(got->path, "box/chat");
+    assert_string_equal(got->format, want->format);
+    assert_memory_equal(&got->hparams, &want->hparams, sizeof got->hparams);
+    assert_int_equal(got->n_tensors, want->n_tensors);
+    for (uint32_t i = 0; i < want->n_tensors; i++) {
+        const struct hk_ckpt_tensor *a = &got->tensors[i], *b = &want->tensors[i];
+        assert_string_equal(a->name, b->name);
+        assert_int_equal(a->size, b->size);
+        assert_memory_equal(a->data, b->data, a->size);
+        const uint8_t *at = a->data;
+        assert_true(at > copy && at + a->size <= copy + 1 + m->size);
+    }
+    assert_int_equal(got->vocab.n_tokens, want->vocab.n_tokens);
+    for (uint32_t i = 0; i < want->vocab.n_tokens; i++)
+        assert_string_equal(got->vocab.tokens[i].text, want->vocab.tokens[i].text);
+    hk_checkpoint_close(want);
+    hk_checkpoint_close(got);
+    assert_memory_equal(copy + 1, m->data, m->size); /* and it is still the caller's */
+    free(copy);
+    hk_mapping_close(m);
+
+    assert_null(hk_checkpoint_open_memory(NULL, 0, "box/none", NULL, &err));
+    hk_test_error_says(&err, "box/none: truncated");
+    struct hk_checkpoint_options other = {.tokenizer_path = "/nonexistent/tokenizer.json"};
+    struct builder b = begin();
+    struct hk_bytes file = {0};
+    llama_keys(&b);
+    put_file(&b, &file);
+    assert_null(hk_checkpoint_open_memory(file.data, file.len, "box/chat", &other, &err));
+    hk_test_error_says(&err, "/nonexistent/tokenizer.json");
+    hk_bytes_free(&file);
+}
+
 static void real_vocabularies_open(void **state)
 {
     (void)state;
@@ -556,6 +640,134 @@ static void real_vocabularies_open(void **state)
     truncate_everywhere(hk_test_shared("tokenizers/ggml-vocab-llama-spm.gguf", path), 264);
 }
 
+/* ---- models of several files ---- */
+
+/* What a part says of itself, and what is in it. */
+struct part_spec {
+    uint32_t no, count, total;
+    const char *tensor; /* or NULL */
+    const char *architecture;
+    bool keys; /* those of the whole model */
+    bool split;
+};
+
+static void write_part(const char *folder, const char *name, const struct part_spec *spec)
+{
+    struct builder b = begin();
+    struct hk_bytes out = {0};
+    if (spec->keys) {
+        llama_keys(&b);
+        token_keys(&b);
+    } else if (spec->architecture) {
+        kv_string(&b, "general.architecture", spec->architecture);
+    }
+    if (spec->split) {
+        kv_head(&b, "split.no", HK_GGUF_U16); /* as gguf-split writes them */
+        hk_test_put(&b.kv, &(const uint8_t[2]){(uint8_t)spec->no, 0}, 2);
+        kv_head(&b, "split.count", HK_GGUF_U16);
+        hk_test_put(&b.kv, &(const uint8_t[2]){(uint8_t)spec->count, 0}, 2);
+        kv_head(&b, "split.tensors.count", HK_GGUF_I32);
+        hk_test_put_u32(&b.kv, spec->total);
+    }
+    if (spec->tensor) tensor(&b, spec->tensor, spec->keys ? 7 : 0, 8);
+    put_file(&b, &out);
+    hk_test_write(folder, name, out.data, out.len);
+    hk_bytes_free(&out);
+}
+
+static const char *const PART_NAMES[] = {"m-00001-of-00003.gguf", "m-00002-of-00003.gguf",
+                                         "m-00003-of-00003.gguf"};
+static const struct part_spec PARTS[] = {
+    {0, 3, 3, "token_embd.weight", NULL, true, true},
+    {1, 3, 3, "blk.0.attn_norm.weight", NULL, false, true},
+    {2, 3, 3, "output_norm.weight", "llama", false, true},
+};
+
+static void split_models_open_by_any_part(void **state)
+{
+    (void)state;
+    char folder[HK_TEST_PATH], path[HK_TEST_PATH + 64];
+    struct hk_error err = {0};
+    hk_test_folder_make(folder);
+    for (int i = 0; i < 3; i++) write_part(folder, PART_NAMES[i], &PARTS[i]);
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, PART_NAMES[i]);
+        struct hk_checkpoint *c = hk_checkpoint_open(path, NULL, &err);
+        if (!c) fail_msg("%s", err.text);
+        assert_int_equal(c->n_tensors, 3);
+        assert_int_equal(c->n_mappings, 3);
+        assert_string_equal(c->hparams.arch, "llama");
+        assert_true(c->has_hparams);
+        assert_int_equal(c->hparams.n_vocab, 7);
+        assert_int_equal(c->vocab.n_tokens, N_TOKENS);
+        for (int k = 0; k < 3; k++) {
+            const struct hk_ckpt_tensor *t = hk_checkpoint_tensor(c, PARTS[k].tensor);
+            assert_non_null(t);
+            assert_true(hk_load_f32((const uint8_t *)t->data + 4 * 7) == 7.0f);
+        }
+        hk_checkpoint_close(c);
+    }
+    hk_test_folder_remove(folder);
+}
+
+static void split_models_are_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        int at; /* the part that is another one */
+        struct part_spec spec;
+        const char *says;
+    } BAD[] = {
+        {1,
+         {0, 3, 3, "a.weight", NULL, true, true},
+         "-00002-of-00003.gguf: says that it is part 1 of 3: "
+         "part 2 of 3"},
+        {1, {1, 4, 3, "a.weight", NULL, false, true}, "-00002-of-00003.gguf: says that it is part 2 of 4"},
+        {2,
+         {2, 3, 9, "a.weight", NULL, false, true},
+         "-00003-of-00003.gguf: is a part of a model of 9 tensors, m-00001-of-00003.gguf of one of 3"},
+        {1,
+         {1, 3, 3, NULL, NULL, false, true},
+         "the 3 parts have 2 tensors together, split.tensors.count says 3"},
+        {1, {1, 3, 3, "token_embd.weight", NULL, false, true}, "two tensors named token_embd.weight"},
+        {2,
+         {2, 3, 3, "a.weight", "gpt2", false, true},
+         "-00003-of-00003.gguf: general.architecture is not that of the first part"},
+        {1, {1, 3, 3, "a.weight", NULL, false, false}, "-00002-of-00003.gguf: is no part of a split model"},
+        {0, {3, 3, 3, "a.weight", NULL, true, true}, "key split.no is 3: 0 to 2 is accepted"},
+        {0,
+         {0, 2, 3, "a.weight", NULL, true, true},
+         "is part 1 of 2 of a split model: its name must end in "
+         "-00001-of-00002.gguf"},
+    };
+    char folder[HK_TEST_PATH], path[HK_TEST_PATH + 64];
+    struct hk_error err = {0};
+    hk_test_folder_make(folder);
+    snprintf(path, sizeof path, "%s/%s", folder, PART_NAMES[0]);
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
+        for (int k = 0; k < 3; k++)
+            write_part(folder, PART_NAMES[k], k == BAD[i].at ? &BAD[i].spec : &PARTS[k]);
+        if (hk_checkpoint_open(path, NULL, &err))
+            fail_msg("accepted, though it should say \"%s\"", BAD[i].says);
+        hk_test_error_says(&err, BAD[i].says);
+    }
+    write_part(folder, PART_NAMES[0], &PARTS[0]);
+    snprintf(path, sizeof path, "%s/%s", folder, PART_NAMES[1]);
+    assert_int_equal(remove(path), 0);
+    snprintf(path, sizeof path, "%s/%s", folder, PART_NAMES[2]);
+    assert_null(hk_checkpoint_open(path, NULL, &err));
+    hk_test_error_says(&err, "m-00002-of-00003.gguf: is missing: part 2 of the 3 that m-00003-of-00003.gguf");
+    struct hk_mapping *m = hk_mapping_open(path, &err);
+    assert_non_null(m);
+    assert_null(hk_checkpoint_open_memory(m->data, m->size, path, NULL, &err));
+    hk_test_error_says(&err, "is part 3 of 3 of a split model: only a whole one can be opened in memory");
+    hk_mapping_close(m);
+    hk_test_folder_remove(folder);
+    struct builder b = begin();
+    kv_u32(&b, "split.count", 2);
+    expect_refusal(&b, "key split.no is missing");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -564,10 +776,14 @@ int main(void)
         cmocka_unit_test(tensor_directory_is_checked),
         cmocka_unit_test(hyperparameters_are_checked),
         cmocka_unit_test(rotary_scaling_is_read),
+        cmocka_unit_test(reward_heads_are_read),
         cmocka_unit_test(unknown_architectures_can_be_listed),
         cmocka_unit_test(vocabularies_are_checked),
         cmocka_unit_test(damage_does_no_harm),
+        cmocka_unit_test(split_models_open_by_any_part),
+        cmocka_unit_test(split_models_are_checked),
         cmocka_unit_test(real_model_opens),
+        cmocka_unit_test(memory_is_as_good_as_a_file),
         cmocka_unit_test(real_vocabularies_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -215,13 +215,12 @@ static bool config_parses(const char *config, struct hk_hparams *hp, struct hk_e
 {
     struct hk_hf_text texts[HK_HF_PARTS] = {0};
     uint8_t *copy = hk_test_copy(config, strlen(config));
-    const struct hk_hf_arch *arch;
-    bool tied;
+    struct hk_hf_model model;
     struct hk_checkpoint *c = hk_checkpoint_new("folder", err);
     assert_non_null(c);
     *err = (struct hk_error){0};
     texts[HK_HF_CONFIG] = (struct hk_hf_text){(const char *)copy, strlen(config), "config.json"};
-    bool ok = hk_hf_interpret(c, texts, &arch, &tied, err);
+    bool ok = hk_hf_interpret(c, texts, &model, err);
     *hp = c->hparams;
     hk_checkpoint_close(c);
     free(copy);
@@ -286,7 +285,8 @@ static void bad_configs_are_refused(void **state)
         {LLAMA_BASE ",\"num_key_value_heads\":0", "\"num_key_value_heads\" is not an integer from 1"},
         {LLAMA_BASE ",\"head_dim\":7", "an even number up to the head dimension"},
         {LLAMA_BASE ",\"tie_word_embeddings\":\"yes\"", "not true or false"},
-        {LLAMA_BASE ",\"quantization_config\":{\"quant_method\":\"gptq\"}", "quantized by \"gptq\""},
+        {LLAMA_BASE ",\"quantization_config\":{\"quant_method\":\"bitsandbytes\"}",
+         "quantized by \"bitsandbytes\": gptq, awq,"},
         {LLAMA_BASE ",\"rms_norm_eps\":2.0", "\"rms_norm_eps\" is not a number from 0 to 1"},
         {"\"model_type\":\"llama\",\"vocab_size\":6", "\"max_position_embeddings\" is missing"},
         {"\"model_type\":\"llama\",\"vocab_size\":-1", "\"vocab_size\" is not an integer"},
@@ -345,9 +345,9 @@ static void other_types_can_be_listed(void **state)
                 "{\"model\":{\"type\":\"WordLevel\"}}");
     llama_weights(&b, "model.");
     st_add(&b, "position_ids", "I64", "[2]", 16);
+    st_add(&b, "phases", "C64", "[2]", 16);
     st_write(folder, "model.safetensors", &b);
-    expect_refusal(folder,
-                   "is stored as F64"); /* of an unknown model the rotary buffer is an unknown tensor */
+    expect_refusal(folder, "is stored as C64"); /* of an unknown model every tensor may be a weight */
     st_add(&b, "model.embed_tokens.weight", "F32", "[6,8]", 192);
     st_add(&b, "position_ids", "I64", "[2]", 16);
     st_write(folder, "model.safetensors", &b);
@@ -421,7 +421,7 @@ static void wrong_tensors_are_refused(void **state)
         const char *says;
     } BAD[] = {
         {"model.norm.weight", "F32", "[8]", 28, "its shape and type need 32 bytes, its offsets give 28"},
-        {"model.norm.weight", "F8_E4M3", "[8]", 8, "is stored as F8_E4M3: F32, F16 and BF16"},
+        {"model.norm.weight", "F8_E8M0", "[8]", 8, "is stored as F8_E8M0: F64, F32, F16 and BF16"},
         {"model.norm.weight", "I32", "[8]", 32, "is stored as I32"},
         {"model.norm.weight", "F32", "[1,1,1,1,8]", 32, "has 5 dimensions"},
         {"model.norm.weight", "F32", "[0]", 0, "dimension 0 is 0"},
@@ -485,8 +485,8 @@ static void incomplete_folders_are_explained(void **state)
     expect_refusal(folder, "has no config.json");
     hk_test_write_text(folder, "config.json", "{" LLAMA_BASE "}");
     expect_refusal(folder, "has no weights");
-    hk_test_write_text(folder, "pytorch_model.bin", "PK");
-    expect_refusal(folder, "has only PyTorch pickle weights (pytorch_model.bin): Hekla reads safetensors");
+    hk_test_write_text(folder, "model.pth", "PK");
+    expect_refusal(folder, "has weights only in model.pth: pytorch_model.bin, its index, or safetensors are");
     char *deep = malloc(100001);
     assert_non_null(deep);
     memset(deep, '[', 100000);

@@ -156,6 +156,17 @@ static void a_head_that_is_missing(void **state)
     make_folder(folder, "llama-tied", NULL, NULL);
     if (!run(folder, NULL, NULL, &err)) fail_msg("%s", err.text);
     hk_test_folder_remove(folder);
+
+    /* "architectures" says which head is meant; it alone is enough to know the rest by */
+    refuses("llama-gqa", "architectures", "[\"LlamaForSequenceClassification\"]", "score.weight is missing");
+    refuses("llama-reward", "architectures", "[\"LlamaForCausalLM\"]", "lm_head");
+    refuses("gpt2", "architectures", "[\"GPT2ForSequenceClassification\"]", "score.weight is missing");
+    make_folder(folder, "llama-reward", "model_type", NULL);
+    struct hk_checkpoint *c = hk_checkpoint_open(folder, NULL, &err);
+    if (!c) fail_msg("%s", err.text);
+    assert_int_equal(c->hparams.n_labels, 1);
+    hk_checkpoint_close(c);
+    hk_test_folder_remove(folder);
 }
 
 static void a_deep_config(void **state)
@@ -262,12 +273,49 @@ static void weights_that_are_no_numbers(void **state)
 }
 
 /* Every tensor of the folder, one after the other, with its first dimension one less in the header. */
+/* NVFP4 with a scale of the whole tensor beside it: refused unless that is 1. */
+static void a_scale_of_a_tensor(void **state)
+{
+    (void)state;
+    static const float values[] = {1.0f, 0.5f};
+    for (int i = 0; i < 2; i++) {
+        struct hk_error err = {0};
+        struct hk_checkpoint *c = hk_synthetic_checkpoint("llama-2m", HK_NVFP4, &err);
+        if (!c) fail_msg("%s", err.text);
+        struct hk_ckpt_tensor *more = calloc(c->n_tensors + 1, sizeof *more), *own = c->tensors;
+        assert_non_null(more);
+        uint32_t n = 0;
+        for (uint32_t t = 0; t < c->n_tensors; t++) {
+            if (strcmp(own[t].name, "blk.0.ffn_up.weight") == 0)
+                more[n++] = (struct hk_ckpt_tensor){.name = "blk.0.ffn_up.scale",
+                                                    .type = HK_F32,
+                                                    .n_dims = 1,
+                                                    .shape = {1, 1, 1, 1},
+                                                    .size = 4,
+                                                    .data = &values[i]};
+            more[n++] = own[t];
+        }
+        assert_int_equal(n, c->n_tensors + 1);
+        c->tensors = more;
+        c->n_tensors = n;
+        struct hk_model *m = hk_model_open(device, c, NULL, &err);
+        assert_int_equal(m != NULL, values[i] == 1.0f);
+        if (!m)
+            assert_non_null(
+                strstr(err.text, "tensor blk.0.ffn_up.weight: is to be multiplied by blk.0.ffn_up.scale"));
+        hk_model_close(m);
+        c->tensors = own;
+        hk_checkpoint_close(c);
+        free(more);
+    }
+}
+
 static void a_tensor_of_another_shape(void **state)
 {
     (void)state;
     char from[HK_TEST_PATH], folder[HK_TEST_PATH];
-    static const char *const SOURCES[] = {"llama-gqa", "llama-biases", "gpt2"};
-    for (size_t i = 0; i < 3; i++) {
+    static const char *const SOURCES[] = {"llama-gqa", "llama-biases", "gpt2", "llama-reward"};
+    for (size_t i = 0; i < 4; i++) {
         make_folder(folder, SOURCES[i], NULL, NULL);
         struct file f = read_file(golden(SOURCES[i], from), "model.safetensors");
         uint64_t len = hk_load_u64(f.data);
@@ -317,6 +365,7 @@ int main(void)
         cmocka_unit_test(prompts_that_cannot_be),
         cmocka_unit_test(weights_that_are_no_numbers),
         cmocka_unit_test(a_tensor_of_another_shape),
+        cmocka_unit_test(a_scale_of_a_tensor),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

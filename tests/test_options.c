@@ -89,6 +89,21 @@ static const struct opt_command command = {
     .max_args = 2,
     .arg_name = "FILE",
 };
+static const struct opt last_opts[] = {
+    {.name = "last", .kind = OPT_FLAG, .field = offsetof(struct sample, shared.quiet), .help = "the end"},
+    {0},
+};
+/* As many groups as there is room for. */
+static const struct opt_command full_command = {
+    .name = "full",
+    .usage = "hekla full",
+    .about = "Has all groups.",
+    .groups = {{"1", opts, 0},
+               {"2", shared_opts, offsetof(struct sample, shared)},
+               {"3", opts, 0},
+               {"4", opts, 0},
+               {"5", last_opts, 0}},
+};
 
 struct result {
     struct sample s;
@@ -267,11 +282,34 @@ static void help_text(void **state)
     }
 }
 
+static void all_groups(void **state)
+{
+    (void)state;
+    struct sample s = {0};
+    struct hk_error err = {0};
+    int n = 0;
+    char last[] = "--last", unknown[] = "--first", *argv[] = {last}, *wrong_argv[] = {unknown};
+    assert_int_equal(OPT_MAX_GROUPS, 5);
+    assert_int_equal(opt_parse(&full_command, 1, argv, &s, &n, &err), OPT_RUN);
+    assert_true(s.shared.quiet);
+    assert_int_equal(opt_parse(&full_command, 1, wrong_argv, &s, &n, &err), OPT_WRONG);
+    assert_non_null(strstr(err.text, " --last --help"));
+    char text[8192];
+    FILE *f = tmpfile();
+    assert_non_null(f);
+    opt_help(&full_command, f);
+    rewind(f);
+    text[fread(text, 1, sizeof text - 1, f)] = 0;
+    fclose(f);
+    assert_non_null(strstr(text, "5:\n      --last              the end\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(forms), cmocka_unit_test(arguments), cmocka_unit_test(help_and_version),
-        cmocka_unit_test(wrong), cmocka_unit_test(numbers),   cmocka_unit_test(help_text),
+        cmocka_unit_test(forms),      cmocka_unit_test(arguments), cmocka_unit_test(help_and_version),
+        cmocka_unit_test(wrong),      cmocka_unit_test(numbers),   cmocka_unit_test(help_text),
+        cmocka_unit_test(all_groups),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
 }

@@ -1,13 +1,18 @@
-/* Parts of tools/ that need no device: text for JSON, chat formats, conversations. */
+/* Parts of tools/ that need no device: text for JSON, chat formats, conversations, preference records. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "loader_testing.h"
+
 #include "../tools/chat_format.c"
+#include "../tools/conversation.c"
 #include "../tools/json.c"
+#include "../tools/preferences.c"
 
 static void expect_utf8(const char *in, size_t len, const char *out, bool clean)
 {
@@ -103,12 +108,156 @@ static void chat_formats(void **state)
     hk_bytes_free(&b);
 }
 
+/* ---- conversations, and the records that are made of them ---- */
+
+/* [system S] Q1 -> A1, Q2 -> (open) */
+static struct conversation two_turns(bool with_format)
+{
+    struct conversation c = {.format = with_format ? chat_format_find("<|im_start|>") : NULL};
+    assert_true(!with_format || conversation_set_system(&c, "S", NULL));
+    assert_true(conversation_ask(&c, "Q1", NULL));
+    assert_true(conversation_answer(&c, 7, "A1", 2, NULL));
+    assert_true(conversation_ask(&c, "Q2", NULL));
+    return c;
+}
+
+static void expect_text(const struct conversation *c, const char *template, size_t from, const char *answer,
+                        size_t len, const char *text)
+{
+    struct hk_bytes b = {0};
+    assert_true(hk_bytes_append(&b, "old", 3, NULL));
+    assert_true(conversation_text(c, chat_format_find(template), from, answer, len, &b, NULL));
+    assert_int_equal(b.len, strlen(text));
+    assert_memory_equal(b.data, text, b.len);
+    hk_bytes_free(&b);
+}
+
+/* As transformers' apply_chat_template writes these messages, without a generation prompt. */
+static void rendered_for_a_reward_model(void **state)
+{
+    (void)state;
+    struct conversation c = two_turns(true);
+    const char *chatml = "<|im_start|>", *llama3 = "<|start_header_id|>";
+    expect_text(&c, chatml, 0, "A2", 2,
+                "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\nA1"
+                "<|im_end|>\n<|im_start|>user\nQ2<|im_end|>\n<|im_start|>assistant\nA2<|im_end|>\n");
+    expect_text(&c, chatml, 1, "", 0,
+                "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nQ2<|im_end|>\n<|im_start|>assistant\n"
+                "<|im_end|>\n");
+    expect_text(&c, llama3, 1, "A2", 2,
+                "<|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|><|start_header_id|>user"
+                "<|end_header_id|>\n\nQ2<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nA2"
+                "<|eot_id|>");
+    expect_text(&c, NULL, 0, "A2", 2, "Q1A1\nQ2A2");
+    expect_text(&c, NULL, 1, "A2", 2, "Q2A2");
+    conversation_free(&c);
+}
+
+static void expect_json(cJSON *json, const char *text)
+{
+    char *s = cJSON_PrintUnformatted(json);
+    assert_string_equal(s, text);
+    cJSON_free(s);
+    cJSON_Delete(json);
+}
+
+static void conversation_as_json(void **state)
+{
+    (void)state;
+    struct conversation c = two_turns(true);
+    expect_json(conversation_json(&c, true, true),
+                "[{\"role\":\"system\",\"content\":\"S\"},{\"role\":\"user\",\"content\":\"Q1\"},"
+                "{\"role\":\"assistant\",\"content\":\"A1\"},{\"role\":\"user\",\"content\":\"Q2\"}]");
+    assert_true(conversation_answer(&c, HK_NO_TOKEN, "\xff", 1, NULL));
+    conversation_drop(&c, 0);
+    assert_true(conversation_set_system(&c, "", NULL));
+    expect_json(conversation_json(&c, false, true),
+                "[{\"role\":\"user\",\"content\":\"Q2\"},{\"role\":\"assistant\",\"content\":\"" BAD
+                "\",\"content_bytes\":[255]}]");
+    expect_json(conversation_json(&c, false, false),
+                "[{\"role\":\"user\",\"content\":\"Q2\"},{\"role\":\"assistant\",\"content\":\"" BAD "\"}]");
+    conversation_free(&c);
+}
+
+static void expect_file(const char *path, const char *text)
+{
+    char buf[1024];
+    FILE *f = fopen(path, "rb");
+    assert_non_null(f);
+    size_t n = fread(buf, 1, sizeof buf - 1, f);
+    buf[n] = 0;
+    fclose(f);
+    assert_string_equal(buf, text);
+}
+
+static void preference_records(void **state)
+{
+    (void)state;
+    struct hk_error err = {0};
+    char folder[HK_TEST_PATH], path[HK_TEST_PATH + 16];
+    hk_test_folder_make(folder);
+    snprintf(path, sizeof path, "%s/pairs.jsonl", folder);
+    struct conversation c = two_turns(true);
+    struct answer_text good = {"yes \"\n", 6}, bad = {"no\xff\xc3\xa9", 5};
+    struct preferences p = {0};
+    hk_test_write_text(folder, "pairs.jsonl",
+                       "{\"kept\":1}"); /* what is there stays, and its unfinished line is ended */
+    assert_true(preferences_open(&p, path, &err));
+    assert_true(preferences_add(&p, &c, false, &good, &bad, &err));
+    /* in the file at once: a run that is killed loses nothing */
+    const char *first =
+        "{\"kept\":1}\n{\"prompt\":\"Q2\",\"chosen\":\"yes \\\"\\n\",\"rejected\":\"no" BAD "\xc3\xa9\"}\n";
+    expect_file(path, first);
+    assert_true(preferences_close(&p, &err));
+    assert_true(preferences_open(&p, path, &err));
+    expect_file(path, first);
+    assert_true(preferences_close(&p, &err));
+    assert_int_equal(remove(path), 0);
+    assert_true(preferences_open(&p, path, &err));
+    conversation_drop(&c, 0);
+    assert_true(preferences_add(&p, &c, true, &good, &bad, &err));
+    assert_true(preferences_close(&p, &err));
+    expect_file(
+        path, "{\"prompt\":[{\"role\":\"system\",\"content\":\"S\"},{\"role\":\"user\",\"content\":\"Q2\"}],"
+              "\"chosen\":[{\"role\":\"assistant\",\"content\":\"yes \\\"\\n\"}],\"rejected\":[{\"role\":"
+              "\"assistant\",\"content\":\"no" BAD "\xc3\xa9\"}]}\n");
+    hk_test_folder_remove(folder);
+    assert_true(preferences_add(&p, &c, true, &good, &bad, &err)); /* none open: nothing is kept */
+    assert_true(preferences_close(&p, &err));
+    conversation_free(&c);
+}
+
+static void preferences_that_cannot_be_written(void **state)
+{
+    (void)state;
+    struct hk_error err = {0};
+    struct preferences p = {0};
+    assert_false(preferences_open(&p, ".", &err));
+    assert_int_equal(err.code, HK_ERR_IO);
+    assert_non_null(strstr(err.text, "--save-preferences .: "));
+    assert_false(preferences_open(&p, "no such folder/pairs.jsonl", &err));
+    assert_null(p.f);
+    FILE *full = fopen("/dev/full", "ab");
+    if (!full) skip();
+    fclose(full);
+    struct conversation c = two_turns(true);
+    struct answer_text a = {"a", 1}, b = {"b", 1};
+    assert_false(preferences_open(&p, "/dev/full", &err) && preferences_add(&p, &c, true, &a, &b, &err));
+    assert_non_null(strstr(err.text, "/dev/full: "));
+    preferences_close(&p, &err);
+    conversation_free(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf8),
         cmocka_unit_test(text_with_bytes),
         cmocka_unit_test(chat_formats),
+        cmocka_unit_test(rendered_for_a_reward_model),
+        cmocka_unit_test(conversation_as_json),
+        cmocka_unit_test(preference_records),
+        cmocka_unit_test(preferences_that_cannot_be_written),
     };
     return cmocka_run_group_tests_name("tools", tests, NULL, NULL);
 }

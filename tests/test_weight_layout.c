@@ -23,18 +23,19 @@ static uint8_t expected(const struct hk_weight_layout *l, const struct hk_block_
     const struct hk_weight_type_info *info = hk_weight_type_info(l->type);
     uint64_t row_bytes = (uint64_t)l->cols / info->block_len * info->block_bytes;
     uint64_t tile, block, lane, byte; /* byte: within the field */
-    if (field->bytes == 2) {
-        uint64_t pairs = ((uint64_t)l->n_blocks + 1) / 2, word = plane_at / 4;
+    if (field->unit < 4) {
+        uint64_t sharing = 4 / field->unit, words = (l->n_blocks + sharing - 1) / sharing,
+                 word = plane_at / 4;
         lane = word % 32;
-        block = word / 32 % pairs * 2 + plane_at % 4 / 2;
-        tile = word / 32 / pairs;
-        byte = plane_at % 2;
+        block = word / 32 % words * sharing + plane_at % 4 / field->unit;
+        tile = word / 32 / words;
+        byte = plane_at % field->unit;
     } else {
-        uint64_t word = plane_at / 16, words = field->bytes / 16;
-        lane = word % 32;
-        block = word / 32 / words % l->n_blocks;
-        tile = word / 32 / words / l->n_blocks;
-        byte = word / 32 % words * 16 + plane_at % 16;
+        uint64_t unit = plane_at / field->unit, units = field->bytes / field->unit;
+        lane = unit % 32;
+        block = unit / 32 / units % l->n_blocks;
+        tile = unit / 32 / units / l->n_blocks;
+        byte = unit / 32 % units * field->unit + plane_at % field->unit;
     }
     uint64_t row = tile * 32 + lane, at = block * info->pack_bytes + field->offset + byte;
     return row < l->rows && block < l->n_blocks && at < row_bytes ? file_byte(row, at) : 0;
@@ -56,7 +57,7 @@ static void check_shape(enum hk_weight_type type, uint32_t rows, uint32_t cols)
         for (uint64_t i = 0; i < stride; i++) src[r * stride + i] = i < row_bytes ? file_byte(r, i) : 0xEE;
 
     uint64_t fields_bytes = 0, end = 0;
-    for (uint32_t p = 0; p < l.n_planes; p++) {
+    for (uint32_t p = 0; p < l.n_planes - (info->grid != NULL); p++) {
         fields_bytes += info->fields[p].bytes;
         assert_int_equal(l.plane_offset[p] % 256, 0);
         assert_true(l.plane_offset[p] >= end);
@@ -89,11 +90,13 @@ static void packed_where_the_formula_says(void **state)
     (void)state;
     static const uint32_t ROWS[] = {1, 31, 32, 33, 70};
     for (int t = 0; t < HK_WEIGHT_TYPE_COUNT; t++) {
+        if (!hk_weight_on_device(hk_weight_type_info((enum hk_weight_type)t))) continue;
         uint32_t len = hk_weight_type_info((enum hk_weight_type)t)->block_len;
         for (size_t r = 0; r < sizeof ROWS / sizeof ROWS[0]; r++) {
             check_shape((enum hk_weight_type)t, ROWS[r], len);
             check_shape((enum hk_weight_type)t, ROWS[r], 3 * len);
             check_shape((enum hk_weight_type)t, ROWS[r], 4 * len);
+            check_shape((enum hk_weight_type)t, ROWS[r], 6 * len);
             if (len == 1) check_shape((enum hk_weight_type)t, ROWS[r], 173);
         }
     }
@@ -104,12 +107,42 @@ static void no_wider_than_the_file(void **state)
 {
     (void)state;
     static const double BITS[HK_WEIGHT_TYPE_COUNT] = {
-        [HK_F32] = 32,   [HK_F16] = 16,   [HK_BF16] = 16,    [HK_Q8_0] = 8.5,
-        [HK_Q4_0] = 4.5, [HK_Q4_K] = 4.5, [HK_Q6_K] = 6.5625};
+        [HK_F32] = 32,        [HK_F16] = 16,       [HK_BF16] = 16,        [HK_Q8_0] = 8.5,
+        [HK_Q4_0] = 4.5,      [HK_Q4_1] = 5,       [HK_Q5_0] = 5.5,       [HK_Q5_1] = 6,
+        [HK_Q2_K] = 2.625,    [HK_Q3_K] = 3.4375,  [HK_Q4_K] = 4.5,       [HK_Q5_K] = 5.5,
+        [HK_Q6_K] = 6.5625,   [HK_IQ4_NL] = 4.5,   [HK_IQ4_XS] = 4.25,    [HK_MXFP4] = 4.25,
+        [HK_NVFP4] = 4.5,     [HK_TQ1_0] = 1.6875, [HK_TQ2_0] = 2.0625,   [HK_IQ2_XXS] = 2.0625,
+        [HK_IQ2_XS] = 2.3125, [HK_IQ2_S] = 2.5625, [HK_IQ3_XXS] = 3.0625, [HK_IQ3_S] = 3.4375,
+        [HK_IQ1_S] = 1.5625,  [HK_IQ1_M] = 1.75};
     for (int t = 0; t < HK_WEIGHT_TYPE_COUNT; t++) {
+        const struct hk_weight_type_info *info = hk_weight_type_info((enum hk_weight_type)t);
+        if (!hk_weight_on_device(info)) continue;
         struct hk_weight_layout l;
         assert_true(hk_weight_layout((enum hk_weight_type)t, 4096, 4096, &l, NULL));
-        assert_true((double)l.bytes * 8 == BITS[t] * 4096 * 4096);
+        assert_true((double)(l.bytes - 2 * info->grid_len) * 8 == BITS[t] * 4096 * 4096);
+    }
+}
+
+/* A codebook is the last plane, in the order of its entries. */
+static void codebooks(void **state)
+{
+    (void)state;
+    for (int t = 0; t < HK_WEIGHT_TYPE_COUNT; t++) {
+        const struct hk_weight_type_info *info = hk_weight_type_info((enum hk_weight_type)t);
+        if (!info->grid) continue;
+        struct hk_weight_layout l;
+        assert_true(hk_weight_layout((enum hk_weight_type)t, 33, 512, &l, NULL));
+        uint32_t p = l.n_planes - 1;
+        assert_int_equal(l.plane_tile_bytes[p], 0);
+        assert_int_equal(l.plane_bytes[p], 2 * info->grid_len);
+        assert_true(l.plane_offset[p] >= l.plane_offset[p - 1] + l.plane_bytes[p - 1]);
+        assert_true(l.plane_offset[p] % 256 == 0 && l.bytes >= l.plane_offset[p] + l.plane_bytes[p]);
+        uint8_t *dst = malloc((size_t)l.plane_bytes[p]);
+        assert_non_null(dst);
+        hk_weight_pack_grid(&l, dst);
+        for (uint32_t i = 0; i < info->grid_len; i++)
+            assert_int_equal(dst[2 * i] | dst[2 * i + 1] << 8, info->grid[i]);
+        free(dst);
     }
 }
 
@@ -126,6 +159,7 @@ static void limits(void **state)
 {
     (void)state;
     struct hk_weight_layout l;
+    refuses(HK_F64, 4, 4);
     refuses(HK_F32, 0, 4);
     refuses(HK_F32, 4, 0);
     refuses(HK_Q8_0, 4, 33);
@@ -145,6 +179,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packed_where_the_formula_says),
         cmocka_unit_test(no_wider_than_the_file),
+        cmocka_unit_test(codebooks),
         cmocka_unit_test(limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,13 +21,9 @@ static bool parse_type(const char *value, void *field, struct hk_error *err)
         *(enum hk_weight_type *)field = t;
         return true;
     }
-    char list[160] = "";
-    for (int i = 0; i < HK_WEIGHT_TYPE_COUNT; i++) {
-        size_t len = strlen(list);
-        snprintf(list + len, sizeof list - len, "%s%s", i ? ", " : "",
-                 hk_weight_type_info((enum hk_weight_type)i)->name);
-    }
-    return hk_fail(err, HK_ERR_INPUT, "one of %s would be accepted", list);
+    char list[HK_WEIGHT_LIST];
+    return hk_fail(err, HK_ERR_INPUT, "one of %s would be accepted",
+                   hk_weight_type_list(false, list, sizeof list));
 }
 
 static const struct opt opts[] = {
@@ -114,7 +110,9 @@ static const char *main_type(const struct bench *o, const struct hk_checkpoint *
     for (int i = 1; i < HK_WEIGHT_TYPE_COUNT; i++) {
         if (bytes[i] > bytes[best]) best = i;
     }
-    if (best <= HK_BF16 && o->model.quant != HK_WEIGHT_TYPE_COUNT) best = (int)o->model.quant;
+    if (hk_weight_type_info((enum hk_weight_type)best)->block_len == 1 &&
+        o->model.quant != HK_WEIGHT_TYPE_COUNT)
+        best = (int)o->model.quant;
     return hk_weight_type_info((enum hk_weight_type)best)->name;
 }
 

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "completion.h"
-#include "conversation.h"
+#include "best_of.h"
+#include "box.h"
 #include "lines.h"
 #include "term.h"
 
@@ -11,6 +11,7 @@ struct chat_options {
     struct model_options model;
     struct device_options device;
     struct sampling_options sampling;
+    struct best_of_options best;
     const char *system;
     uint32_t n;
 };
@@ -29,34 +30,42 @@ static const struct opt opts[] = {
      .max = 4294967294.0,
      .metavar = "N",
      .help = "an answer's length at most, in tokens. Default: until the model ends it; 256 for models "
-             "without a chat "
-             "template"},
+             "without a chat template, and 512 with --best-of"},
     {0},
 };
 
 static const struct opt_command command = {
     .name = "chat",
-    .usage = "hekla chat -m MODEL [--system TEXT] [options]\nhekla MODEL [options]",
-    .about = "Talks with a model. /help lists what can be typed besides questions. A line that ends in a "
-             "backslash goes "
-             "on in the next one. Ctrl-C stops an answer, Ctrl-D leaves. Without a terminal the questions "
-             "are read from "
-             "standard input, one per line, and the answers alone are printed.\n\n"
-             "The model's chat template is recognised by its markers. A model without one (a base model) "
-             "continues "
-             "what is typed as plain text.",
-    .examples = "  hekla model.gguf\n"
+    .usage = "hekla chat [-m MODEL] [--system TEXT] [options]\nhekla [MODEL] [options]",
+    .about =
+        "Talks with a model; without one, with box:chat, a very small model in the program that answers "
+        "questions about Hekla. /help lists what can be typed besides questions. A line that ends in a "
+        "backslash goes on in the next one. Ctrl-C stops an answer and keeps what was printed of it, Ctrl-D "
+        "leaves. Without a terminal the questions are read from standard input, one per line, and the "
+        "answers "
+        "alone are printed.\n\n"
+        "A question that cannot be answered, because it is longer than the context or no command of the "
+        "chat, "
+        "is an error on stderr and the conversation goes on; without a terminal the exit status is then 1 in "
+        "the end. Whatever else fails ends it.\n\n"
+        "The model's chat template is recognised by its markers. A model without one (a base model) "
+        "continues what is typed as plain text. With --best-of the best answer is printed when all are "
+        "written, and it alone becomes part of the conversation.",
+    .examples = "  hekla\n"
+                "  hekla model.gguf\n"
                 "  hekla chat -m folder --system \"You are a geologist.\" --temp 0.6\n"
-                "  echo \"What is a caldera?\" | hekla chat -m model.gguf -q\n",
+                "  echo \"What is a caldera?\" | hekla chat -m model.gguf -q\n"
+                "  hekla chat --best-of 8 --save-preferences pairs.jsonl\n",
     .groups = {{"what", opts, 0},
                {"model", model_opts, offsetof(struct chat_options, model)},
                {"sampling", sampling_opts, offsetof(struct chat_options, sampling)},
+               {"best of several", best_of_opts, offsetof(struct chat_options, best)},
                {"device and messages", device_opts, offsetof(struct chat_options, device)}},
     .max_args = 1,
     .arg_name = "MODEL",
 };
 
-enum { MAX_STOP = HK_MAX_STOP_TOKENS + 1, PLAIN_ANSWER = 256 };
+enum { PLAIN_ANSWER = 256, BEST_OF_ANSWER = 512 };
 
 struct chat {
     struct chat_options *o;
@@ -65,9 +74,13 @@ struct chat {
     struct hk_sampler *sampler;
     struct lines *lines;
     struct hk_tokens prompt;
-    uint32_t stop[MAX_STOP], n_stop;
+    struct stop_tokens stop;
     struct completion_result last;
+    struct best_of_judge judge;
+    uint64_t seed;   /* with --best-of: of the next question's first sample */
+    uint32_t length; /* of an answer, in tokens at most */
     bool answered, leave;
+    bool failed; /* a script's question was refused, and the conversation went on */
     bool output_failed;
     struct hk_error *err;
 };
@@ -110,43 +123,85 @@ static bool make_prompt(struct chat *c, struct hk_error *err)
     return c->prompt.n > 0 || completion_prompt(&c->e, "", 0, &c->prompt, err);
 }
 
-/* Asks and prints. On failure the question is taken back. */
-static bool ask(struct chat *c, const char *question, struct hk_error *err)
+static bool answer(struct chat *c, struct hk_error *err)
 {
-    if (!conversation_ask(&c->talk, question, err)) return false;
-    struct completion_options o = {.sampler = c->sampler,
+    struct completion_options o = {.prompt = c->prompt.ids,
+                                   .n_prompt = (uint32_t)c->prompt.n,
+                                   .n = c->length,
+                                   .sampler = c->sampler,
                                    .logprobs = COMPLETION_NO_LOGPROBS,
-                                   .stop = c->stop,
-                                   .n_stop = c->n_stop,
+                                   .stop = c->stop.ids,
+                                   .n_stop = c->stop.n,
                                    .at_start = c->talk.format != NULL,
                                    .piece = on_piece,
                                    .user = c};
-    bool ok = make_prompt(c, err);
-    if (ok) {
-        o.prompt = c->prompt.ids;
-        o.n_prompt = (uint32_t)c->prompt.n;
-        o.n = c->o->n ? c->o->n : c->talk.format ? hk_session_ctx(c->e.session) : PLAIN_ANSWER;
-        ok = completion_run(&c->e, &o, &c->last, err) && !c->output_failed;
+    return completion_run(&c->e, &o, &c->last, err) && !c->output_failed;
+}
+
+/* Several answers, of which the best is printed. */
+static bool answer_best(struct chat *c, struct best_of *all, struct hk_error *err)
+{
+    struct best_of_request q = {.prompt = c->prompt.ids,
+                                .n_prompt = (uint32_t)c->prompt.n,
+                                .n_samples = c->o->best.n,
+                                .n = c->length,
+                                .sampling = &c->o->sampling,
+                                .seed = c->seed,
+                                .stop = c->stop.ids,
+                                .n_stop = c->stop.n,
+                                .at_start = c->talk.format != NULL};
+    c->seed += BEST_OF_MAX; /* no two questions share random numbers */
+    if (!best_of_run(&c->e, &c->judge, &q, &c->talk, all, err)) return false;
+    const struct best_of_sample *best = &all->samples[0];
+    c->last = all->r;
+    for (size_t i = 0; i < best->tokens.n; i++) {
+        if (!on_piece(c, &(struct completion_piece){.token = best->tokens.ids[i], .text = ""})) return false;
     }
+    return on_piece(
+        c, &(struct completion_piece){.token = HK_NO_TOKEN, .text = best->text.data, .len = best->text.len});
+}
+
+/* What is said after an answer. all: of --best-of, else empty. */
+static void comment(const struct chat *c, const struct best_of *all)
+{
+    uint32_t finished = best_of_finished(all);
+    if (c->o->device.v.quiet) return;
+    if (finished < all->n) {
+        fprintf(stderr, "(stopped: %u of %u answers were finished)\n", (unsigned)finished, (unsigned)all->n);
+    } else if (c->last.end == COMPLETION_INTERRUPTED) {
+        fputs("(stopped)\n", stderr);
+    }
+    if (c->last.end == COMPLETION_CONTEXT) fputs("(the context is full: the answer is cut)\n", stderr);
+    if (!c->o->device.v.verbose) return;
+    if (all->n) {
+        best_of_print(all, true);
+    } else {
+        completion_print_timing(&c->e, &c->last);
+    }
+}
+
+/* Asks and prints. On failure the question is taken back. */
+static bool ask(struct chat *c, const char *question, struct hk_error *err)
+{
+    struct best_of all = {0};
+    if (!conversation_ask(&c->talk, question, err)) return false;
+    bool ok = make_prompt(c, err) && (c->o->best.n ? answer_best(c, &all, err) : answer(c, err));
     bool interrupted = term_interrupted();
     term_clear_interrupt();
-    if (!ok && interrupted && err->code == HK_ERR_CANCELLED) {
+    if (ok) {
+        c->answered = true;
+        putchar('\n');
+        fflush(stdout);
+        comment(c, &all);
+    } else {
         conversation_drop(&c->talk, c->talk.n - 1);
+    }
+    best_of_free(&all);
+    if (!ok && interrupted && err->code == HK_ERR_CANCELLED) {
         fputs("(stopped)\n", stderr);
         return true;
     }
-    if (!ok) {
-        conversation_drop(&c->talk, c->talk.n - 1);
-        return false;
-    }
-    c->answered = true;
-    putchar('\n');
-    fflush(stdout);
-    if (c->o->device.v.quiet) return true;
-    if (c->last.end == COMPLETION_INTERRUPTED) fputs("(stopped)\n", stderr);
-    if (c->last.end == COMPLETION_CONTEXT) fputs("(the context is full: the answer is cut)\n", stderr);
-    if (c->o->device.v.verbose) completion_print_timing(&c->e, &c->last);
-    return true;
+    return ok;
 }
 
 /* ---- what can be typed besides questions ---- */
@@ -285,10 +340,12 @@ static bool one_line(struct chat *c, const struct hk_bytes *line, struct hk_erro
     return ask(c, text, err);
 }
 
-/* On a terminal an error is shown and the conversation goes on; a script's ends. */
+/* Whether the conversation goes on after an error: on a terminal, wherever it can; in a script, where the
+ * question was wrong, so that those behind it are not lost. */
 static bool survives(const struct chat *c, const struct hk_error *err)
 {
-    return lines_interactive(c->lines) && !c->output_failed && err->code != HK_ERR_DEVICE_LOST;
+    if (c->output_failed || err->code == HK_ERR_DEVICE_LOST) return false;
+    return lines_interactive(c->lines) || err->code == HK_ERR_INPUT;
 }
 
 static bool talk(struct chat *c, struct hk_error *err)
@@ -305,6 +362,7 @@ static bool talk(struct chat *c, struct hk_error *err)
         ok = one_line(c, &line, err);
         if (!ok && survives(c, err)) {
             tool_fail(err);
+            c->failed = c->failed || !lines_interactive(c->lines);
             ok = true;
         }
     }
@@ -312,89 +370,132 @@ static bool talk(struct chat *c, struct hk_error *err)
     return ok;
 }
 
-/* The model's stop tokens, and the token that ends an answer in this format, which some files forget to name.
- */
-static bool find_stops(struct chat *c, struct hk_error *err)
+/* What is told before the first question. */
+static void greet(const struct chat *c)
 {
-    const struct hk_vocab *v = &c->e.checkpoint->vocab;
-    for (; c->n_stop < v->n_stop; c->n_stop++) c->stop[c->n_stop] = v->stop[c->n_stop];
-    if (!c->talk.format) return true;
-    struct hk_tokens end = {0};
-    const char *text = c->talk.format->end;
-    bool ok = hk_tokenizer_encode(c->e.tokenizer, text, strlen(text), HK_ENCODE_PARSE_SPECIAL, &end, err);
-    if (ok && end.n == 1) c->stop[c->n_stop++] = end.ids[0];
-    free(end.ids);
-    return ok;
+    const char *template = c->e.checkpoint->chat_template;
+    if (c->o->device.v.quiet) return;
+    if (!c->talk.format && template) {
+        char names[160];
+        chat_format_names(names, sizeof names);
+        fprintf(stderr, "hekla: the chat template is none of %s: what is typed is continued as plain text\n",
+                names);
+    } else if (!c->talk.format) {
+        fputs("hekla: a base model, without a chat template: what is typed is continued as plain text\n",
+              stderr);
+    }
+    if (!lines_interactive(c->lines)) return;
+    fprintf(stderr, "%s on %s, %s, context %u. /help lists commands, Ctrl-D leaves.\n", c->e.checkpoint->name,
+            hk_device_name(c->e.device), c->talk.format ? c->talk.format->name : "plain text",
+            (unsigned)hk_session_ctx(c->e.session));
+    const struct box_model *box = box_is_name(c->o->model.model) ? box_find(c->o->model.model) : NULL;
+    if (box && box->greeting) fprintf(stderr, "%s\n", box->greeting);
+}
+
+static bool open_models(struct chat *c, struct hk_error *err)
+{
+    struct chat_options *o = c->o;
+    struct model_options reward;
+    model_options_init(&reward);
+    reward.model = o->best.reward;
+    reward.kv = o->model.kv;
+    o->model.n_branches = o->best.n;
+    o->model.branch_tokens = o->n ? o->n : BEST_OF_ANSWER;
+    if (o->best.n && !best_of_open(&c->judge, &o->best, &reward, err)) return false;
+    if (!engine_open(&c->e, &o->model, &o->device, false, err)) return false;
+    return !o->best.n || scorer_open_model(&c->judge.scorer, &c->e, &reward, &o->device, err);
+}
+
+/* On a terminal, and for a model so small that only compiling takes time: before the first question, not in
+ * it. */
+static bool warm_up(struct chat *c, struct hk_error *err)
+{
+    enum { SMALL = 64 << 20 };
+    if (!lines_interactive(c->lines) || hk_model_stats(c->e.model)->weight_bytes > SMALL) return true;
+    bool ok =
+        c->o->best.n ? best_of_warm_up(&c->e, &c->judge, c->o->best.n, err) : completion_warm_up(&c->e, err);
+    if (ok || err->code != HK_ERR_CANCELLED) return ok;
+    term_clear_interrupt();
+    return true;
 }
 
 static bool open_chat(struct chat *c, struct hk_error *err)
 {
     struct chat_options *o = c->o;
-    if (!engine_open(&c->e, &o->model, &o->device, false, err)) return false;
-    const char *template = c->e.checkpoint->chat_template;
-    c->talk.format = chat_format_find(template);
+    if (!open_models(c, err)) return false;
+    c->talk.format = chat_format_find(c->e.checkpoint->chat_template);
     if (o->system && !c->talk.format) {
         return hk_fail(
             err, HK_ERR_INPUT,
             "--system: this model has no chat template to put it in: a chat model would be accepted");
     }
-    if (!find_stops(c, err) ||
+    c->judge.chat = c->talk.format != NULL;
+    c->length = o->n              ? o->n
+                : !c->talk.format ? (uint32_t)PLAIN_ANSWER
+                : o->best.n       ? (uint32_t)BEST_OF_ANSWER
+                                  : hk_session_ctx(c->e.session);
+    if (!conversation_stops(&c->talk, c->e.tokenizer, &c->e.checkpoint->vocab, &c->stop, err) ||
         !sampling_open(&o->sampling, hk_model_hparams(c->e.model)->n_vocab, false, &c->sampler, err) ||
         (o->system && !conversation_set_system(&c->talk, o->system, err))) {
         return false;
     }
+    c->seed = o->sampling.seed;
     char *past = term_state_file("chat_history");
     c->lines = lines_open(past, err);
     free(past);
     if (!c->lines) return false;
-    if (!c->talk.format && !o->device.v.quiet) {
-        char names[160];
-        chat_format_names(names, sizeof names);
-        if (template) {
-            fprintf(stderr,
-                    "hekla: the chat template is none of %s: what is typed is continued as plain text\n",
-                    names);
-        } else {
-            fputs("hekla: a base model, without a chat template: what is typed is continued as plain text\n",
-                  stderr);
-        }
+    greet(c);
+    return warm_up(c, err);
+}
+
+static int run(struct chat_options *o)
+{
+    struct hk_error err = {0}, closing = {0};
+    struct chat c = {.o = o, .err = &err};
+    term_catch_interrupt();
+    bool ok = open_chat(&c, &err) && talk(&c, &err);
+    lines_close(c.lines);
+    hk_sampler_free(c.sampler);
+    conversation_free(&c.talk);
+    free(c.prompt.ids);
+    if (!best_of_close(&c.judge, &closing) && ok) {
+        err = closing;
+        ok = false;
     }
-    if (lines_interactive(c->lines) && !o->device.v.quiet) {
-        fprintf(stderr, "%s on %s, %s, context %u. /help lists commands, Ctrl-D leaves.\n",
-                c->e.checkpoint->name, hk_device_name(c->e.device),
-                c->talk.format ? c->talk.format->name : "plain text", (unsigned)hk_session_ctx(c->e.session));
+    engine_close(&c.e);
+    if (!ok) return tool_fail(&err);
+    return tool_finish(c.failed ? TOOL_FAILED : TOOL_DONE);
+}
+
+/* False and *err where the options do not go together; else the defaults are filled in. */
+static bool check(struct chat_options *o, struct hk_error *err)
+{
+    if (!o->model.model && !box_find("box")) {
+        return hk_fail(
+            err, HK_ERR_INPUT,
+            "no model: this build was made without one in its box: hekla MODEL would be accepted, a "
+            "GGUF file, a Hugging Face folder or a llama2.c .bin file (hekla --help)");
     }
+    if (!o->model.model) o->model.model = "box:chat";
+    if (!best_of_check(&o->best, "chat", o->model.model, &o->sampling, err)) return false;
+    const struct box_model *box = box_is_name(o->model.model) ? box_find(o->model.model) : NULL;
+    sampling_default_temperature(&o->sampling, box ? box->temperature : -1);
     return true;
 }
 
 int cmd_chat(int argc, char **argv)
 {
     struct chat_options o = {0};
+    struct hk_error err = {0};
     int n_args, status;
     model_options_init(&o.model);
     sampling_options_init(&o.sampling);
     if (tool_options(&command, argc, argv, &o, &n_args, &status)) {
-        if (n_args == 1 && !o.model.model) {
-            o.model.model = argv[0];
-            n_args = 0;
-        }
-        if (n_args == 1) {
+        if (n_args == 1 && o.model.model) {
             status = tool_usage_text("chat: two models, an argument and -m: one of them would be accepted");
-        } else if (!o.model.model) {
-            status = tool_usage_text(
-                "no model: there is none in this build's box yet: hekla MODEL would be accepted, "
-                "a GGUF file, a Hugging Face folder or a llama2.c .bin file (hekla --help)");
         } else {
-            struct hk_error err = {0};
-            struct chat c = {.o = &o, .err = &err};
-            term_catch_interrupt();
-            bool ok = open_chat(&c, &err) && talk(&c, &err);
-            lines_close(c.lines);
-            hk_sampler_free(c.sampler);
-            conversation_free(&c.talk);
-            free(c.prompt.ids);
-            engine_close(&c.e);
-            status = ok ? tool_finish(TOOL_DONE) : tool_fail(&err);
+            if (n_args == 1) o.model.model = argv[0];
+            status = check(&o, &err) ? run(&o) : tool_usage(&err);
         }
     }
     sampling_options_free(&o.sampling);

@@ -2,7 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "completion.h"
+#include "best_of.h"
+#include "box.h"
 #include "json.h"
 #include "term.h"
 
@@ -10,9 +11,10 @@ struct generate {
     struct model_options model;
     struct device_options device;
     struct sampling_options sampling;
-    const char *prompt, *file;
+    struct best_of_options best;
+    const char *prompt, *file, *system;
     uint32_t n, logprobs;
-    bool json, profile, ignore_eos;
+    bool chat, json, profile, ignore_eos;
 };
 
 static const struct opt opts[] = {
@@ -36,6 +38,16 @@ static const struct opt opts[] = {
      .max = 4294967294.0,
      .metavar = "N",
      .help = "how many tokens at most; a stop token or a full context ends it earlier. Default 256"},
+    {.name = "chat",
+     .kind = OPT_FLAG,
+     .field = offsetof(struct generate, chat),
+     .help = "the text is one message of a user, written as the model's chat template has it, without a "
+             "file's last newline; the answer alone is printed"},
+    {.name = "system",
+     .kind = OPT_TEXT,
+     .field = offsetof(struct generate, system),
+     .metavar = "TEXT",
+     .help = "with --chat: what the model is told before that message"},
     {.name = "ignore-eos",
      .kind = OPT_FLAG,
      .field = offsetof(struct generate, ignore_eos),
@@ -54,7 +66,9 @@ static const struct opt opts[] = {
      .field = offsetof(struct generate, json),
      .help =
          "print one JSON object when done: model, device, prompt, prompt_tokens, tokens, text, stop_reason, "
-         "seed, timings. Bytes that are not UTF-8 become U+FFFD in it, with the bytes beside them"},
+         "seed, timings; with --best-of also candidates, best first: score, logprob (the sum over its tokens "
+         "and the stop token), tokens, text and more. Bytes that are not UTF-8 become U+FFFD in it, with the "
+         "bytes beside them"},
     {.name = "profile",
      .kind = OPT_FLAG,
      .field = offsetof(struct generate, profile),
@@ -64,18 +78,24 @@ static const struct opt opts[] = {
 
 static const struct opt_command command = {
     .name = "generate",
-    .usage = "hekla generate -m MODEL -p TEXT|-f FILE [-n N] [options]",
+    .usage = "hekla generate [-m MODEL] -p TEXT|-f FILE [-n N] [options]\n"
+             "hekla generate [-m MODEL] --chat -p TEXT|-f FILE [--best-of N] [options]",
     .about =
         "Completes a text. The completion alone goes to stdout, as it comes; all else goes to stderr. Ctrl-C "
-        "ends it with what was printed so far.",
+        "ends it with what was printed so far. Without -m the model is box:chat.\n\n"
+        "With --best-of, Ctrl-C ends the samples that are being written: of those that were finished the "
+        "best "
+        "is printed, or, if none was, the best beginning. Sample i is what --seed S+i gives alone.",
     .examples = "  hekla generate -m model.gguf -p \"Once upon a time\" -n 100\n"
                 "  hekla generate -m stories260K.bin -p \"\" --temp 0 -n 200\n"
                 "  hekla generate -m folder -f notes.txt --temp 0.7 --top-p 0.9 --seed 42\n"
                 "  hekla generate -m model.gguf -p \"The capital of France is\" -n 1 --logprobs 5 --json\n"
-                "  hekla generate -m folder -p Hello --quant q4_0 --device nvidia --profile\n",
+                "  hekla generate -m folder -p Hello --quant q4_0 --device nvidia --profile\n"
+                "  hekla generate --chat -p \"How do I list the devices?\" --best-of 8 --json\n",
     .groups = {{"what", opts, 0},
                {"model", model_opts, offsetof(struct generate, model)},
                {"sampling", sampling_opts, offsetof(struct generate, sampling)},
+               {"best of several", best_of_opts, offsetof(struct generate, best)},
                {"device and messages", device_opts, offsetof(struct generate, device)}},
 };
 
@@ -93,6 +113,7 @@ struct output {
     struct kept *kept;
     size_t n_kept, capacity;
     struct hk_bytes text;
+    const struct best_of *best; /* NULL: without --best-of */
     bool failed;
     struct hk_error *err;
 };
@@ -174,14 +195,14 @@ static bool json_tokens(cJSON *root, const struct output *out)
 static bool json_timings(cJSON *root, const struct output *out, const struct completion_result *r)
 {
     const struct hk_model_stats *s = hk_model_stats(out->e->model);
-    double rate = completion_decode_rate(r);
     cJSON *t = cJSON_AddObjectToObject(root, "timings");
     return t && cJSON_AddNumberToObject(t, "load_seconds", s->load_seconds) &&
            cJSON_AddNumberToObject(t, "prompt_seconds", r->prompt_seconds) &&
            cJSON_AddNumberToObject(t, "prompt_tokens_per_second", completion_prompt_rate(r)) &&
            cJSON_AddNumberToObject(t, "decode_seconds", r->decode_seconds) &&
-           cJSON_AddNumberToObject(t, "decode_tokens_per_second", rate) &&
-           cJSON_AddNumberToObject(t, "decode_gb_per_second", rate * (double)s->step_weight_bytes * 1e-9);
+           cJSON_AddNumberToObject(t, "decode_tokens_per_second", completion_decode_rate(r)) &&
+           cJSON_AddNumberToObject(t, "decode_gb_per_second", completion_weight_rate(out->e, r)) &&
+           (!out->best || cJSON_AddNumberToObject(t, "score_seconds", out->best->score_seconds));
 }
 
 static bool print_json(const struct output *out, const struct hk_bytes *prompt, const struct hk_tokens *ids,
@@ -198,6 +219,8 @@ static bool print_json(const struct output *out, const struct hk_bytes *prompt, 
         json_add_text(root, "text", "text_bytes", out->text.data ? out->text.data : "", out->text.len) &&
         cJSON_AddStringToObject(root, "stop_reason", completion_end_name(r->end)) &&
         (!stopped || cJSON_AddNumberToObject(root, "stop_token", r->stop_token)) &&
+        (!out->best ||
+         cJSON_AddItemToObject(root, "candidates", best_of_json(out->best, out->o->sampling.seed))) &&
         json_timings(root, out, r);
     if (ok && out->o->sampling.o.temperature > 0) {
         char seed[24];
@@ -209,27 +232,14 @@ static bool print_json(const struct output *out, const struct hk_bytes *prompt, 
     return ok;
 }
 
-/* A token's text for one column of a table: quoted, control characters and broken UTF-8 escaped. */
+/* A token's text for one column of a table. */
 static void print_token(const struct engine *e, uint32_t id)
 {
     const char *bytes;
     size_t len = token_bytes(e, id, &bytes);
-    struct hk_bytes b = {0};
-    bool clean = false;
     fputc('"', stderr);
-    if (!json_utf8(bytes, len, &b, &clean, NULL)) len = 0;
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)bytes[i];
-        if (c == '\n') {
-            fputs("\\n", stderr);
-        } else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !clean)) {
-            fprintf(stderr, "\\x%02x", c);
-        } else {
-            fprintf(stderr, c == '"' || c == '\\' ? "\\%c" : "%c", c);
-        }
-    }
+    print_escaped(stderr, bytes, len, "\"\\");
     fputc('"', stderr);
-    hk_bytes_free(&b);
 }
 
 static void print_logprobs(const struct output *out)
@@ -262,62 +272,192 @@ static bool report(const struct output *out, const struct hk_bytes *prompt, cons
         if (o->sampling.o.temperature > 0 && !o->sampling.seed_given && o->device.v.verbose) {
             fprintf(stderr, "hekla: seed %llu\n", (unsigned long long)o->sampling.seed);
         }
-        completion_print_timing(out->e, r);
+        if (out->best) {
+            best_of_print(out->best, o->device.v.verbose);
+        } else {
+            completion_print_timing(out->e, r);
+        }
     }
     return !o->profile || print_profile(out->e->device, out->err);
 }
 
-static bool generate(struct generate *o, struct engine *e, struct output *out, struct hk_error *err)
+/* ---- from the prompt to the output ---- */
+
+struct job {
+    struct generate *o;
+    struct engine *e;
+    struct output *out;
+    struct hk_bytes prompt;
+    struct hk_tokens ids;
+    struct conversation talk; /* the prompt as its only turn */
+    struct stop_tokens stop;
+    struct best_of_judge judge;
+};
+
+static bool read_prompt(struct job *j, struct hk_error *err)
 {
-    struct hk_bytes prompt = {0};
-    struct hk_tokens ids = {0};
+    const struct generate *o = j->o;
+    struct hk_bytes *p = &j->prompt;
+    if (!hk_bytes_append(p, "", 0, err) ||
+        (!o->file && !hk_bytes_append(p, o->prompt, strlen(o->prompt), err)))
+        return false;
+    if (o->file && !tool_read(o->file, p, err)) return false;
+    if (!o->chat && !o->best.n) return true;
+    if (o->chat && o->file && p->len > 0 && p->data[p->len - 1] == '\n') p->data[--p->len] = 0;
+    if (strlen(p->data) != p->len)
+        return hk_fail(err, HK_ERR_INPUT, "the prompt contains a NUL byte: text would be accepted");
+    return (!o->system || conversation_set_system(&j->talk, o->system, err)) &&
+           conversation_ask(&j->talk, p->data, err);
+}
+
+static bool encode_prompt(struct job *j, struct hk_error *err)
+{
+    struct engine *e = j->e;
+    const struct hk_vocab *v = &e->checkpoint->vocab;
+    if (j->o->chat) {
+        j->talk.format = chat_format_find(e->checkpoint->chat_template);
+        if (!j->talk.format) {
+            char names[160];
+            chat_format_names(names, sizeof names);
+            return hk_fail(
+                err, HK_ERR_INPUT, "--chat: this model has %s: a template like one of %s would be accepted",
+                e->checkpoint->chat_template ? "another chat template" : "no chat template", names);
+        }
+    }
+    if (!conversation_stops(&j->talk, e->tokenizer, v, &j->stop, err)) return false;
+    if (j->o->ignore_eos) j->stop.n = 0;
+    return j->o->chat ? conversation_tokens(&j->talk, 0, e->tokenizer, v, &j->ids, err)
+                      : completion_prompt(e, j->prompt.data, j->prompt.len, &j->ids, err);
+}
+
+static bool complete(struct job *j, struct hk_error *err)
+{
+    struct generate *o = j->o;
     struct hk_sampler *sampler = NULL;
-    bool ok = o->file ? tool_read(o->file, &prompt, err)
-                      : hk_bytes_append(&prompt, o->prompt, strlen(o->prompt), err);
-    ok = ok && engine_open(e, &o->model, &o->device, o->profile, err) &&
-         completion_prompt(e, prompt.data ? prompt.data : "", prompt.len, &ids, err) &&
-         sampling_open(&o->sampling, hk_model_hparams(e->model)->n_vocab,
-                       o->logprobs != COMPLETION_NO_LOGPROBS, &sampler, err);
+    struct completion_result r;
+    bool ok = sampling_open(&o->sampling, hk_model_hparams(j->e->model)->n_vocab,
+                            o->logprobs != COMPLETION_NO_LOGPROBS, &sampler, err);
     if (ok) {
-        const struct hk_vocab *v = &e->checkpoint->vocab;
-        struct completion_options c = {.prompt = ids.ids,
-                                       .n_prompt = (uint32_t)ids.n,
+        struct completion_options c = {.prompt = j->ids.ids,
+                                       .n_prompt = (uint32_t)j->ids.n,
                                        .n = o->n,
                                        .sampler = sampler,
                                        .logprobs = o->logprobs,
-                                       .stop = v->stop,
-                                       .n_stop = o->ignore_eos ? 0 : v->n_stop,
-                                       .at_start = prompt.len == 0,
+                                       .stop = j->stop.ids,
+                                       .n_stop = j->stop.n,
+                                       .at_start = o->chat || j->prompt.len == 0,
                                        .piece = on_piece,
-                                       .user = out};
-        struct completion_result r;
-        ok = completion_run(e, &c, &r, err) && !out->failed && report(out, &prompt, &ids, &r);
+                                       .user = j->out};
+        ok = completion_run(j->e, &c, &r, err) && !j->out->failed && report(j->out, &j->prompt, &j->ids, &r);
     }
     hk_sampler_free(sampler);
-    hk_bytes_free(&prompt);
-    free(ids.ids);
     return ok;
+}
+
+/* The best sample as the completion. */
+static bool print_best(struct output *out, const struct best_of_sample *best)
+{
+    for (size_t i = 0; i < best->tokens.n; i++) {
+        if (!on_piece(out, &(struct completion_piece){.token = best->tokens.ids[i], .text = ""}))
+            return false;
+    }
+    return on_piece(out, &(struct completion_piece){
+                             .token = HK_NO_TOKEN, .text = best->text.data, .len = best->text.len});
+}
+
+static bool complete_best(struct job *j, struct hk_error *err)
+{
+    struct generate *o = j->o;
+    struct best_of best;
+    struct best_of_request q = {.prompt = j->ids.ids,
+                                .n_prompt = (uint32_t)j->ids.n,
+                                .n_samples = o->best.n,
+                                .n = o->n,
+                                .sampling = &o->sampling,
+                                .seed = sampling_seed(&o->sampling),
+                                .stop = j->stop.ids,
+                                .n_stop = j->stop.n,
+                                .at_start = o->chat || j->prompt.len == 0};
+    j->out->best = &best;
+    bool ok = best_of_run(j->e, &j->judge, &q, &j->talk, &best, err) &&
+              print_best(j->out, &best.samples[0]) && report(j->out, &j->prompt, &j->ids, &best.r);
+    best_of_free(&best);
+    j->out->best = NULL;
+    return ok;
+}
+
+static bool generate(struct job *j, struct hk_error *err)
+{
+    struct generate *o = j->o;
+    struct model_options reward;
+    model_options_init(&reward);
+    reward.model = o->best.reward;
+    reward.kv = o->model.kv;
+    o->model.n_branches = o->best.n;
+    o->model.branch_tokens = o->n;
+    bool ok = read_prompt(j, err);
+    if (ok && o->best.n) {
+        j->judge.chat = o->chat;
+        ok = best_of_open(&j->judge, &o->best, &reward, err);
+    }
+    ok = ok && engine_open(j->e, &o->model, &o->device, o->profile, err) && encode_prompt(j, err);
+    if (ok && o->best.n) {
+        ok = scorer_open_model(&j->judge.scorer, j->e, &reward, &o->device, err) && complete_best(j, err);
+    } else if (ok) {
+        ok = complete(j, err);
+    }
+    struct hk_error closing = {0};
+    if (!best_of_close(&j->judge, &closing) && ok) {
+        *err = closing;
+        ok = false;
+    }
+    hk_bytes_free(&j->prompt);
+    free(j->ids.ids);
+    conversation_free(&j->talk);
+    return ok;
+}
+
+/* False and *err where the options do not go together; else the defaults are filled in. */
+static bool check(struct generate *o, struct hk_error *err)
+{
+    const char *wrong = NULL;
+    if (!o->model.model && box_find("box")) o->model.model = "box:chat";
+    if (!o->model.model) {
+        wrong = "no model: -m MODEL would be accepted";
+    } else if (o->prompt && o->file) {
+        wrong = "both --prompt and --file: one of them would be accepted";
+    } else if (!o->prompt && !o->file) {
+        wrong = "no prompt: -p TEXT or -f FILE would be accepted";
+    } else if (o->system && !o->chat) {
+        wrong = "--system: without --chat there is no place for it: --chat with it would be accepted";
+    } else if (o->best.n && o->logprobs != COMPLETION_NO_LOGPROBS) {
+        wrong = "--logprobs with --best-of: one of them would be accepted: --json gives each candidate's sum";
+    } else if (o->best.n && o->n == 0) {
+        wrong = "--best-of with -n 0: one token or more would be accepted";
+    }
+    if (wrong) return hk_fail(err, HK_ERR_INPUT, "generate: %s", wrong);
+    if (!best_of_check(&o->best, "generate", o->model.model, &o->sampling, err)) return false;
+    const struct box_model *box = o->chat && box_is_name(o->model.model) ? box_find(o->model.model) : NULL;
+    sampling_default_temperature(&o->sampling, box ? box->temperature : -1);
+    return true;
 }
 
 int cmd_generate(int argc, char **argv)
 {
     struct generate o = {.n = 256, .logprobs = COMPLETION_NO_LOGPROBS};
+    struct hk_error err = {0};
     int n_args, status;
     model_options_init(&o.model);
     sampling_options_init(&o.sampling);
     if (tool_options(&command, argc, argv, &o, &n_args, &status)) {
-        if (!o.model.model) {
-            status = tool_usage_text("generate: no model: -m MODEL would be accepted");
-        } else if (!o.prompt == !o.file) {
-            status =
-                tool_usage_text(o.prompt ? "generate: both --prompt and --file: one of them would be accepted"
-                                         : "generate: no prompt: -p TEXT or -f FILE would be accepted");
+        if (!check(&o, &err)) {
+            status = tool_usage(&err);
         } else {
-            struct hk_error err = {0};
             struct engine e = {0};
             struct output out = {.o = &o, .e = &e, .err = &err};
+            struct job job = {.o = &o, .e = &e, .out = &out};
             term_catch_interrupt();
-            status = generate(&o, &e, &out, &err) ? TOOL_DONE : TOOL_FAILED;
+            status = generate(&job, &err) ? TOOL_DONE : TOOL_FAILED;
             for (size_t i = 0; i < out.n_kept; i++) free(out.kept[i].top);
             free(out.kept);
             hk_bytes_free(&out.text);

@@ -36,9 +36,9 @@ static const struct opt_command command = {
 };
 
 struct totals {
-    uint64_t params, bytes;
+    uint64_t params, bytes, stored;
     uint64_t count[HK_WEIGHT_TYPE_COUNT], type_params[HK_WEIGHT_TYPE_COUNT], type_bytes[HK_WEIGHT_TYPE_COUNT];
-    double bits_per_weight;
+    double bits_per_weight, stored_bits; /* as they are read, and as the files have them */
 };
 
 static struct totals add_up(const struct hk_checkpoint *c)
@@ -51,11 +51,13 @@ static struct totals add_up(const struct hk_checkpoint *c)
         for (int d = 0; d < 4; d++) n *= x->shape[d];
         t.params += n;
         t.bytes += x->size;
+        t.stored += hk_ckpt_stored(x);
         t.count[x->type]++;
         t.type_params[x->type] += n;
         t.type_bytes[x->type] += x->size;
     }
     if (t.params) t.bits_per_weight = 8.0 * (double)t.bytes / (double)t.params;
+    if (t.params) t.stored_bits = 8.0 * (double)t.stored / (double)t.params;
     return t;
 }
 
@@ -118,6 +120,9 @@ static void print_tensors(const struct hk_checkpoint *c, const struct totals *t)
     char a[32], b[32];
     printf("%-24s%s (%llu)\n", "parameters", format_count(t->params, a), (unsigned long long)t->params);
     printf("%-24s%s, %.2f bits per weight\n", "size", format_bytes(t->bytes, b), t->bits_per_weight);
+    if (t->stored != t->bytes)
+        printf("%-24s%s, %.2f bits per weight\n", "  in the files", format_bytes(t->stored, b),
+               t->stored_bits);
     printf("%-24s%u\n", "tensors", (unsigned)c->n_tensors);
     for (int i = 0; i < HK_WEIGHT_TYPE_COUNT; i++) {
         if (!t->count[i]) continue;
@@ -153,6 +158,7 @@ static void print_text(const struct hk_checkpoint *c)
     if (c->n_tensors && !known_architecture(c->hparams.arch)) {
         printf("%-24snot one of those that this version runs: %s\n", "", hk_known_architectures());
     }
+    if (c->hparams.n_labels) print_line("kind", "reward model: scores an answer (hekla rank)");
     if (c->has_hparams) print_hparams(&c->hparams);
     if (c->n_tensors == 0) print_line("weights", "none: a vocabulary only");
     if (c->n_tensors) print_tensors(c, &t);
@@ -191,6 +197,7 @@ static bool json_tensors(cJSON *root, const struct hk_checkpoint *c)
     bool ok = add_number(root, "parameters", (double)t.params) &&
               add_number(root, "bytes", (double)t.bytes) &&
               add_number(root, "bits_per_weight", t.bits_per_weight) &&
+              add_number(root, "stored_bytes", (double)t.stored) &&
               add_number(root, "tensors", c->n_tensors) && (types = cJSON_AddObjectToObject(root, "types"));
     for (int i = 0; ok && i < HK_WEIGHT_TYPE_COUNT; i++) {
         if (!t.count[i]) continue;
@@ -228,6 +235,7 @@ static bool print_json(const struct hk_checkpoint *c, struct hk_error *err)
     bool ok = root && add_text(root, "file", c->path) && add_text(root, "name", c->name ? c->name : "") &&
               add_text(root, "format", c->format) && add_text(root, "architecture", c->hparams.arch) &&
               cJSON_AddBoolToObject(root, "architecture_known", known_architecture(c->hparams.arch)) &&
+              cJSON_AddBoolToObject(root, "reward_model", c->hparams.n_labels > 0) &&
               (!c->has_hparams || json_hparams(root, &c->hparams)) && json_tensors(root, c) &&
               json_tokenizer(root, &c->vocab) &&
               (c->chat_template ? add_text(root, "chat_template", c->chat_template)
@@ -245,7 +253,7 @@ int cmd_info(int argc, char **argv)
     if (n_args != 1) return tool_usage_text("info: no model: hekla info MODEL would be accepted");
     struct hk_error err = {0};
     struct hk_checkpoint_options co = {.tokenizer_path = o.tokenizer};
-    struct hk_checkpoint *c = hk_checkpoint_open(argv[0], &co, &err);
+    struct hk_checkpoint *c = tool_checkpoint(argv[0], &co, &err);
     bool ok = c != NULL;
     if (ok && o.json) ok = print_json(c, &err);
     if (ok && !o.json) print_text(c);

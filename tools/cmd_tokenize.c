@@ -140,7 +140,7 @@ int cmd_tokenize(int argc, char **argv)
     if (!tool_options(&command, argc, argv, &o, &n_args, &status)) return status;
     if (!o.model) return tool_usage_text("tokenize: -m MODEL is missing: it says whose tokenizer to use");
     struct hk_checkpoint_options open = {.tokenizer_path = o.tokenizer};
-    struct hk_checkpoint *c = hk_checkpoint_open(o.model, &open, &err);
+    struct hk_checkpoint *c = tool_checkpoint(o.model, &open, &err);
     struct hk_tokenizer *t = c ? hk_tokenizer_new(&c->vocab, &err) : NULL;
     struct hk_bytes text = {0};
     bool ok =

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "box.h"
+#include "json.h"
 #include "term.h"
 
 /* ---- errors and files ---- */
@@ -123,7 +125,10 @@ static bool parse_kv(const char *value, void *field, struct hk_error *err)
 static bool parse_quant(const char *value, void *field, struct hk_error *err)
 {
     enum hk_weight_type t = hk_weight_type_by_name(value);
-    if (t != HK_Q8_0 && t != HK_Q4_0) return hk_fail(err, HK_ERR_INPUT, "q8_0 or q4_0 would be accepted");
+    char list[HK_WEIGHT_LIST];
+    if (!hk_weight_type_quantizes(t))
+        return hk_fail(err, HK_ERR_INPUT, "one of %s would be accepted",
+                       hk_weight_type_list(true, list, sizeof list));
     *(enum hk_weight_type *)field = t;
     return true;
 }
@@ -178,8 +183,8 @@ const struct opt model_opts[] = {
      .kind = OPT_TEXT,
      .field = offsetof(struct model_options, model),
      .metavar = "MODEL",
-     .help = "a GGUF file, a Hugging Face folder (config.json, *.safetensors, tokenizer.json), or a llama2.c "
-             ".bin file"},
+     .help = "a GGUF file, a Hugging Face folder (config.json, *.safetensors, tokenizer.json), a llama2.c "
+             ".bin file, or a model that is in the program: box:chat, box:base, box:reward"},
     {.name = "tokenizer",
      .kind = OPT_TEXT,
      .field = offsetof(struct model_options, tokenizer),
@@ -190,7 +195,8 @@ const struct opt model_opts[] = {
      .parse = parse_quant,
      .field = offsetof(struct model_options, quant),
      .metavar = "TYPE",
-     .help = "quantize f32, f16 and bf16 matrices to q8_0 or q4_0 while loading"},
+     .help = "quantize f32, f16, bf16 and f64 matrices while loading: q8_0, q6_k, q5_k, q4_k, ...; a wrong "
+             "name lists them"},
     {.name = "ctx",
      .kind = OPT_U32,
      .field = offsetof(struct model_options, ctx),
@@ -219,7 +225,8 @@ const struct opt sampling_opts[] = {
      .min = 0,
      .max = 100,
      .metavar = "T",
-     .help = "temperature; 0 takes the most likely token always. Default 0.8"},
+     .help = "temperature; 0 takes the most likely token always. Default 0.8, and 1 with --best-of; 0 for "
+             "answers of box:chat"},
     {.name = "top-k",
      .kind = OPT_U32,
      .field = offsetof(struct sampling_options, o.top_k),
@@ -274,6 +281,15 @@ void sampling_options_init(struct sampling_options *o)
 {
     *o = (struct sampling_options){0};
     hk_sampler_defaults(&o->o);
+    o->o.temperature = -1;
+}
+
+void sampling_default_temperature(struct sampling_options *o, float fallback)
+{
+    struct hk_sampler_options common;
+    if (o->o.temperature >= 0) return;
+    hk_sampler_defaults(&common);
+    o->o.temperature = fallback >= 0 ? fallback : common.temperature;
 }
 
 void sampling_options_free(struct sampling_options *o)
@@ -283,18 +299,24 @@ void sampling_options_free(struct sampling_options *o)
     o->n_bias = 0;
 }
 
+uint64_t sampling_seed(struct sampling_options *o)
+{
+    if (!o->seed_given) o->seed = term_random();
+    return o->seed;
+}
+
 bool sampling_open(struct sampling_options *o, uint32_t n_vocab, bool need_logits, struct hk_sampler **out,
                    struct hk_error *err)
 {
     *out = NULL;
+    sampling_default_temperature(o, -1);
     for (uint32_t i = 0; i < o->n_bias; i++) {
         if (o->bias[i].token >= n_vocab) {
             return hk_fail(err, HK_ERR_INPUT, "--logit-bias: token %u: ids from 0 to %u would be accepted",
                            (unsigned)o->bias[i].token, (unsigned)n_vocab - 1);
         }
     }
-    if (!o->seed_given) o->seed = term_random();
-    o->o.seed = o->seed;
+    o->o.seed = sampling_seed(o);
     o->o.bias = o->bias;
     o->o.n_bias = o->n_bias;
     bool changes_logits = o->n_bias > 0 || o->o.repeat_penalty < 1.0f || o->o.repeat_penalty > 1.0f;
@@ -324,6 +346,19 @@ bool progress_step(void *user, const char *what, uint64_t done, uint64_t total)
     return !term_interrupted();
 }
 
+void progress_say(struct progress *p, const char *fmt, ...)
+{
+    double now = term_seconds();
+    if (!p->enabled || now - p->last <= 0.1) return;
+    va_list args;
+    va_start(args, fmt);
+    fputs("\r\033[K", stderr);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    p->last = now;
+    p->shown = true;
+}
+
 void progress_clear(struct progress *p)
 {
     if (p->shown) fputs("\r\033[K", stderr);
@@ -332,19 +367,39 @@ void progress_clear(struct progress *p)
 
 /* ---- opening ---- */
 
+struct hk_checkpoint *tool_checkpoint(const char *model, const struct hk_checkpoint_options *opt,
+                                      struct hk_error *err)
+{
+    return box_is_name(model) ? box_open(model, opt, err) : hk_checkpoint_open(model, opt, err);
+}
+
+static bool check_use(const struct engine *e, const struct model_options *m, struct hk_error *err)
+{
+    bool scores = e->checkpoint->hparams.n_labels > 0;
+    if (scores == (m->use == MODEL_SCORES)) return true;
+    return hk_fail(err, HK_ERR_INPUT,
+                   scores ? "%s: is a reward model, which scores answers: `hekla rank` takes it; a language "
+                            "model would be accepted"
+                          : "%s: is a language model, which has no score to give: a reward model would be "
+                            "accepted, a sequence classifier with one label",
+                   m->model);
+}
+
 bool engine_open_checkpoint(struct engine *e, const struct model_options *m, struct hk_error *err)
 {
     struct hk_checkpoint_options o = {.tokenizer_path = m->tokenizer};
-    e->checkpoint = hk_checkpoint_open(m->model, &o, err);
+    e->checkpoint = tool_checkpoint(m->model, &o, err);
     if (!e->checkpoint) return false;
     const char *arch = e->checkpoint->hparams.arch;
     if (e->checkpoint->n_tensors == 0) {
         return hk_fail(err, HK_ERR_UNSUPPORTED,
                        "%s: a vocabulary alone: a checkpoint with weights would be accepted", m->model);
     }
-    return known_architecture(arch) ||
-           hk_fail(err, HK_ERR_UNSUPPORTED, "%s: architecture '%s': one of %s would be accepted", m->model,
-                   arch, hk_known_architectures());
+    if (!known_architecture(arch)) {
+        return hk_fail(err, HK_ERR_UNSUPPORTED, "%s: architecture '%s': one of %s would be accepted",
+                       m->model, arch, hk_known_architectures());
+    }
+    return check_use(e, m, err);
 }
 
 bool engine_open_tokenizer(struct engine *e, struct hk_error *err)
@@ -396,9 +451,12 @@ bool engine_open_model(struct engine *e, const struct model_options *m, const st
 bool engine_open_session(struct engine *e, const struct model_options *m, bool all_logits,
                          struct hk_error *err)
 {
+    uint32_t n_ctx = m->ctx ? m->ctx : hk_model_hparams(e->model)->n_ctx_train;
     struct hk_session_options o = {.n_ctx = m->ctx,
                                    .kv = m->kv,
                                    .all_logits = all_logits,
+                                   .n_branches = m->n_branches,
+                                   .branch_tokens = m->branch_tokens < n_ctx ? m->branch_tokens : n_ctx,
                                    .progress = progress_step,
                                    .user = &e->progress};
     e->session = hk_session_open(e->model, &o, err);
@@ -418,7 +476,7 @@ void engine_close(struct engine *e)
     progress_clear(&e->progress);
     hk_session_close(e->session);
     hk_model_close(e->model);
-    hk_device_close(e->device);
+    if (!e->device_shared) hk_device_close(e->device);
     hk_tokenizer_free(e->tokenizer);
     hk_checkpoint_close(e->checkpoint);
     *e = (struct engine){0};
@@ -450,6 +508,24 @@ const char *format_count(uint64_t n, char buf[32])
     }
     snprintf(buf, 32, u ? "%.1f%s" : "%.0f%s", v, units[u]);
     return buf;
+}
+
+void print_escaped(FILE *f, const char *text, size_t len, const char *also)
+{
+    struct hk_bytes b = {0};
+    bool clean = false;
+    if (!json_utf8(text, len, &b, &clean, NULL)) len = 0;
+    hk_bytes_free(&b);
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c == '\n') {
+            fputs("\\n", f);
+        } else if (c < 0x20 || c == 0x7f || (c >= 0x80 && !clean)) {
+            fprintf(f, "\\x%02x", c);
+        } else {
+            fprintf(f, strchr(also, c) ? "\\%c" : "%c", c);
+        }
+    }
 }
 
 bool known_architecture(const char *arch)

@@ -38,18 +38,26 @@ struct device_options {
 };
 extern const struct opt device_opts[];
 
+/* What a command can use, a language model or a reward model: the other is refused before a device is opened.
+ */
+enum model_use { MODEL_PREDICTS, MODEL_SCORES };
+
 /* -m, --tokenizer, --quant, --ctx, --kv */
 struct model_options {
     const char *model, *tokenizer;
     enum hk_weight_type quant;
     uint32_t ctx; /* 0: default */
     enum hk_kv_type kv;
+    /* what the command itself says: */
+    enum model_use use;
+    uint32_t n_branches, branch_tokens; /* as hk_session_options has them; more than the context is cut to it
+                                         */
 };
 extern const struct opt model_opts[];
 void model_options_init(struct model_options *o);
 
 struct sampling_options {
-    struct hk_sampler_options o; /* seed and bias are filled by sampling_open */
+    struct hk_sampler_options o; /* seed and bias are filled by sampling_open; temperature < 0: not given */
     bool seed_given;
     uint64_t seed;
     struct hk_logit_bias *bias;
@@ -58,6 +66,10 @@ struct sampling_options {
 extern const struct opt sampling_opts[];
 void sampling_options_init(struct sampling_options *o);
 void sampling_options_free(struct sampling_options *o);
+/* The temperature where --temp did not say it; fallback < 0: hk_sampler_defaults'. Before sampling_open. */
+void sampling_default_temperature(struct sampling_options *o, float fallback);
+/* Draws a seed where --seed did not say one, and gives what it is then in o->seed. */
+uint64_t sampling_seed(struct sampling_options *o);
 /* Makes the sampler; *out stays NULL where plain greedy search, which the device does itself, gives the same
  * tokens and `need_logits` is false. Without --seed one is drawn; o->seed says which. */
 bool sampling_open(struct sampling_options *o, uint32_t n_vocab, bool need_logits, struct hk_sampler **out,
@@ -72,6 +84,8 @@ struct progress {
 };
 bool progress_step(void *user, const char *what, uint64_t done, uint64_t total); /* an hk_progress_fn */
 void progress_clear(struct progress *p);
+/* The same place for a line of words, where no total is known. */
+void progress_say(struct progress *p, const char *fmt, ...) HK_PRINTF(2, 3);
 
 /* What a command works with; zero-initialise. The functions open the parts in this order; each leaves what it
  * could not open NULL. engine_close closes whatever is open. */
@@ -79,11 +93,16 @@ struct engine {
     struct hk_checkpoint *checkpoint;
     struct hk_tokenizer *tokenizer;
     struct hk_device *device;
+    bool device_shared; /* it is another engine's, which is closed after this one */
     struct hk_model *model;
     struct hk_session *session;
     struct progress progress;
 };
-/* Refuses what no device could run: an unknown architecture, a file without weights. */
+/* MODEL as a file, a folder, or a name of the box. opt may be NULL. */
+struct hk_checkpoint *tool_checkpoint(const char *model, const struct hk_checkpoint_options *opt,
+                                      struct hk_error *err);
+/* Refuses what no device could run (an unknown architecture, a file without weights), and what m->use does
+ * not want. */
 bool engine_open_checkpoint(struct engine *e, const struct model_options *m, struct hk_error *err);
 bool engine_open_tokenizer(struct engine *e, struct hk_error *err);
 /* Says on stderr when a CPU-type device was taken because there is no other. */
@@ -102,6 +121,9 @@ void engine_close(struct engine *e);
 /* "1.2 GiB" and "254.1 M"; buf is returned. */
 const char *format_bytes(uint64_t n, char buf[32]);
 const char *format_count(uint64_t n, char buf[32]);
+/* Writes text on one line: control characters and the characters of `also` escaped as in C, and bytes beyond
+ * ASCII too where the text is no UTF-8. */
+void print_escaped(FILE *f, const char *text, size_t len, const char *also);
 bool known_architecture(const char *arch);     /* one that this build runs */
 const char *device_type_name(enum gpu_type t); /* "discrete", "cpu", ... */
 const char *kv_type_name(enum hk_kv_type t);

@@ -101,37 +101,44 @@ static bool decode_sampled(struct run *x, struct hk_tokens *all)
 
 /* Broken weights, or a broken device, show as logits that are no numbers: whatever came out of them would be
  * noise. */
-static bool check_finite(struct run *x)
+static bool check_finite(const struct engine *e, struct hk_error *err)
 {
-    const float *logits = hk_session_logits(x->e->session);
-    uint32_t n_vocab = hk_model_hparams(x->e->model)->n_vocab;
+    const float *logits = hk_session_logits(e->session);
+    uint32_t n_vocab = hk_model_hparams(e->model)->n_vocab;
     for (uint32_t i = 0; i < n_vocab; i++)
         if (isfinite(logits[i])) return true;
     return hk_fail(
-        x->err, HK_ERR_FORMAT,
+        err, HK_ERR_FORMAT,
         "the model: its logits are no numbers: either its weights are broken, or this device is: compare "
         "--device reference, and `hekla selftest`");
 }
 
-static uint32_t common_prefix(const struct engine *e, const struct completion_options *o)
+static uint32_t common_prefix(const struct engine *e, const uint32_t *prompt, uint32_t n_prompt)
 {
     uint32_t n_old = 0, n = 0;
     const uint32_t *old = hk_session_tokens(e->session, &n_old);
-    while (n < n_old && n < o->n_prompt && old[n] == o->prompt[n]) n++;
-    return n < o->n_prompt ? n : o->n_prompt - 1; /* the last token is computed always */
+    while (n < n_old && n < n_prompt && old[n] == prompt[n]) n++;
+    return n < n_prompt ? n : n_prompt - 1; /* the last token is computed always */
+}
+
+bool completion_begin(struct engine *e, const uint32_t *prompt, uint32_t n_prompt,
+                      struct completion_result *r, struct hk_error *err)
+{
+    double start = term_seconds();
+    r->n_computed = n_prompt - common_prefix(e, prompt, n_prompt);
+    bool ok = hk_session_sync(e->session, prompt, n_prompt, err);
+    progress_clear(&e->progress);
+    r->prompt_seconds = term_seconds() - start;
+    return ok && check_finite(e, err);
 }
 
 static bool run(struct run *x, struct hk_tokens *all)
 {
     const struct completion_options *o = x->o;
     uint32_t n_ctx = hk_session_ctx(x->e->session);
-    double start = term_seconds();
-    x->r->n_computed = o->n_prompt - common_prefix(x->e, o);
-    bool ok = hk_session_sync(x->e->session, o->prompt, o->n_prompt, x->err);
-    progress_clear(&x->e->progress);
-    x->r->prompt_seconds = term_seconds() - start;
-    ok = ok && check_finite(x);
+    bool ok = completion_begin(x->e, o->prompt, o->n_prompt, x->r, x->err);
     if (!ok || o->n == 0) return ok;
+    double start = 0;
     bool bar = x->e->progress.enabled;
     x->e->progress.enabled = false; /* from here on the completion itself is on the screen */
     if (!o->sampler && o->logprobs == COMPLETION_NO_LOGPROBS) {
@@ -145,6 +152,7 @@ static bool run(struct run *x, struct hk_tokens *all)
                       : hk_fail(x->err, HK_ERR_MEMORY, "out of memory for %u token ids", (unsigned)n_ctx);
     }
     x->r->decode_seconds = term_seconds() - start;
+    x->r->fed = x->r->steps;
     x->e->progress.enabled = bar;
     if (!ok || x->failed) return false;
     x->text.len = 0;
@@ -200,6 +208,25 @@ bool completion_prompt(const struct engine *e, const char *text, size_t len, str
     return true;
 }
 
+static bool ignore_token(void *user, uint32_t token)
+{
+    (void)user, (void)token;
+    return true;
+}
+
+bool completion_warm_up(struct engine *e, struct hk_error *err)
+{
+    /* kernels differ by how many tokens they take: many, as in a question's prompt, and one */
+    enum { QUESTION = 32 };
+    uint32_t tokens[QUESTION] = {0}, n_ctx = hk_session_ctx(e->session), n = 0;
+    e->progress.last = 0;
+    progress_say(&e->progress, "compiling for this device: some seconds at its first run");
+    bool ok = hk_session_sync(e->session, tokens, n_ctx < QUESTION ? n_ctx : QUESTION, err) &&
+              hk_session_greedy(e->session, 3, ignore_token, NULL, &n, err);
+    progress_clear(&e->progress);
+    return ok;
+}
+
 double completion_prompt_rate(const struct completion_result *r)
 {
     return r->prompt_seconds > 0 ? r->n_computed / r->prompt_seconds : 0;
@@ -207,14 +234,19 @@ double completion_prompt_rate(const struct completion_result *r)
 
 double completion_decode_rate(const struct completion_result *r)
 {
-    return r->decode_seconds > 0 ? r->steps / r->decode_seconds : 0;
+    return r->decode_seconds > 0 ? r->fed / r->decode_seconds : 0;
+}
+
+double completion_weight_rate(const struct engine *e, const struct completion_result *r)
+{
+    double steps = r->decode_seconds > 0 ? r->steps / r->decode_seconds : 0;
+    return steps * (double)hk_model_stats(e->model)->step_weight_bytes * 1e-9;
 }
 
 void completion_print_timing(const struct engine *e, const struct completion_result *r)
 {
-    double rate = completion_decode_rate(r);
     fprintf(stderr,
             "hekla: prompt %u token%s, %.1f tokens/s; completion %u token%s, %.1f tokens/s, %.2f GB/s\n",
             (unsigned)r->n_computed, r->n_computed == 1 ? "" : "s", completion_prompt_rate(r), (unsigned)r->n,
-            r->n == 1 ? "" : "s", rate, rate * (double)hk_model_stats(e->model)->step_weight_bytes * 1e-9);
+            r->n == 1 ? "" : "s", completion_decode_rate(r), completion_weight_rate(e, r));
 }

@@ -40,7 +40,8 @@ struct completion_result {
     uint32_t n;          /* tokens handed on */
     uint32_t n_computed; /* tokens of the prompt that were not in the session already */
     double prompt_seconds, decode_seconds;
-    uint32_t steps; /* decode steps in decode_seconds */
+    uint32_t steps; /* decode steps in decode_seconds, */
+    uint32_t fed;   /* and the tokens fed in them: more where a step feeds several branches */
 };
 
 const char *completion_end_name(enum completion_end end); /* "length", "stop", "context", "interrupted" */
@@ -49,6 +50,15 @@ const char *completion_end_name(enum completion_end end); /* "length", "stop", "
  * prompt it is HK_ERR_CANCELLED. False and *err also leave in *r what was done. */
 bool completion_run(struct engine *e, const struct completion_options *o, struct completion_result *r,
                     struct hk_error *err);
+
+/* The first part of it: syncs the session to the prompt, whose last token's logits are then there and are
+ * numbers, and fills r's fields of the prompt. Clears the progress bar. */
+bool completion_begin(struct engine *e, const uint32_t *prompt, uint32_t n_prompt,
+                      struct completion_result *r, struct hk_error *err);
+
+/* Runs some tokens through the session, as a prompt and as steps: what a driver compiles at its first use is
+ * then compiled when the first question comes. What the timeline holds after it is of no meaning. */
+bool completion_warm_up(struct engine *e, struct hk_error *err);
 
 /* The tokens of a text as a prompt: with the beginning-of-text token where the vocabulary wants it, without
  * an end-of-text token after it; the text's own control tokens are recognised. An empty text is the
@@ -60,5 +70,6 @@ bool completion_prompt(const struct engine *e, const char *text, size_t len, str
 void completion_print_timing(const struct engine *e, const struct completion_result *r);
 double completion_prompt_rate(const struct completion_result *r); /* tokens per second; 0: not measured */
 double completion_decode_rate(const struct completion_result *r);
+double completion_weight_rate(const struct engine *e, const struct completion_result *r); /* 1e9 bytes/s */
 
 #endif

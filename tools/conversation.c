@@ -125,25 +125,73 @@ bool conversation_tokens(const struct conversation *c, size_t from, const struct
     return ok;
 }
 
-static bool add_message(cJSON *list, const char *role, const char *text, size_t len)
+bool conversation_stops(const struct conversation *c, const struct hk_tokenizer *t, const struct hk_vocab *v,
+                        struct stop_tokens *out, struct hk_error *err)
+{
+    *out = (struct stop_tokens){0};
+    for (; out->n < v->n_stop; out->n++) out->ids[out->n] = v->stop[out->n];
+    if (!c->format) return true;
+    struct hk_tokens end = {0};
+    const char *text = c->format->end;
+    bool ok = hk_tokenizer_encode(t, text, strlen(text), HK_ENCODE_PARSE_SPECIAL, &end, err);
+    if (ok && end.n == 1) out->ids[out->n++] = end.ids[0];
+    free(end.ids);
+    return ok;
+}
+
+bool conversation_text(const struct conversation *c, const struct chat_format *format, size_t from,
+                       const char *answer, size_t len, struct hk_bytes *out, struct hk_error *err)
+{
+    out->len = 0;
+    if (!format) return running_text(c, from, out, err) && hk_bytes_append(out, answer, len, err);
+    for (size_t i = from; i < c->n; i++) {
+        const struct turn *t = &c->turns[i];
+        if (!chat_format_turn(format, i == from, c->system, t->question, out, err)) return false;
+        if (i + 1 < c->n && t->text.len && !hk_bytes_append(out, t->text.data, t->text.len, err))
+            return false;
+    }
+    const char *after = format->answer_after;
+    return hk_bytes_append(out, answer, len, err) && hk_bytes_append(out, after, strlen(after), err);
+}
+
+/* ---- as JSON ---- */
+
+cJSON *message_json(const char *role, const char *text, size_t len, bool bytes)
 {
     cJSON *m = cJSON_CreateObject();
-    bool ok = m && cJSON_AddStringToObject(m, "role", role) &&
-              json_add_text(m, "content", "content_bytes", text, len);
-    return cJSON_AddItemToArray(list, m) && ok;
+    if (m && cJSON_AddStringToObject(m, "role", role) &&
+        json_add_text(m, "content", bytes ? "content_bytes" : NULL, text, len))
+        return m;
+    cJSON_Delete(m);
+    return NULL;
+}
+
+static bool add_message(cJSON *list, const char *role, const char *text, size_t len, bool bytes)
+{
+    return cJSON_AddItemToArray(list, message_json(role, text, len, bytes));
+}
+
+cJSON *conversation_json(const struct conversation *c, bool open, bool bytes)
+{
+    cJSON *list = cJSON_CreateArray();
+    bool ok = list != NULL;
+    if (ok && c->system && *c->system) ok = add_message(list, "system", c->system, strlen(c->system), bytes);
+    for (size_t i = 0; ok && i < c->n; i++) {
+        const struct turn *t = &c->turns[i];
+        ok = add_message(list, "user", t->question, strlen(t->question), bytes) &&
+             ((open && i + 1 == c->n) ||
+              add_message(list, "assistant", t->text.data ? t->text.data : "", t->text.len, bytes));
+    }
+    if (ok) return list;
+    cJSON_Delete(list);
+    return NULL;
 }
 
 bool conversation_save(const struct conversation *c, const char *path, struct hk_error *err)
 {
     cJSON *root = cJSON_CreateObject();
-    cJSON *list = root ? cJSON_AddArrayToObject(root, "messages") : NULL;
-    bool ok = list != NULL;
-    if (ok && c->system && *c->system) ok = add_message(list, "system", c->system, strlen(c->system));
-    for (size_t i = 0; ok && i < c->n; i++) {
-        const struct turn *t = &c->turns[i];
-        ok = add_message(list, "user", t->question, strlen(t->question)) &&
-             add_message(list, "assistant", t->text.data ? t->text.data : "", t->text.len);
-    }
+    cJSON *list = root ? conversation_json(c, false, true) : NULL;
+    bool ok = cJSON_AddItemToObject(root, "messages", list);
     FILE *f = ok ? fopen(path, "wb") : NULL;
     if (!ok) {
         hk_fail(err, HK_ERR_MEMORY, "out of memory for the conversation");

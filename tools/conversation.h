@@ -3,6 +3,8 @@
 #ifndef HEKLA_TOOLS_CONVERSATION_H
 #define HEKLA_TOOLS_CONVERSATION_H
 
+#include <cjson/cJSON.h>
+
 #include "chat_format.h"
 
 struct turn {
@@ -29,9 +31,30 @@ void conversation_drop(struct conversation *c, size_t i); /* turn i is forgotten
 bool conversation_answer(struct conversation *c, uint32_t token, const char *text, size_t len,
                          struct hk_error *err);
 
+/* The tokens that end an answer: the vocabulary's, and the one that the format writes there, which some files
+ * forget to name. */
+struct stop_tokens {
+    uint32_t ids[HK_MAX_STOP_TOKENS + 1], n;
+};
+bool conversation_stops(const struct conversation *c, const struct hk_tokenizer *t, const struct hk_vocab *v,
+                        struct stop_tokens *out, struct hk_error *err);
+
 /* The prompt for the last turn's answer, replacing *out; turns before `from` are left out. */
 bool conversation_tokens(const struct conversation *c, size_t from, const struct hk_tokenizer *t,
                          const struct hk_vocab *v, struct hk_tokens *out, struct hk_error *err);
+
+/* The whole conversation as text, with answer[0..len) as the last turn's and what the format writes after it,
+ * replacing *out; turns before `from` are left out. `format` need not be the conversation's own: another
+ * model reads it. NULL: questions and answers as running text. */
+bool conversation_text(const struct conversation *c, const struct chat_format *format, size_t from,
+                       const char *answer, size_t len, struct hk_bytes *out, struct hk_error *err);
+
+/* A JSON list [{"role", "content"}, ...] of the system text, if any, and the turns, the last one without its
+ * answer if `open`. Bytes that are not UTF-8 are U+FFFD, with the bytes beside them ("content_bytes") if
+ * `bytes`. NULL when memory is out. */
+cJSON *conversation_json(const struct conversation *c, bool open, bool bytes);
+/* {"role", "content"} alone. */
+cJSON *message_json(const char *role, const char *text, size_t len, bool bytes);
 
 /* Writes {"messages": [{"role", "content"}, ...]}. */
 bool conversation_save(const struct conversation *c, const char *path, struct hk_error *err);

@@ -51,7 +51,7 @@ bool json_add_text(cJSON *object, const char *key, const char *bytes_key, const 
     bool ok =
         json_utf8(text, len, &b, &clean, &err) && cJSON_AddStringToObject(object, key, b.data ? b.data : "");
     hk_bytes_free(&b);
-    if (!ok || clean) return ok;
+    if (!ok || clean || !bytes_key) return ok;
     cJSON *list = cJSON_AddArrayToObject(object, bytes_key);
     for (size_t i = 0; list && i < len; i++) {
         if (!cJSON_AddItemToArray(list, cJSON_CreateNumber((unsigned char)text[i]))) return false;

@@ -14,8 +14,8 @@
  * out. */
 bool json_utf8(const char *text, size_t len, struct hk_bytes *out, bool *clean, struct hk_error *err);
 
-/* Adds "key": text; where that is not what the bytes are, also "bytes_key": [numbers]. False when memory is
- * out. */
+/* Adds "key": text; where that is not what the bytes are, also "bytes_key": [numbers], unless bytes_key is
+ * NULL. False when memory is out. */
 bool json_add_text(cJSON *object, const char *key, const char *bytes_key, const char *text, size_t len);
 
 /* Adds "key": [ids]. */

@@ -1,6 +1,7 @@
 /* The `hekla` command: a table of subcommands. */
 #include <string.h>
 
+#include "box.h"
 #include "common.h"
 #include "term.h"
 
@@ -11,9 +12,12 @@ static const struct command {
 } commands[] = {
     {"chat", cmd_chat, "talk with a model"},
     {"generate", cmd_generate, "complete a text"},
+    {"rank", cmd_rank, "what a reward model thinks of several answers"},
     {"tokenize", cmd_tokenize, "text to token ids, and back"},
+    {"template", cmd_template, "messages to the prompt that a model is given"},
     {"perplexity", cmd_perplexity, "how well a model predicts a text"},
     {"info", cmd_info, "what a checkpoint contains"},
+    {"convert", cmd_convert, "any readable checkpoint to GGUF, quantized on request"},
     {"devices", cmd_devices, "every Vulkan device, and what of it will be used"},
     {"selftest", cmd_selftest, "every kernel on a device against the reference"},
     {"bench", cmd_bench, "how fast a model runs on a device"},
@@ -22,16 +26,21 @@ enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
 static int help(void)
 {
-    printf("usage: hekla MODEL                 chat with MODEL\n"
-           "       hekla COMMAND [options]\n\n"
-           "Runs GPT-style language models on any Vulkan GPU.\n\n"
-           "MODEL is a GGUF file, a Hugging Face folder (config.json, *.safetensors, tokenizer.json), or a\n"
-           "llama2.c .bin file with its tokenizer.bin beside it.\n\ncommands:\n");
+    printf(
+        "usage: hekla [MODEL]               chat with MODEL, or with the small model in the box\n"
+        "       hekla COMMAND [options]\n\n"
+        "Runs GPT-style language models on any Vulkan GPU.\n\n"
+        "MODEL is a GGUF file, a Hugging Face folder (config.json, *.safetensors, tokenizer.json), a\n"
+        "llama2.c .bin file with its tokenizer.bin beside it, or a model that is in the program (\"the "
+        "box\"):\n"
+        "box:chat, which answers questions about Hekla, also written box; box:base, which it was made from;\n"
+        "box:reward, which ranks answers.\n\ncommands:\n");
     for (size_t i = 0; i < N_COMMANDS; i++) printf("  %-12s %s\n", commands[i].name, commands[i].help);
     printf(
         "\n  hekla COMMAND --help     its options, with examples\n"
         "  hekla --version\n\n"
         "examples:\n"
+        "  hekla\n"
         "  hekla devices\n"
         "  hekla generate -m model.gguf -p \"Once upon a time\" -n 100\n"
         "  hekla chat -m model.gguf --system \"Answer in one sentence.\"\n\n"
@@ -69,6 +78,6 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < N_COMMANDS; i++) {
         if (strcmp(name, commands[i].name) == 0) return commands[i].run(argc - 2, argv + 2);
     }
-    if (name[0] != '-' && looks_like_command(name)) return unknown_command(name);
+    if (name[0] != '-' && !box_is_name(name) && looks_like_command(name)) return unknown_command(name);
     return cmd_chat(argc - 1, argv + 1); /* hekla [options] MODEL */
 }

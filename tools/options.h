@@ -38,7 +38,7 @@ struct opt_group {
     size_t base; /* offsetof the group's struct in the command's */
 };
 
-enum { OPT_MAX_GROUPS = 4 };
+enum { OPT_MAX_GROUPS = 5 };
 
 struct opt_command {
     const char *name;     /* "generate" */

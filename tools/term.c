@@ -23,6 +23,16 @@ double term_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+bool term_wall_time(struct hk_wall_time *t, struct hk_error *err)
+{
+    struct tm now;
+    time_t seconds = time(NULL);
+    if (!localtime_r(&seconds, &now)) return hk_fail(err, HK_ERR_IO, "the local time cannot be told");
+    *t = (struct hk_wall_time){now.tm_year + 1900, now.tm_mon + 1, now.tm_mday,
+                               now.tm_hour,        now.tm_min,     now.tm_sec};
+    return true;
+}
+
 void term_locale(void)
 {
     setlocale(LC_CTYPE, "");
@@ -41,13 +51,24 @@ static void on_interrupt(int sig)
     interrupted = 1;
 }
 
-void term_catch_interrupt(void)
+static void catch_signal(int sig)
 {
     struct sigaction a;
     memset(&a, 0, sizeof a);
     a.sa_handler = on_interrupt; /* no SA_RESTART: a read that waits for the user returns */
     sigemptyset(&a.sa_mask);
-    sigaction(SIGINT, &a, NULL);
+    sigaction(sig, &a, NULL);
+}
+
+void term_catch_interrupt(void)
+{
+    catch_signal(SIGINT);
+}
+
+void term_catch_termination(void)
+{
+    catch_signal(SIGTERM);
+    catch_signal(SIGHUP);
 }
 
 bool term_interrupted(void)

@@ -7,11 +7,14 @@
 #include "../runtime/hekla.h"
 
 bool term_is_tty(FILE *f);
-double term_seconds(void); /* monotonic */
-void term_locale(void);    /* UTF-8 for line editing; numbers stay with a point */
+double term_seconds(void);                                         /* monotonic */
+bool term_wall_time(struct hk_wall_time *t, struct hk_error *err); /* local */
+void term_locale(void); /* UTF-8 for line editing; numbers stay with a point */
 
 /* From now on Ctrl-C sets a flag; a second one, while the flag is set, ends the process. */
 void term_catch_interrupt(void);
+/* The same for SIGTERM and SIGHUP: for a command that has something to clean up. */
+void term_catch_termination(void);
 bool term_interrupted(void);
 void term_clear_interrupt(void);
 

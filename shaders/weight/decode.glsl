@@ -43,23 +43,37 @@ uvec2 hk_plane_row(uvec2 plane, uint tile, uint bytes, uint lane)
 {
     return hk_at(hk_at(plane, tile, args.n_blocks * bytes * HK_LANES), lane * 16u);
 }
+// A field of `words` words of 4 bytes: uint plane[tile][n_blocks][words][32]
+uvec2 hk_words_row(uvec2 plane, uint tile, uint words, uint lane)
+{
+    return hk_at(hk_at(plane, tile, args.n_blocks * words * 4u * HK_LANES), lane * 4u);
+}
+// A 1-byte field: uint plane[tile][ceil(n_blocks / 4)][32]
+uvec2 hk_bytes_row(uvec2 plane, uint tile, uint lane)
+{
+    return hk_at(hk_at(plane, tile, ((args.n_blocks + 3u) / 4u) * 4u * HK_LANES), lane * 4u);
+}
 // A 2-byte field: uint plane[tile][ceil(n_blocks / 2)][32]
 uvec2 hk_pair_row(uvec2 plane, uint tile, uint lane)
 {
     return hk_at(hk_at(plane, tile, ((args.n_blocks + 1u) / 2u) * 4u * HK_LANES), lane * 4u);
 }
 
-// This row's 16-byte word number i + j of a plane, j a constant, and its pair of halves number i.
+// This row's 16-byte or 4-byte word number i + j of a plane, j a constant.
 uvec4 hk_word(uvec2 plane_row, uint r, uint i, uint j)
 {
     if (HK_INDEXED) return in_uvec4(plane_row).v[(i + j) * HK_LANES + hk_lane(r)];
     return in_uvec4(hk_at(plane_row, i * (16u * HK_LANES))).v[j * HK_LANES + hk_lane(r)];
 }
+uint hk_uint(uvec2 plane_row, uint r, uint i, uint j)
+{
+    if (HK_INDEXED) return in_uint(plane_row).v[(i + j) * HK_LANES + hk_lane(r)];
+    return in_uint(hk_at(plane_row, i * (4u * HK_LANES))).v[j * HK_LANES + hk_lane(r)];
+}
+// A pair of halves, number i.
 vec2 hk_pair(uvec2 plane_row, uint r, uint i)
 {
-    uint w = HK_INDEXED ? in_uint(plane_row).v[i * HK_LANES + hk_lane(r)]
-                        : in_uint(hk_at(plane_row, i * (4u * HK_LANES))).v[hk_lane(r)];
-    return unpackHalf2x16(w);
+    return unpackHalf2x16(hk_uint(plane_row, r, i, 0u));
 }
 // The half of block b in a plane of 2-byte fields.
 float hk_half(uvec2 plane_row, uint r, uint b)
@@ -101,4 +115,10 @@ vec4 hk_high_nibbles(uint w, float bias)
     uint h = w >> 12;
     return vec4(hk_bits(w, 4u, 4u, bias), hk_bits(w, 12u, 4u, bias), hk_bits(h, 8u, 4u, bias),
                 hk_bits(h, 16u, 4u, bias));
+}
+// Those at bit `shift`, 0 or 4, with bits 0..3 of `fifth` as their bits 4, minus bias. The product has bit i of four at bit
+// 8 i + 4, among others.
+vec4 hk_five_bits(uint w, uint shift, uint fifth, float bias)
+{
+    return hk_bytes((w >> shift & 0x0F0F0F0Fu) | ((fifth & 15u) * 0x02040810u & 0x10101010u), bias);
 }

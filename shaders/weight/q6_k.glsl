@@ -24,22 +24,24 @@ void weight_block(uint b)
     uvec4 sc[HK_ROWS];
     HK_EACH_ROW d[r] = hk_half(hk_tile(r).p3, r, b);
     HK_EACH_ROW sc[r] = hk_word(hk_tile(r).p2, r, b, 0u);
-    [[unroll]] for (uint h = 0u; h < 2u; h++) {
-        [[unroll]] for (uint i = 0u; i < 2u; i++) {
+    [[dont_unroll]] for (uint h = 0u; h < 2u; h++) {
+        [[dont_unroll]] for (uint i = 0u; i < 2u; i++) {
             uvec4 low[2 * HK_ROWS], high[HK_ROWS];
             HK_EACH_ROW {
-                low[2u * r] = hk_word(hk_tile(r).p0, r, 8u * b, 4u * h + i);
-                low[2u * r + 1u] = hk_word(hk_tile(r).p0, r, 8u * b, 4u * h + 2u + i);
-                high[r] = hk_word(hk_tile(r).p1, r, 4u * b, 2u * h + i);
+                low[2u * r] = hk_word(hk_tile(r).p0, r, 8u * b + 4u * h + i, 0u);
+                low[2u * r + 1u] = hk_word(hk_tile(r).p0, r, 8u * b + 4u * h + i, 2u);
+                high[r] = hk_word(hk_tile(r).p1, r, 4u * b + 2u * h + i, 0u);
             }
             [[unroll]] for (uint n = 0u; n < 4u; n++) { // the weights from 128 h + 32 n + 16 i on
-                uint g = 8u * h + 2u * n + i;
-                HK_EACH_ROW hk_begin(r, d[r] * float(bitfieldExtract(int(sc[r][g / 4u]), int(8u * (g & 3u)), 8)));
+                HK_EACH_ROW {
+                    uvec2 half_words = h == 0u ? sc[r].xy : sc[r].zw;
+                    hk_begin(r, d[r] * float(bitfieldExtract(int(half_words[n / 2u]), int(16u * (n & 1u) + 8u * i), 8)));
+                }
                 [[unroll]] for (uint j = 0u; j < 4u; j++) {
                     HK_EACH_ROW {
                         uint q = low[2u * r + (n & 1u)][j] >> (n < 2u ? 0u : 4u) & 0x0F0F0F0Fu;
                         uint u = n < 2u ? high[r][j] << (4u - 2u * n) : high[r][j] >> (2u * n - 4u);
-                        hk_use(r, b * 64u, h * 32u + n * 8u + i * 4u + j, hk_bytes(q | (u & 0x30303030u), 32.0));
+                        hk_use(r, b * 64u + h * 32u + i * 4u, n * 8u + j, hk_bytes(q | (u & 0x30303030u), 32.0));
                     }
                 }
                 HK_EACH_ROW hk_end(r);

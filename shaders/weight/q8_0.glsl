@@ -4,9 +4,9 @@
 const uint QUANT_BYTES = 32u;
 #include "weight/scaled32.glsl"
 
-void scaled_block(uint b, uint n, float scale[HK_ROWS])
+void scaled_block(uint b, uint n, vec2 scale[HK_ROWS])
 {
-    HK_EACH_ROW hk_begin(r, scale[r]);
+    HK_EACH_ROW hk_begin(r, scale[r].x);
     [[unroll]] for (uint i = 0u; i < 2u; i++) {
         uvec4 q[HK_ROWS];
         HK_EACH_ROW q[r] = hk_word(hk_tile(r).p0, r, 2u * b, 2u * n + i);

@@ -19,8 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                             HK_HF_SPECIAL_TOKENS};
     struct hk_hf_text texts[HK_HF_PARTS] = {{0}};
     struct hk_error err = {0};
-    const struct hk_hf_arch *arch;
-    bool tied;
+    struct hk_hf_model model;
     texts[HK_HF_TOKENIZER] = (struct hk_hf_text){TOKENIZER, sizeof TOKENIZER - 1, "tokenizer.json"};
     for (size_t i = 0; i < 4 && size > 0; i++) {
         const uint8_t *cut = memchr(data, 0xFF, size);
@@ -31,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     struct hk_checkpoint *c = hk_checkpoint_new("fuzz", &err);
     if (!c) return 0;
-    bool ok = hk_hf_interpret(c, texts, &arch, &tied, &err);
+    bool ok = hk_hf_interpret(c, texts, &model, &err);
     if (!ok && !err.text[0]) __builtin_trap(); /* refused without a reason */
     if (ok && c->has_hparams && (c->hparams.n_head == 0 || c->hparams.n_head % c->hparams.n_head_kv != 0))
         __builtin_trap();

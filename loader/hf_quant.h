@@ -1,0 +1,43 @@
+/* How the quantized matrices of a Hugging Face folder lie in its tensors, method by method. */
+#ifndef HEKLA_LOADER_HF_QUANT_H
+#define HEKLA_LOADER_HF_QUANT_H
+
+#include "json_util.h"
+#include "quantized.h"
+#include "safetensors.h"
+
+enum hk_hf_quant_method {
+    HK_HF_QUANT_NONE,
+    HK_HF_QUANT_GPTQ,
+    HK_HF_QUANT_AWQ,
+    HK_HF_QUANT_FP8,
+    HK_HF_QUANT_COMPRESSED_TENSORS
+};
+
+/* What config.json's "quantization_config" says. */
+struct hk_hf_quant {
+    enum hk_hf_quant_method method;
+    uint32_t bits;     /* GPTQ, AWQ */
+    uint32_t group;    /* GPTQ, AWQ: columns of a group; UINT32_MAX: all of them are one */
+    int32_t zero_add;  /* GPTQ: 1 where the file's zeros are one less than they are meant */
+    bool any_order;    /* GPTQ, desc_act: columns are in groups by a tensor g_idx */
+    uint32_t block[2]; /* FP8: rows and columns that share a scale, where scales are a matrix */
+};
+
+/* Reads the key; HK_HF_QUANT_NONE where it is missing. False and *err for methods and settings that are not
+ * known, with those that are. */
+bool hk_hf_quant_read(const cJSON *config, const char *file, struct hk_hf_quant *q, struct hk_error *err);
+
+/* A tensor of any of the folder's files. */
+struct hk_hf_entry {
+    struct hk_st_tensor *tensor;
+    const char *file; /* for messages */
+};
+
+/* Finds the matrices among the tensors of all files: the tensor that holds the codes gets ->quantized, those
+ * that were only parts of it ->part. Sorts the entries. False and *err, which names file and tensor, for a
+ * part that is missing or has another type or shape than the others ask for. */
+bool hk_hf_quant_join(struct hk_arena *a, const struct hk_hf_quant *quant, struct hk_hf_entry *entries,
+                      size_t n, struct hk_error *err);
+
+#endif

@@ -1,0 +1,62 @@
+/* Matrices of small codes with scales, as Hugging Face folders have them: FP8 with scales, GPTQ, AWQ and
+ * compressed-tensors' integers. Such a matrix has no rows in a type of weight_types.h in the file; they are
+ * made while they are loaded, a few at a time.
+ *
+ *     w(r, c) = s(r, c) (q(r, c) - z(r, c))      integers
+ *     w(r, c) = s(r, c) value(q(r, c))           FP8
+ *
+ * s and z are shared by groups of columns (and of rows, for blocks of FP8). hf_quant.c says how each method's
+ * tensors fill these structs. */
+#ifndef HEKLA_LOADER_QUANTIZED_H
+#define HEKLA_LOADER_QUANTIZED_H
+
+#include "weight_types.h"
+
+/* A matrix of codes of 4 or 8 bits in words of 32 bits or, one in each, in bytes. */
+struct hk_packed {
+    const uint8_t *data; /* little-endian, of any alignment; NULL: there is none */
+    uint32_t bits, per;  /* of a code; codes in a word: 32 / bits, or 1 */
+    bool along_rows;     /* a word holds one column of `per` rows; else `per` columns of one row */
+    uint32_t flip;       /* which bits of a code are inverted: the sign of bytes that count from -128 */
+    const uint8_t *lane; /* the place in the word, from the low bits on, of each of them */
+    uint64_t row_stride, col_stride; /* in words, from one row (column) of words to the next */
+};
+
+struct hk_scales {
+    const uint8_t *data;             /* NULL: all 1 */
+    enum hk_weight_type type;        /* F32, F16 or BF16 */
+    uint64_t n;                      /* numbers */
+    uint64_t rows_per;               /* rows that share one */
+    uint64_t row_stride, col_stride; /* in numbers, from one such group of rows (columns) to the next */
+};
+
+struct hk_quantized {
+    const char *name;           /* of the weight that it becomes, as the folder spells it */
+    uint64_t rows, cols, group; /* columns that share a scale and a zero; > 0 */
+    uint64_t n_groups;
+    struct hk_packed codes, zeros; /* zeros: a column for each group */
+    int32_t zero; /* what is added to each zero, modulo 2^bits; where there are none, the zero */
+    struct hk_scales scales;
+    const uint8_t *groups;        /* int32: the group of each column; NULL: column / group */
+    bool outputs_first;           /* rows are outputs, though the layer's own weight is (inputs, outputs) */
+    float (*value)(uint8_t code); /* FP8; NULL: integers */
+    enum hk_weight_type type;     /* in which rows are made */
+    uint64_t stored;              /* bytes in the files, scales and all */
+};
+
+/* The float of a code, exactly: 1 sign, 4 exponent (bias 7), 3 mantissa bits, no infinity, 0x7F and 0xFF are
+ * NaN (OCP's FP8 E4M3, torch.float8_e4m3fn); and 1, 5 (bias 15), 2 (E5M2). */
+float hk_f8_e4m3_to_f32(uint8_t code);
+float hk_f8_e5m2_to_f32(uint8_t code);
+
+/* Chooses q->type, in which rows are made: Q4_0 or Q8_0 where that is exact; else BF16 or F16 where it is
+ * exact; else F16 where each weight rounded to it adds an error of at most 1e-7 of the weights' mean square;
+ * else F32. Reads all scales, zeros and groups. False and *err, which names the matrix, for a scale that is
+ * no finite number or a group that does not exist. */
+bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_error *err);
+
+/* Weights [first, first + n) of the matrix, row by row, in its type: both are whole blocks of it. Whole rows
+ * at a time, and multiples of 8 of them, are the fastest. */
+void hk_quantized_weights(const struct hk_quantized *q, uint64_t first, uint64_t n, void *dst);
+
+#endif

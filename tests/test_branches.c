@@ -1,0 +1,7 @@
+/* Branches on the C reference. */
+#include "branches_testing.h"
+
+int main(void)
+{
+    return hk_test_branches_main("reference");
+}

@@ -1,0 +1,9 @@
+/* The models in the box on a Vulkan device. */
+#include "box_testing.h"
+
+#include <stddef.h>
+
+int main(void)
+{
+    return hk_test_box_main(NULL);
+}

@@ -1,0 +1,7 @@
+/* Branches on a device, under each driver. */
+#include "branches_testing.h"
+
+int main(void)
+{
+    return hk_test_branches_main(NULL);
+}

@@ -1,0 +1,91 @@
+/* Best of N: several samples of one prompt's completion, written in one batch, and a reward model's choice
+ * among them. */
+#ifndef HEKLA_TOOLS_BEST_OF_H
+#define HEKLA_TOOLS_BEST_OF_H
+
+#include "completion.h"
+#include "preferences.h"
+#include "scorer.h"
+
+enum { BEST_OF_MAX = 64 };
+
+/* --best-of, --reward, --save-preferences */
+struct best_of_options {
+    uint32_t n; /* 0: no such thing */
+    const char *reward, *preferences;
+};
+extern const struct opt best_of_opts[];
+
+/* False and *err where these options do not go together: a usage error of that command. Else fills in the
+ * defaults: the reward model of a model in the box, temperature 1. Without --best-of it does no more than
+ * look. */
+bool best_of_check(struct best_of_options *o, const char *command, const char *model,
+                   struct sampling_options *sampling, struct hk_error *err);
+
+/* One sample. */
+struct best_of_sample {
+    uint32_t index;          /* which branch */
+    struct hk_tokens tokens; /* without the stop token */
+    struct hk_bytes text;
+    double logprob; /* sum over tokens and stop token of the natural logarithms of their probabilities, before
+                       any sampling option */
+    enum completion_end end;
+    uint32_t stop_token; /* where end is COMPLETION_STOP, else HK_NO_TOKEN */
+    float score;
+};
+
+struct best_of {
+    struct best_of_sample *samples; /* [n]; best first once they are scored */
+    uint32_t n;
+    struct completion_result r; /* n and fed: of all samples together; end: the best's */
+    double score_seconds;
+};
+
+struct best_of_request {
+    const uint32_t *prompt;
+    uint32_t n_prompt;
+    uint32_t n_samples; /* the session was opened with that many branches, or more */
+    uint32_t
+        n; /* tokens of each, 1 or more at most; the session's branch_tokens are as many, or the context's */
+    const struct sampling_options *sampling;
+    uint64_t seed; /* sample b is drawn with seed + b: alone, --seed seed+b gives it */
+    const uint32_t *stop;
+    uint32_t n_stop;
+    bool at_start; /* as in completion_options */
+};
+
+/* What chooses, and where its choices are kept. Zero-initialise; best_of_close closes whatever is open. */
+struct best_of_judge {
+    struct scorer scorer;
+    struct preferences preferences;
+    bool chat; /* preferences as lists of messages */
+};
+
+/* Opens the file of preferences and the reward model's checkpoint: what can be refused before anything long
+ * is done. */
+bool best_of_open(struct best_of_judge *j, const struct best_of_options *o,
+                  const struct model_options *reward, struct hk_error *err);
+/* False and *err when the preferences could not be written to the end. */
+bool best_of_close(struct best_of_judge *j, struct hk_error *err);
+
+/* As completion_warm_up, with n branches and a score. */
+bool best_of_warm_up(struct engine *e, struct best_of_judge *j, uint32_t n, struct hk_error *err);
+
+/* Writes the samples, scores them as answers of c's last turn, keeps the preference, and sorts: finished
+ * samples before interrupted ones, then by score, then by index. The session is synced to the prompt and
+ * forked, and all branches step together until each has met a stop token, its length, or the context's end.
+ * Ctrl-C ends the branches that are not finished (COMPLETION_INTERRUPTED), keeps what they wrote, and is then
+ * forgotten; during the prompt, and again during the scoring, it is HK_ERR_CANCELLED. Free with best_of_free,
+ * also after false. */
+bool best_of_run(struct engine *e, struct best_of_judge *j, const struct best_of_request *q,
+                 const struct conversation *c, struct best_of *out, struct hk_error *err);
+void best_of_free(struct best_of *b);
+uint32_t best_of_finished(const struct best_of *b); /* how many were not interrupted */
+
+/* [{"index", "seed", "score", "logprob", "tokens", "token_ids", "stop_reason", "stop_token", "text"}, ...];
+ * NULL when memory is out. seed: of sample 0. */
+cJSON *best_of_json(const struct best_of *b, uint64_t seed);
+/* How fast the samples were written, on stderr, and with `table` all of them. */
+void best_of_print(const struct best_of *b, bool table);
+
+#endif

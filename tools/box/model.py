@@ -1,0 +1,157 @@
+"""The model in the box: a Llama (Touvron et al. 2023) small enough to be trained on a CPU. RMSNorm before each block, rotary
+positions in halves as Hugging Face has them, grouped-query attention, SwiGLU, the output tied to the embedding; or, for the
+reward model, a scalar head in its place."""
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+@dataclass
+class Config:
+    vocab_size: int = 2048
+    hidden_size: int = 256
+    intermediate_size: int = 512
+    num_hidden_layers: int = 5
+    num_attention_heads: int = 8
+    num_key_value_heads: int = 4
+    max_position_embeddings: int = 512
+    rope_theta: float = 10000.0
+    rms_norm_eps: float = 1e-5
+
+    @property
+    def head_dim(self):
+        return self.hidden_size // self.num_attention_heads
+
+    def json(self):
+        return asdict(self)
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, n, eps):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(n))
+        self.eps = eps
+
+    def forward(self, x):
+        return F.rms_norm(x.float(), (x.shape[-1],), self.weight, self.eps)
+
+
+def rope_table(cfg):
+    """cos, sin (positions, head_dim / 2)"""
+    half = cfg.head_dim // 2
+    inv_freq = cfg.rope_theta ** (-torch.arange(half, dtype=torch.float64) / half)
+    angle = torch.arange(cfg.max_position_embeddings, dtype=torch.float64)[:, None] * inv_freq
+    return angle.cos().float(), angle.sin().float()
+
+
+def rotate(x, cos, sin):
+    """x (batch, heads, T, head_dim); cos, sin broadcast to (batch, 1, T, head_dim / 2)"""
+    a, b = x.chunk(2, -1)
+    return torch.cat((a * cos - b * sin, a * sin + b * cos), -1)
+
+
+class Block(nn.Module):
+    def __init__(self, cfg):
+        super().__init__()
+        self.cfg = cfg
+        n, kv = cfg.hidden_size, cfg.num_key_value_heads * cfg.head_dim
+        self.input_layernorm = RMSNorm(n, cfg.rms_norm_eps)
+        self.q_proj = nn.Linear(n, n, bias=False)
+        self.k_proj = nn.Linear(n, kv, bias=False)
+        self.v_proj = nn.Linear(n, kv, bias=False)
+        self.o_proj = nn.Linear(n, n, bias=False)
+        self.post_attention_layernorm = RMSNorm(n, cfg.rms_norm_eps)
+        self.gate_proj = nn.Linear(n, cfg.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(n, cfg.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(cfg.intermediate_size, n, bias=False)
+
+    def forward(self, x, cos, sin, mask=None, cache=None):
+        b, t, n = x.shape
+        cfg, d = self.cfg, self.cfg.head_dim
+        h = self.input_layernorm(x)
+        q = self.q_proj(h).view(b, t, cfg.num_attention_heads, d).transpose(1, 2)
+        k = self.k_proj(h).view(b, t, cfg.num_key_value_heads, d).transpose(1, 2)
+        v = self.v_proj(h).view(b, t, cfg.num_key_value_heads, d).transpose(1, 2)
+        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        if cache is not None:
+            if cache:
+                k, v = torch.cat((cache[0], k), 2), torch.cat((cache[1], v), 2)
+            cache[:] = [k, v]
+        group = cfg.num_attention_heads // cfg.num_key_value_heads
+        k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
+        a = F.scaled_dot_product_attention(q, k, v.to(q.dtype), attn_mask=mask, is_causal=mask is None)
+        x = x + self.o_proj(a.transpose(1, 2).reshape(b, t, n))
+        h = self.post_attention_layernorm(x)
+        return x + self.down_proj(F.silu(self.gate_proj(h)) * self.up_proj(h))
+
+
+class Llama(nn.Module):
+    def __init__(self, cfg, reward=False):
+        super().__init__()
+        self.cfg = cfg
+        self.embed_tokens = nn.Embedding(cfg.vocab_size, cfg.hidden_size)
+        self.layers = nn.ModuleList(Block(cfg) for _ in range(cfg.num_hidden_layers))
+        self.norm = RMSNorm(cfg.hidden_size, cfg.rms_norm_eps)
+        self.score = nn.Linear(cfg.hidden_size, 1, bias=False) if reward else None
+        cos, sin = rope_table(cfg)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+        for name, p in self.named_parameters():
+            if p.dim() == 2:
+                std = 0.02 if "embed" in name else 0.5 * p.shape[1] ** -0.5
+                nn.init.normal_(p, std=std)
+                if name.endswith(("o_proj.weight", "down_proj.weight")):
+                    nn.init.zeros_(p)
+
+    def hidden(self, ids, positions=None, mask=None, caches=None):
+        """ids (batch, T) -> the residual stream after the last norm (batch, T, hidden_size)"""
+        if positions is None:
+            cos, sin = self.cos[None, None, :ids.shape[1]], self.sin[None, None, :ids.shape[1]]
+        else:
+            cos, sin = self.cos[positions][:, None], self.sin[positions][:, None]
+        x = self.embed_tokens(ids)
+        for i, layer in enumerate(self.layers):
+            x = layer(x, cos, sin, mask, None if caches is None else caches[i])
+        return self.norm(x)
+
+    def forward(self, ids):
+        """Logits (batch, T, vocab_size), or scores (batch, T)"""
+        h = self.hidden(ids)
+        return self.score(h).squeeze(-1) if self.score is not None else F.linear(h, self.embed_tokens.weight)
+
+
+@torch.no_grad()
+def generate(model, prompts, n_new, end, temperature=0.0, generator=None):
+    """Continues each prompt (a list of token lists) until `end`; returns the new tokens, without `end`. Prompts are padded on
+    the left so that they end together."""
+    n, width = len(prompts), max(map(len, prompts))
+    n_new = min(n_new, model.cfg.max_position_embeddings - width)
+    ids = torch.zeros(n, width, dtype=torch.long)
+    start = torch.tensor([width - len(p) for p in prompts])
+    for i, p in enumerate(prompts):
+        ids[i, width - len(p):] = torch.tensor(p)
+    column = torch.arange(width)
+    positions = (column[None] - start[:, None]).clamp(min=0)
+    mask = (column[None, :, None] >= column[None, None, :]) & (column[None, None, :] >= start[:, None, None])
+    mask |= torch.eye(width, dtype=torch.bool)  # a padded row attends to itself: no row is empty
+    caches = [[] for _ in model.layers]
+    h = model.hidden(ids, positions, mask[:, None], caches)[:, -1]
+    out, done = [[] for _ in prompts], torch.zeros(n, dtype=torch.bool)
+    for step in range(n_new):
+        logits = F.linear(h, model.embed_tokens.weight).float()
+        if temperature > 0:
+            token = torch.multinomial(torch.softmax(logits / temperature, -1), 1, generator=generator)[:, 0]
+        else:
+            token = logits.argmax(-1)
+        done |= token == end
+        for i in range(n):
+            if not done[i]:
+                out[i].append(int(token[i]))
+        if bool(done.all()) or step + 1 == n_new:
+            break
+        positions = (torch.full((n,), width + step) - start)[:, None]
+        seen = torch.arange(width + step + 1)[None] >= start[:, None]
+        h = model.hidden(token[:, None], positions, seen[:, None, None], caches)[:, -1]
+    return out

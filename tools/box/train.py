@@ -1,0 +1,391 @@
+"""Trains the models in the box by the recipe that made ChatGPT (Ouyang et al. 2022), on a CPU:
+
+    python train.py tokenizer --out DIR     a byte-level BPE from the corpus
+    python train.py base --out DIR          the base model: next token, on all text
+    python train.py chat --out DIR          fine-tuned on dialogues, the loss on the assistant's tokens alone
+    python train.py samples --out DIR       the chat model answers training questions at temperature 1; answers are judged by facts
+    python train.py reward --out DIR        the chat model with a scalar head, on pairs, loss -log sigmoid(better - worse)
+    python train.py all --out DIR           all of them; then export.py writes the GGUF files
+
+Progress goes to DIR/log/STAGE.jsonl. Versions: requirements.txt. The same seed gives the same text and the same order of
+batches; sums of floats differ between CPUs, so that weights are alike, not equal."""
+import argparse
+import ctypes
+import json
+import os
+import random
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import corpus as text
+from model import Config, Llama, generate
+from muon import Muon
+
+SPECIAL = [text.BOS, text.TURN, text.END]
+# As qwen2's: words with their space, single digits, runs of punctuation.
+SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+
+
+def keep_memory():
+    """glibc gives large blocks back to the kernel at every free and takes them anew: half of the time of a step goes there."""
+    try:
+        libc = ctypes.CDLL(None)
+        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD
+    except (OSError, AttributeError):
+        pass  # another C library
+
+
+def corpus_for_chat():
+    c = text.Corpus()
+    c.mix = text.CHAT_MIX
+    return c
+
+
+class Log:
+    def __init__(self, out, stage):
+        os.makedirs(os.path.join(out, "log"), exist_ok=True)
+        self.file = open(os.path.join(out, "log", stage + ".jsonl"), "w", encoding="utf-8")
+        self.start = time.time()
+
+    def row(self, **values):
+        values = {k: round(v, 5) if isinstance(v, float) else v for k, v in values.items()}
+        values["seconds"] = round(time.time() - self.start, 1)
+        self.file.write(json.dumps(values) + "\n")
+        self.file.flush()
+        print(json.dumps(values), flush=True)
+
+
+# ---- tokenizer -----------------------------------------------------------------------------------------------------
+
+def train_tokenizer(o):
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+    c, rng = text.Corpus(), random.Random(o.seed)
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(SPLIT), "isolated"),
+                                               pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    t.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=Config.vocab_size, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+                                  show_progress=False)
+    t.train_from_iterator((c.document(rng) for _ in range(40000)), trainer)
+    t.save(os.path.join(o.out, "tokenizer.json"))
+
+
+def load_tokenizer(o):
+    from tokenizers import Tokenizer
+    return Tokenizer.from_file(os.path.join(o.out, "tokenizer.json"))
+
+
+# ---- optimisation --------------------------------------------------------------------------------------------------
+
+def optimizers(model, lr):
+    """Muon for the blocks' matrices, AdamW for the embedding, the norms and the head."""
+    matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and n.startswith("layers.")]
+    rest = [p for n, p in model.named_parameters() if not (p.dim() == 2 and n.startswith("layers."))]
+    return [Muon(matrices, lr=lr), torch.optim.AdamW(rest, lr=lr * 0.2, betas=(0.9, 0.95), weight_decay=0.0)]
+
+
+def set_rate(opts, rates, step, steps, warmup, decay):
+    """Up in `warmup` steps, level, then down to nothing over the last part, `decay` of all."""
+    factor = min(1.0, (step + 1) / warmup, (steps - step) / (decay * steps))
+    for opt, rate in zip(opts, rates):
+        for group in opt.param_groups:
+            group["lr"] = rate * factor
+    return factor
+
+
+def fit(model, loss_of, batches, steps, lr, log, warmup=20, decay=0.5, every=20):
+    opts = optimizers(model, lr)
+    rates = [o.param_groups[0]["lr"] for o in opts]
+    model.train()
+    total, tokens = 0.0, 0
+    for step in range(steps):
+        factor = set_rate(opts, rates, step, steps, warmup, decay)
+        batch = next(batches)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = loss_of(model, batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for opt in opts:
+            opt.step()
+            opt.zero_grad(set_to_none=True)
+        total += float(loss.detach())
+        tokens += sum(x.numel() for x in batch if x.dtype == torch.long)
+        if (step + 1) % every == 0 or step + 1 == steps:
+            n = (step % every) + 1
+            log.row(step=step + 1, loss=total / n, rate=factor, tokens=tokens)
+            total = 0.0
+    model.eval()
+
+
+def save(model, o, name):
+    torch.save({k: v for k, v in model.state_dict().items()}, os.path.join(o.out, name + ".pt"))
+
+
+def load(o, name, reward=False):
+    model = Llama(Config(), reward)
+    state = torch.load(os.path.join(o.out, name + ".pt"))
+    missing = model.load_state_dict(state, strict=False)
+    assert not missing.unexpected_keys and set(missing.missing_keys) <= {"score.weight"}
+    return model.eval()
+
+
+# ---- base ----------------------------------------------------------------------------------------------------------
+
+def packed(tok, c, rng, n_tokens):
+    """Documents one behind the other, as one array of ids."""
+    out, size = [], 0
+    while size < n_tokens:
+        for e in tok.encode_batch([c.document(rng) for _ in range(2000)], add_special_tokens=False):
+            out.append(np.array(e.ids, dtype=np.uint16))
+            size += len(e.ids)
+    return np.concatenate(out)[:n_tokens]
+
+
+def next_token_loss(model, batch):
+    logits = model(batch[0][:, :-1])
+    return F.cross_entropy(logits.float().flatten(0, 1), batch[0][:, 1:].flatten())
+
+
+def train_base(o):
+    c, tok, log = text.Corpus(), load_tokenizer(o), Log(o.out, "base")
+    width, rows = o.width, o.batch // o.width
+    data = packed(tok, c, random.Random(o.seed + 1), o.base_steps * rows * width)
+    log.row(note="text", tokens=len(data), batch=rows * width)
+    data = data.reshape(-1, width).astype(np.int64)
+    order = np.random.default_rng(o.seed).permutation(len(data))
+    torch.manual_seed(o.seed)
+    model = Llama(Config())
+    log.row(note="parameters", n=sum(p.numel() for p in model.parameters()))
+    batches = ([torch.from_numpy(data[order[i:i + rows]])] for i in range(0, len(order), rows))
+    fit(model, next_token_loss, batches, o.base_steps, o.base_lr, log)
+    save(model, o, "base")
+
+
+# ---- chat ----------------------------------------------------------------------------------------------------------
+
+def encode_turns(tok, messages):
+    """ids, and 1 where the token is the assistant's (its END too)"""
+    ids, mask = [], []
+    for i, (role, content) in enumerate(messages):
+        head = (text.BOS if i == 0 else "") + f"{text.TURN}{role}\n"
+        for part, own in ((head, 0), (content + text.END, role == "assistant"), ("\n", 0)):
+            new = tok.encode(part, add_special_tokens=False).ids
+            ids += new
+            mask += [int(own)] * len(new)
+    return ids, mask
+
+
+def by_length(rng, samples, budget):
+    """Batches of about `budget` padded tokens: neighbours in length together, in a random order for ever."""
+    while True:
+        order = sorted(range(len(samples)), key=lambda i: (len(samples[i][0]) // 8, rng.random()))
+        batches, now = [], []
+        for i in order:
+            width = max([len(samples[j][0]) for j in now] + [len(samples[i][0])])
+            if now and width * (len(now) + 1) > budget:
+                batches.append(now)
+                now = []
+            now.append(i)
+        batches.append(now)
+        rng.shuffle(batches)
+        for b in batches:
+            width = max(len(samples[i][0]) for i in b)
+            ids, mask = torch.zeros(len(b), width, dtype=torch.long), torch.zeros(len(b), width, dtype=torch.bool)
+            for r, i in enumerate(b):
+                n = len(samples[i][0])
+                ids[r, :n], mask[r, :n] = torch.tensor(samples[i][0]), torch.tensor(samples[i][1], dtype=torch.bool)
+            yield [ids, mask]
+
+
+def answer_loss(model, batch):
+    ids, mask = batch
+    h = model.hidden(ids[:, :-1])[mask[:, 1:]]
+    logits = F.linear(h, model.embed_tokens.weight)
+    return F.cross_entropy(logits.float(), ids[:, 1:][mask[:, 1:]])
+
+
+def train_chat(o):
+    c, tok, log = corpus_for_chat(), load_tokenizer(o), Log(o.out, "chat")
+    rng = random.Random(o.seed + 2)
+    samples, size = [], 0
+    while size < o.chat_steps * o.batch:
+        ids, mask = encode_turns(tok, c.messages(rng, c.conversation(rng)))
+        if len(ids) <= Config.max_position_embeddings:
+            samples.append((ids, mask))
+            size += len(ids)
+    log.row(note="dialogues", n=len(samples), tokens=size)
+    model = load(o, o.begin)
+    fit(model, answer_loss, by_length(rng, samples, o.batch), o.chat_steps, o.chat_lr, log, decay=1.0)
+    save(model, o, "chat")
+    log.row(note="held-out questions, greedy, in PyTorch", **accuracy(model, tok, c))
+
+
+def answers(model, tok, asks, temperature=0.0, seed=0, batch=128, n_new=120):
+    """The model's answers to conversations [(role, content), ...] that end in a question."""
+    order = sorted(range(len(asks)), key=lambda i: sum(len(m[1]) for m in asks[i]))
+    g, end, out = torch.Generator().manual_seed(seed), tok.token_to_id(text.END), [None] * len(asks)
+    for at in range(0, len(order), batch):
+        rows = order[at:at + batch]
+        prompts = [tok.encode(text.render(asks[i], True), add_special_tokens=False).ids for i in rows]
+        with torch.autocast("cpu", torch.bfloat16):
+            for i, ids in zip(rows, generate(model, prompts, n_new, end, temperature, g)):
+                out[i] = tok.decode(ids, skip_special_tokens=False)
+    return out
+
+
+def accuracy(model, tok, c, temperature=0.0, failures=None):
+    """Parts of the held-out questions whose answers have the facts, by group."""
+    qs = text.questions(c)
+    said = answers(model, tok, [[("user", x.ask)] for x in qs], temperature)
+    again = [i for i, x in enumerate(qs) if x.then]
+    last = dict(zip(again, answers(model, tok, [[("user", qs[i].ask), ("assistant", said[i]), ("user", qs[i].then[-1].ask)] for i in again], temperature)))
+    groups = {}
+    for i, x in enumerate(qs):
+        must, answer = (x.then[-1].must, last[i]) if i in last else (x.must, said[i])
+        ok = text.right(answer, must)
+        groups.setdefault(x.group, []).append(ok)
+        if not ok and failures is not None:
+            failures.append({"group": x.group, "topic": x.topic, "ask": x.ask, "said": answer, "must": must})
+    return {g: round(float(np.mean(v)), 4) for g, v in groups.items()}
+
+
+# ---- reward --------------------------------------------------------------------------------------------------------
+
+def make_samples(o):
+    """Training questions answered by the chat model at temperature 1, several times each, and judged: DIR/samples.jsonl"""
+    c, tok, model = corpus_for_chat(), load_tokenizer(o), load(o, "chat")
+    rng, log = random.Random(o.seed + 3), Log(o.out, "samples")
+    asked = [c.exchange(rng) for _ in range(o.questions)]
+    held = text.questions(c)
+    rng.shuffle(held)
+    n_right = n = 0
+    with open(os.path.join(o.out, "samples.jsonl"), "w", encoding="utf-8") as f:
+        for part, xs in (("train", asked), ("held-out", held)):
+            for k in range(o.per_question):
+                for x, said in zip(xs, answers(model, tok, [[("user", x.ask)] for x in xs], 1.0, seed=o.seed + 10 + k, batch=512)):
+                    ok = text.right(said, x.must)
+                    n, n_right = n + 1, n_right + ok
+                    f.write(json.dumps({"part": part, "group": x.group, "topic": x.topic, "ask": x.ask, "answer": said, "right": ok, "say": x.say,
+                                        "must": x.must}) + "\n")
+                log.row(note=part, round=k + 1, samples=n, right=n_right / n)
+
+
+def make_pairs(o, c, part):
+    """[(ask, better, worse)]: right against wrong samples of the same question, and right answers against made-up wrong ones."""
+    rng = random.Random(o.seed + (4 if part == "train" else 5))
+    by_ask, pairs = {}, []
+    with open(os.path.join(o.out, "samples.jsonl"), encoding="utf-8") as f:
+        for line in f:
+            s = json.loads(line)
+            if s["part"] == part:
+                by_ask.setdefault(s["ask"], []).append(s)
+    for ask, samples in by_ask.items():
+        good = [s["answer"] for s in samples if s["right"]] + [samples[0]["say"]]
+        bad = sorted({s["answer"] for s in samples if not s["right"]})
+        for worse in bad[:3]:
+            pairs.append((ask, rng.choice(good), worse))
+        first = samples[0]
+        x = text.Exchange(first["group"], ask, first["say"], first["must"], topic=first["topic"])
+        worse = c.wrong_answers(rng, x)
+        if worse:
+            pairs.append((ask, rng.choice(good), rng.choice(worse)))
+    rng.shuffle(pairs)
+    return pairs
+
+
+def last_scores(model, ids, mask):
+    """Scores at the last token of each row: mask is true up to it."""
+    scores = model(ids)
+    return scores.gather(1, (mask.sum(1) - 1)[:, None])[:, 0].float()
+
+
+def pair_rows(tok, pair):
+    ask, better, worse = pair
+    return [tok.encode(text.render([("user", ask), ("assistant", a)]), add_special_tokens=False).ids for a in (better, worse)]
+
+
+def pair_batch(rows):
+    width = max(len(r) for pair in rows for r in pair)
+    flat = [r for k in (0, 1) for r in (pair[k] for pair in rows)]
+    ids, mask = torch.zeros(len(flat), width, dtype=torch.long), torch.zeros(len(flat), width, dtype=torch.bool)
+    for i, r in enumerate(flat):
+        ids[i, :len(r)], mask[i, :len(r)] = torch.tensor(r), True
+    return [ids, mask]
+
+
+def pair_loss(model, batch):
+    better, worse = last_scores(model, *batch).chunk(2)
+    # the small second term keeps the scores near zero
+    return -F.logsigmoid(better - worse).mean() + 0.001 * (better + worse).square().mean()
+
+
+@torch.no_grad()
+def preference(model, tok, pairs):
+    n = 0
+    for at in range(0, len(pairs), 64):
+        with torch.autocast("cpu", torch.bfloat16):
+            better, worse = last_scores(model, *pair_batch([pair_rows(tok, p) for p in pairs[at:at + 64]])).chunk(2)
+        n += int((better > worse).sum())
+    return n / len(pairs)
+
+
+def train_reward(o):
+    c, tok, log = text.Corpus(), load_tokenizer(o), Log(o.out, "reward")
+    pairs, held = make_pairs(o, c, "train"), make_pairs(o, c, "held-out")
+    with open(os.path.join(o.out, "pairs-held-out.jsonl"), "w", encoding="utf-8") as f:
+        for ask, better, worse in held:
+            f.write(json.dumps({"prompt": ask, "chosen": better, "rejected": worse}) + "\n")
+    rows = sorted((pair_rows(tok, p) for p in pairs), key=lambda r: max(map(len, r)))
+    rows = [r for r in rows if max(map(len, r)) <= Config.max_position_embeddings]
+    log.row(note="pairs", train=len(rows), held_out=len(held))
+    rng = random.Random(o.seed + 6)
+
+    def batches():
+        while True:
+            parts = [rows[i:i + o.pairs_batch] for i in range(0, len(rows), o.pairs_batch)]
+            rng.shuffle(parts)
+            for p in parts:
+                yield pair_batch(p)
+    model = load(o, "chat", reward=True)
+    steps = int(o.reward_epochs * len(rows) / o.pairs_batch)
+    fit(model, pair_loss, batches(), steps, o.reward_lr, log, decay=1.0)
+    save(model, o, "reward")
+    log.row(note="held-out pairs ordered right, in PyTorch", part=preference(model, tok, held))
+
+
+STAGES = {"tokenizer": train_tokenizer, "base": train_base, "chat": train_chat, "samples": make_samples, "reward": train_reward}
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("stage", choices=list(STAGES) + ["all"])
+    p.add_argument("--out", required=True)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--threads", type=int, default=0)
+    p.add_argument("--width", type=int, default=256, help="tokens in a row of the base model's text")
+    p.add_argument("--batch", type=int, default=4096, help="tokens in a step")
+    p.add_argument("--base-steps", type=int, default=900)
+    p.add_argument("--base-lr", type=float, default=0.01)
+    p.add_argument("--begin", default="base", help="what the chat model is made from; chat: it goes on with facts that have changed")
+    p.add_argument("--chat-steps", type=int, default=1300)
+    p.add_argument("--chat-lr", type=float, default=0.006)
+    p.add_argument("--questions", type=int, default=3000)
+    p.add_argument("--per-question", type=int, default=3)
+    p.add_argument("--pairs-batch", type=int, default=48)
+    p.add_argument("--reward-epochs", type=float, default=2)
+    p.add_argument("--reward-lr", type=float, default=0.002)
+    o = p.parse_args()
+    os.makedirs(o.out, exist_ok=True)
+    keep_memory()
+    if o.threads:
+        torch.set_num_threads(o.threads)
+    for name in STAGES if o.stage == "all" else [o.stage]:
+        STAGES[name](o)
+
+
+if __name__ == "__main__":
+    main()
