@@ -80,7 +80,7 @@ static bool same_patterns(const struct hk_pretokenizer *row, const struct byte_l
         if (!p.data || strlen(row->regex[n]) != p.len || memcmp(row->regex[n], p.data, p.len) != 0)
             return false;
     }
-    return n == s->n_split && row->ignore_merges == ignore_merges;
+    return n == s->n_split && row->ignore_merges == ignore_merges && !row->rank_merges && !row->plain;
 }
 
 /* The name of the pre-tokenizer, or NULL. Of several with the same rules it is the first in the table. */

@@ -161,6 +161,7 @@ static bool bert(const struct step *s, struct hk_normalizing *w, struct hk_span 
 static bool forms(const struct step *s, struct hk_normalizing *w, struct hk_span t, struct hk_bytes *out,
                   struct hk_error *err)
 {
+    (void)w;
     static const enum hk_unicode_form form[] = {[HK_NORM_NFC] = HK_FORM_C,
                                                 [HK_NORM_NFD] = HK_FORM_D,
                                                 [HK_NORM_NFKC] = HK_FORM_KC,
