@@ -93,18 +93,30 @@ static const char *find(const char *text, size_t len, const char *part, size_t p
     return NULL;
 }
 
-/* A beginning of marks that neither a message nor the template contains: U+E5A7, a number, ':'. */
-static bool choose_mark(struct rendering *x)
+/* The largest number of up to nine digits behind a U+E5A7 in a text. */
+static unsigned long largest_mark(const char *text, size_t len)
 {
-    for (unsigned i = 0; i < 1u << 20; i++) {
-        snprintf(x->mark, sizeof x->mark, "\xee\x96\xa7%u:", i);
-        size_t len = strlen(x->mark);
-        bool taken = strstr(x->r->source, x->mark) != NULL;
-        for (size_t k = 0; !taken && k < x->n; k++)
-            taken = find(x->contents[k].data, x->contents[k].len, x->mark, len) != NULL;
-        if (!taken) return true;
+    unsigned long most = 0;
+    const char *end = text + len, *p = text;
+    while ((p = find(p, (size_t)(end - p), "\xee\x96\xa7", 3)) != NULL) {
+        unsigned long number = 0;
+        p += 3;
+        for (int i = 0; i < 9 && p < end && *p >= '0' && *p <= '9'; i++)
+            number = number * 10 + (unsigned long)(*p++ - '0');
+        if (number > most) most = number;
     }
-    return hk_fail(x->err, HK_ERR_INPUT, "the messages use up all marks: other text would be accepted");
+    return most;
+}
+
+/* A beginning of marks that neither a message nor the template contains: U+E5A7, a number, ':'. */
+static void choose_mark(struct rendering *x)
+{
+    unsigned long most = largest_mark(x->r->source, strlen(x->r->source));
+    for (size_t i = 0; i < x->n; i++) {
+        unsigned long m = largest_mark(x->contents[i].data, x->contents[i].len);
+        if (m > most) most = m;
+    }
+    snprintf(x->mark, sizeof x->mark, "\xee\x96\xa7%lu:", most + 1);
 }
 
 static void begin_marking(struct rendering *x)
@@ -356,8 +368,11 @@ bool chat_text_render(const struct chat_renderer *r, const struct chat_message *
     x.contents = hk_calloc(n, sizeof *x.contents, err);
     x.marked = x.contents ? hk_calloc(n, sizeof *x.marked, err) : NULL;
     bool ok = x.marked && clean(&x) && hk_bytes_append(&out->text, "", 0, err) &&
-              render(&x, x.contents, &out->text, err) && choose_mark(&x) && mark_cores(&x) &&
-              compare(&x, true, &same) && (same || find_barred(&x));
+              render(&x, x.contents, &out->text, err);
+    if (ok) {
+        choose_mark(&x);
+        ok = mark_cores(&x) && compare(&x, true, &same) && (same || find_barred(&x));
+    }
     for (size_t i = 0; x.marked && i < n; i++) {
         hk_bytes_free(&x.contents[i]);
         hk_bytes_free(&x.marked[i]);

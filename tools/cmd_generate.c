@@ -321,8 +321,7 @@ static bool open_writer(struct job *j, struct hk_error *err)
                        "--chat: this model has no chat template: a model with one would be accepted");
     }
     if (!tool_now(&now, err)) return false;
-    if (!chat_writer_open(&j->writer, e->checkpoint, e->tokenizer, &now, err))
-        return hk_fail_prefix(err, "--chat");
+    if (!chat_writer_open(&j->writer, e->checkpoint, e->tokenizer, &now, err)) return false;
     j->talk.writer = &j->writer;
     return true;
 }
