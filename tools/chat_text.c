@@ -18,13 +18,14 @@ static cJSON *message_of(const char *role, const struct hk_bytes *content)
 }
 
 /* {"messages": [...], "tools": null, "documents": null, "add_generation_prompt": open} */
-static char *variables(const struct chat_message *m, const struct hk_bytes *contents, size_t n, bool open)
+static char *variables(const struct chat_message *m, const struct hk_bytes *contents, size_t n, bool open,
+                       bool bare)
 {
     cJSON *root = cJSON_CreateObject();
     cJSON *list = root ? cJSON_AddArrayToObject(root, "messages") : NULL;
     bool ok = list != NULL;
     for (size_t i = 0; ok && i < n; i++) ok = cJSON_AddItemToArray(list, message_of(m[i].role, &contents[i]));
-    ok = ok && cJSON_AddNullToObject(root, "tools") && cJSON_AddNullToObject(root, "documents") &&
+    ok = ok && (bare || (cJSON_AddNullToObject(root, "tools") && cJSON_AddNullToObject(root, "documents"))) &&
          cJSON_AddBoolToObject(root, "add_generation_prompt", open);
     char *text = ok ? cJSON_PrintUnformatted(root) : NULL;
     cJSON_Delete(root);
@@ -50,7 +51,7 @@ struct rendering {
 static bool render(const struct rendering *x, const struct hk_bytes *contents, struct hk_bytes *out,
                    struct hk_error *err)
 {
-    char *json = variables(x->messages, contents, x->n, x->open);
+    char *json = variables(x->messages, contents, x->n, x->open, x->r->bare);
     if (!json) return hk_fail(err, HK_ERR_MEMORY, "out of memory for the conversation");
     bool ok = hk_chat_template_render(x->r->template, json, strlen(json), &x->r->options, out, err);
     cJSON_free(json);

@@ -32,6 +32,7 @@ struct chat_renderer {
     const struct hk_chat_template *template;
     const char *source; /* of the template: a mark must not occur in it */
     struct hk_chat_template_options options;
+    bool bare; /* tools and documents are undefined, not none */
     /* What must not come from a message: texts of tokens that steer the model, none empty. Where a template
      * looks into messages, places are still found for these in them. */
     const struct hk_span *barred;
@@ -39,8 +40,8 @@ struct chat_renderer {
 };
 
 /* Replaces *out. The variables are those of transformers' apply_chat_template: messages, tools and documents
- * (none), add_generation_prompt (`open`), bos_token and eos_token. HK_ERR_INPUT where the template refuses
- * the messages.
+ * (none, unless bare), add_generation_prompt (`open`), bos_token and eos_token. HK_ERR_INPUT where the
+ * template refuses the messages.
  *
  * Places: the words of every message, without the white space at their ends, which templates trim. Where that
  * is not known, because the template reads, changes or repeats the messages in other ways: the barred texts

@@ -80,7 +80,11 @@ static bool try_out(struct chat_writer *w, struct chat_text *t, struct hk_error 
         {.role = "assistant", .text = "It is that.", .len = 11},
     };
     struct hk_error refused = {0};
-    if (!chat_text_render(&w->renderer, m + 1, 1, true, t, err)) return false;
+    if (!chat_text_render(&w->renderer, m + 1, 1, true, t, err)) {
+        /* templates for conversations with tools alone go through a list that transformers does not give */
+        w->renderer.bare = true;
+        if (!chat_text_render(&w->renderer, m + 1, 1, true, t, &refused)) return false;
+    }
     bool rendered = chat_text_render(&w->renderer, m, 2, true, t, &refused);
     if (!rendered && refused.code == HK_ERR_MEMORY) return hk_fail(err, refused.code, "%s", refused.text);
     w->system_apart = rendered && strstr(t->text.data, m[0].text);
