@@ -256,7 +256,7 @@ static bool encode_stretch(struct encoding *e, const char *text, size_t start, s
         ok = typed || count_barred(e, (struct hk_span){text + at, next - at}, first, &outside, err);
     }
     if (!ok) return false;
-    if (inside == 0 && in_all == outside) return encode_part(e, whole, start == 0, &all, err);
+    if (inside == 0 && in_all <= outside) return encode_part(e, whole, start == 0, &all, err);
     for (size_t at = start; ok && at < end; at = next) {
         next = next_part(e, at, end, &typed);
         const struct hk_added_rules rules = {
