@@ -39,7 +39,7 @@ struct rendering {
     bool open;
     struct hk_bytes *contents; /* [n]: the messages' texts as UTF-8 */
     struct hk_bytes *marked;   /* [n]: with marks */
-    char mark[24];             /* how a mark begins */
+    char mark[32];             /* how a mark begins */
     struct hk_span *words;     /* what the marks stand for, by number, */
     size_t *from;              /* and whose words they are */
     size_t n_words, words_capacity;
