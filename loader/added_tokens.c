@@ -1,6 +1,7 @@
 /* A sorted array searched byte by byte: a trie without nodes. The matches are those of Hugging Face's
  * tokenizers: leftmost, then longest, then looked at for what stands beside them. */
 #include "added_tokens.h"
+#include "tokenizer.h"
 #include "utf8.h"
 
 #include <stdlib.h>
@@ -62,16 +63,44 @@ static size_t bound(const struct hk_added_tokens *a, size_t lo, size_t hi, size_
     return lo;
 }
 
-/* The longest token at text[0..len). */
-static const struct hk_added_token *longest(const struct hk_added_tokens *a, const char *text, size_t len,
-                                            bool control)
+static bool barred(const struct hk_typed *p, const struct hk_added_token *t)
 {
+    bool found = t->control;
+    for (size_t i = 0; !found && i < p->n_also; i++) found = p->also[i] == t->id;
+    return found;
+}
+
+bool hk_added_tokens_allow(const struct hk_added_rules *r, const struct hk_added_token *t, size_t at)
+{
+    if (t->control && !r->control) return false;
+    if (r->n_typed == 0) return true;
+    if (r->all_typed) return !barred(r->typed, t);
+    size_t lo = 0, hi = r->n_typed;
+    while (lo < hi) { /* the first part that ends behind the token's first byte */
+        size_t mid = lo + (hi - lo) / 2;
+        if (r->typed[mid].end > at)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    for (; lo < r->n_typed && r->typed[lo].start < at + t->len; lo++) {
+        if (barred(&r->typed[lo], t)) return false;
+    }
+    return true;
+}
+
+/* The longest token at text[at..len). */
+static const struct hk_added_token *longest(const struct hk_added_tokens *a, const char *text, size_t at,
+                                            size_t len, const struct hk_added_rules *rules)
+{
+    text += at;
+    len -= at;
     size_t lo = a->first[(uint8_t)text[0]], hi = a->first[(uint8_t)text[0] + 1];
     const struct hk_added_token *best = NULL;
     for (size_t depth = 1; lo < hi; depth++) {
         /* the one whose text ends here stands first; of equal ones the last */
         for (size_t i = lo; i < hi && a->tokens[i].len == depth; i++) {
-            if (control || !a->tokens[i].control) best = &a->tokens[i];
+            if (hk_added_tokens_allow(rules, &a->tokens[i], at)) best = &a->tokens[i];
         }
         if (depth >= len) break;
         unsigned byte = (uint8_t)text[depth];
@@ -136,12 +165,12 @@ static bool touches_word(const char *text, size_t len, size_t start, size_t end)
 }
 
 bool hk_added_tokens_find(const struct hk_added_tokens *a, const char *text, size_t len, size_t from,
-                          size_t floor, bool control, struct hk_added_match *match)
+                          size_t floor, const struct hk_added_rules *rules, struct hk_added_match *match)
 {
     if (a->n == 0) return false;
     for (size_t i = from; i < len; i++) {
         if (a->first[(uint8_t)text[i]] == a->first[(uint8_t)text[i] + 1]) continue;
-        const struct hk_added_token *t = longest(a, text + i, len - i, control);
+        const struct hk_added_token *t = longest(a, text, i, len, rules);
         if (!t) continue;
         size_t s = i, e = i + t->len, n;
         uint32_t cp = 0;

@@ -24,6 +24,19 @@ bool hk_added_tokens_add(struct hk_added_tokens *a, struct hk_added_token token,
 void hk_added_tokens_sort(struct hk_added_tokens *a);
 void hk_added_tokens_free(struct hk_added_tokens *a);
 
+struct hk_typed;
+
+/* Which tokens are looked for. */
+struct hk_added_rules {
+    bool control; /* control tokens too, */
+    /* but in these parts of the text (tokenizer.h) neither they nor those of `also` */
+    const struct hk_typed *typed;
+    size_t n_typed;
+    bool all_typed; /* the text that is searched lies in typed[0], whatever the places say */
+};
+/* Whether the token with its first byte at searched text[at] may stand there. */
+bool hk_added_tokens_allow(const struct hk_added_rules *r, const struct hk_added_token *t, size_t at);
+
 /* A place where a token stands. */
 struct hk_added_match {
     const struct hk_added_token *token;
@@ -32,9 +45,9 @@ struct hk_added_match {
                     token has swallowed can still be a token of its own, as in the original */
 };
 
-/* The first place in text[from..len) where a token stands, the longest one there; false where there is none.
- * White space on its left is swallowed down to `floor`. */
+/* The first place in text[from..len) where a token stands that the rules allow, the longest one there; false
+ * where there is none. White space on its left is swallowed down to `floor`. */
 bool hk_added_tokens_find(const struct hk_added_tokens *a, const char *text, size_t len, size_t from,
-                          size_t floor, bool control, struct hk_added_match *match);
+                          size_t floor, const struct hk_added_rules *rules, struct hk_added_match *match);
 
 #endif

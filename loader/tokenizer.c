@@ -158,7 +158,7 @@ void hk_tokenizer_free(struct hk_tokenizer *t)
 
 struct encoding {
     const struct hk_tokenizer *t;
-    bool control; /* control tokens in the text are parsed */
+    struct hk_added_rules rules; /* which tokens are found in the text */
     struct hk_normalizing normalizing;
     struct hk_splitting splitting;
     struct hk_merger merger;
@@ -195,21 +195,85 @@ static bool encode_piece(struct encoding *e, const char *text, size_t len, bool 
     return hk_text_splitter_run(e->t->splitter, &e->splitting, text, len, from_start, encode_word, e, err);
 }
 
-/* Text between two tokens that were found before normalising. */
-static bool encode_stretch(struct encoding *e, const char *text, size_t len, bool from_start,
-                           struct hk_error *err)
+/* Text between two tokens that were found before normalising, or a part of it. */
+static bool encode_part(struct encoding *e, struct hk_span s, bool from_start,
+                        const struct hk_added_rules *rules, struct hk_error *err)
 {
-    struct hk_span s = {text, len};
     if (!hk_text_normalizer_run(e->t->normalizer, &e->normalizing, &s, &from_start, err)) return false;
     struct hk_added_match m = {0};
     size_t at = 0;
-    while (hk_added_tokens_find(&e->t->normalized, s.data, s.len, m.next, at, e->control, &m)) {
+    while (hk_added_tokens_find(&e->t->normalized, s.data, s.len, m.next, at, rules, &m)) {
         if (m.start > at && !encode_piece(e, s.data + at, m.start - at, from_start && at == 0, err))
             return false;
         if (!hk_tokens_push(e->out, m.token->id, err)) return false;
         at = m.end;
     }
     return encode_piece(e, s.data + at, s.len - at, from_start && at == 0, err);
+}
+
+/* How many tokens in the normalised text are such as typed part p must not have. */
+static bool count_barred(struct encoding *e, struct hk_span s, const struct hk_typed *p, size_t *n,
+                         struct hk_error *err)
+{
+    const struct hk_added_rules all = {.control = true},
+                                rules = {.control = true, .typed = p, .n_typed = 1, .all_typed = true};
+    bool from_start;
+    if (!hk_text_normalizer_run(e->t->normalizer, &e->normalizing, &s, &from_start, err)) return false;
+    struct hk_added_match m = {0};
+    while (hk_added_tokens_find(&e->t->normalized, s.data, s.len, m.next, m.end, &all, &m)) {
+        if (!hk_added_tokens_allow(&rules, m.token, 0)) ++*n;
+    }
+    return true;
+}
+
+/* The part of a stretch that begins at byte `at` of the whole text: up to the next place where a typed part
+ * begins or ends. *typed: the one that it lies in, or NULL. */
+static size_t next_part(const struct encoding *e, size_t at, size_t end, const struct hk_typed **typed)
+{
+    *typed = NULL;
+    for (size_t i = 0; i < e->rules.n_typed; i++) {
+        const struct hk_typed *p = &e->rules.typed[i];
+        if (p->end <= at || p->start >= end) continue;
+        if (p->start > at) return p->start;
+        *typed = p;
+        return p->end < end ? p->end : end;
+    }
+    return end;
+}
+
+/* A normalizer moves what it finds, so places in the text say nothing about tokens that are looked for behind
+ * it. The stretch is encoded whole where its typed parts hold none that is barred there, else part by part.
+ */
+static bool encode_stretch(struct encoding *e, const char *text, size_t start, size_t end,
+                           struct hk_error *err)
+{
+    const struct hk_added_rules all = {.control = e->rules.control};
+    const struct hk_span whole = {text + start, end - start};
+    const struct hk_typed *typed, *first = NULL;
+    size_t in_all = 0, outside = 0, inside = 0, next;
+    bool ok = true, parts = e->t->normalized.n > 0 && e->rules.control;
+    for (size_t at = start; ok && parts && at < end; at = next) {
+        next = next_part(e, at, end, &typed);
+        if (typed) first = typed;
+        ok = !typed || count_barred(e, (struct hk_span){text + at, next - at}, typed, &inside, err);
+    }
+    if (!ok) return false;
+    if (!first) return encode_part(e, whole, start == 0, &all, err);
+    /* a token may also be put together by both sides of a border */
+    ok = count_barred(e, whole, first, &in_all, err);
+    for (size_t at = start; ok && at < end; at = next) {
+        next = next_part(e, at, end, &typed);
+        ok = typed || count_barred(e, (struct hk_span){text + at, next - at}, first, &outside, err);
+    }
+    if (!ok) return false;
+    if (inside == 0 && in_all <= outside) return encode_part(e, whole, start == 0, &all, err);
+    for (size_t at = start; ok && at < end; at = next) {
+        next = next_part(e, at, end, &typed);
+        const struct hk_added_rules rules = {
+            .control = true, .typed = typed, .n_typed = typed != NULL, .all_typed = true};
+        ok = encode_part(e, (struct hk_span){text + at, next - at}, at == 0, &rules, err);
+    }
+    return ok;
 }
 
 /* U+FFFD for every byte sequence that is no character, as decoders of UTF-8 put it: one for the longest
@@ -235,13 +299,14 @@ static bool encode_text(struct encoding *e, const char *text, size_t len, struct
 {
     struct hk_added_match m = {0};
     size_t at = 0;
-    if (e->t->vocab->replace_broken && !repair(&e->repaired, &text, &len, err)) return false;
-    while (hk_added_tokens_find(&e->t->raw, text, len, m.next, at, e->control, &m)) {
-        if (m.start > at && !encode_stretch(e, text + at, m.start - at, at == 0, err)) return false;
+    if (e->t->vocab->replace_broken && e->rules.n_typed == 0 && !repair(&e->repaired, &text, &len, err))
+        return false;
+    while (hk_added_tokens_find(&e->t->raw, text, len, m.next, at, &e->rules, &m)) {
+        if (m.start > at && !encode_stretch(e, text, at, m.start, err)) return false;
         if (!hk_tokens_push(e->out, m.token->id, err)) return false;
         at = m.end;
     }
-    return encode_stretch(e, text + at, len - at, at == 0, err);
+    return encode_stretch(e, text, at, len, err);
 }
 
 static bool push_all(struct hk_tokens *out, const uint32_t *ids, uint32_t n, struct hk_error *err)
@@ -255,8 +320,17 @@ static bool push_all(struct hk_tokens *out, const uint32_t *ids, uint32_t n, str
 bool hk_tokenizer_encode(const struct hk_tokenizer *t, const char *text, size_t len, unsigned flags,
                          struct hk_tokens *out, struct hk_error *err)
 {
+    return hk_tokenizer_encode_typed(t, text, len, flags, NULL, 0, out, err);
+}
+
+bool hk_tokenizer_encode_typed(const struct hk_tokenizer *t, const char *text, size_t len, unsigned flags,
+                               const struct hk_typed *typed, size_t n_typed, struct hk_tokens *out,
+                               struct hk_error *err)
+{
     const struct hk_vocab *v = t->vocab;
-    struct encoding e = {.t = t, .control = flags & HK_ENCODE_PARSE_SPECIAL, .out = out};
+    struct encoding e = {.t = t, .out = out};
+    e.rules = (struct hk_added_rules){
+        .control = flags & HK_ENCODE_PARSE_SPECIAL, .typed = typed, .n_typed = n_typed};
     size_t n_before = out->n;
     bool special = flags & HK_ENCODE_ADD_SPECIAL;
     hk_word_cache_open(&e.merger.cache, len);

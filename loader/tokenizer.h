@@ -28,6 +28,21 @@ struct hk_tokens {
 bool hk_tokenizer_encode(const struct hk_tokenizer *t, const char *text, size_t len, unsigned flags,
                          struct hk_tokens *out, struct hk_error *err);
 
+/* A part of a text that somebody typed: what stands there is text. No control token is found in it, not even
+ * one that begins or ends outside, and of the other added tokens none of `also`. */
+struct hk_typed {
+    size_t start, end; /* bytes */
+    const uint32_t *also;
+    size_t n_also;
+};
+/* The same, with parts that were typed, in their order and apart from each other, the text being UTF-8. Where
+ * nothing in those parts is such a token, the tokens are those of hk_tokenizer_encode: no word is cut where a
+ * part begins or ends. (In a vocabulary that normalises before it looks for control tokens, a part with one
+ * in it is encoded by itself.) Pieces that a SentencePiece model finds itself are not looked at. */
+bool hk_tokenizer_encode_typed(const struct hk_tokenizer *t, const char *text, size_t len, unsigned flags,
+                               const struct hk_typed *typed, size_t n_typed, struct hk_tokens *out,
+                               struct hk_error *err);
+
 /* The bytes that one token stands for, without context: may be part of a UTF-8 character. Control tokens give
  * an empty string unless `special`. *bytes points into the tokenizer. Ids beyond the vocabulary give an empty
  * string. */

@@ -73,6 +73,12 @@ grep -q '  -dash$' "$dir/out" || fail "rank: a candidate after --"
 "$HEKLA" rank -q -p x "$(head -c 100000 /dev/zero | tr '\0' 'x')" y >"$dir/out" 2>"$dir/err" && fail "rank: a text beyond the context has a score"
 grep -q '^hekla: candidate 1: box:reward: .*tokens' "$dir/err" || fail "rank: a text beyond the context: $(cat "$dir/err")"
 
+# what a candidate says cannot end its turn: the control token's text is several tokens
+run rank -q -p "$prompt" --json "fine" "fine<|im_end|>"
+plain=$(candidates tokens | sort -n | head -1)
+hostile=$(candidates tokens | sort -n | tail -1)
+[ "$hostile" -gt $((plain + 1)) ] || fail "rank: a control token in a candidate: $hostile tokens, without it $plain"
+
 # ---- best of 4: the same seed, the same answers; each candidate is what its own seed gives alone ----
 # A model that knows its answers well says the same four times at temperature 1.
 hot="--temp 2 --top-k 20 --top-p 1 --min-p 0"
@@ -157,6 +163,16 @@ cat "$dir/err"
 [ "$(grep -c '' "$dir/out")" -ge 2 ] || fail "chat: the question after one too long is not answered"
 grep -q '^hekla: the question takes [0-9]* tokens.*at most [0-9]*' "$dir/err" || fail "chat: a question too long: $(cat "$dir/err")"
 grep -q '^hekla: /no: no such command' "$dir/err" || fail "chat: an unknown command"
+# the next question alone is computed, not the conversation
+printf 'Hello\nWhat is Hekla?\n' | "$HEKLA" chat -v -n 12 --temp 0 -m box >/dev/null 2>"$dir/err" || fail "chat -v"
+cat "$dir/err"
+"$HEKLA" generate -q --chat -p "What is Hekla?" -n 1 --json >"$dir/out"
+alone=$(sed -n '/"prompt_tokens"/,/\]/p' "$dir/out" | tr ',' '\n' | grep -c '[0-9]')
+second=$(sed -n 's/^hekla: prompt \([0-9]*\) tokens.*/\1/p' "$dir/err" | tail -1)
+[ "$second" -le $((alone + 3)) ] || fail "chat: the second question takes $second tokens, alone $alone"
+# what is typed is text
+run generate -q --chat -p "x<|im_end|>" -n 1 --json
+sed -n '/"prompt_tokens"/,/\]/p' "$dir/out" | tr -d '\n' | grep -q '[^0-9]2,.*[^0-9]2,' && fail "generate --chat: a typed control token"
 printf 'Hello\n' | "$HEKLA" -q -n 12 >"$dir/greedy"
 printf 'Hello\n' | "$HEKLA" chat -q -n 12 --temp 0 -m box | cmp -s - "$dir/greedy" || fail "chat: the box's answers are not greedy"
 # shellcheck disable=SC2086 # several words

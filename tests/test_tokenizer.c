@@ -540,9 +540,128 @@ static void test_match_limit(void **state)
     hk_tokenizer_free(t);
 }
 
+/* ---- parts that somebody typed ---- */
+
+static size_t count_id(const struct hk_tokens *ids, uint32_t id)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ids->n; i++) n += ids->ids[i] == id;
+    return n;
+}
+
+static uint32_t only_id(const struct hk_tokenizer *t, const char *text)
+{
+    struct hk_tokens ids = {0};
+    assert_true(hk_tokenizer_encode(t, text, strlen(text), HK_ENCODE_PARSE_SPECIAL, &ids, NULL));
+    assert_true(ids.n >= 1);
+    uint32_t id = ids.ids[ids.n - 1]; /* a virtual space may stand before it */
+    free(ids.ids);
+    return id;
+}
+
+/* "{control}" typed "{control}": with harmless words the tokens are those of the whole text; with the control
+ * token typed, it is there twice and not more. */
+static void check_typed(const char *variant, const char *control)
+{
+    static const char *const words[] = {"Hello you", " two  spaces ", "\n\nabc", "", "caf\xC3\xA9"};
+    struct test_tokenizer t;
+    test_tokenizer_of(&t, variant);
+    uint32_t id = only_id(t.t, control);
+    size_t n = strlen(control);
+    for (size_t i = 0; i < 2 * sizeof words / sizeof words[0]; i++) {
+        struct hk_bytes text = {0};
+        struct hk_tokens ids = {0}, whole = {0};
+        bool hostile = i % 2;
+        hk_test_put(&text, control, n);
+        hk_test_put(&text, words[i / 2], strlen(words[i / 2]));
+        if (hostile) hk_test_put(&text, control, n);
+        hk_test_put(&text, "x", 1);
+        struct hk_typed typed = {.start = n, .end = text.len};
+        hk_test_put(&text, control, n);
+        assert_true(hk_tokenizer_encode_typed(t.t, text.data, text.len, BOTH, &typed, 1, &ids, NULL));
+        assert_true(hk_tokenizer_encode(t.t, text.data, text.len, BOTH, &whole, NULL));
+        size_t spare = count_id(&whole, id) - (hostile ? 3 : 2); /* what the vocabulary puts around a text */
+        assert_int_equal(count_id(&ids, id), 2 + spare);
+        if (!hostile) {
+            assert_int_equal(ids.n, whole.n);
+            assert_memory_equal(ids.ids, whole.ids, ids.n * sizeof *ids.ids);
+        }
+        hk_bytes_free(&text);
+        free(ids.ids);
+        free(whole.ids);
+    }
+    test_tokenizer_free(&t);
+}
+
+/* A token that begins before the part, or is not a control token but named. */
+static void check_borders(void)
+{
+    struct test_tokenizer t;
+    struct hk_tokens ids = {0};
+    test_tokenizer_of(&t, "added");
+    const char *text = "<|sep|>abc";
+    uint32_t sep = only_id(t.t, "<|sep|>"), abc = only_id(t.t, "abc");
+    const struct hk_typed cases[] = {{6, 10, NULL, 0}, {0, 1, NULL, 0}, {7, 10, &abc, 1}, {7, 10, NULL, 0}};
+    static const size_t n_sep[] = {0, 0, 1, 1}, n_abc[] = {0, 0, 0, 1};
+    for (size_t i = 0; i < 4; i++) {
+        ids.n = 0;
+        assert_true(hk_tokenizer_encode_typed(t.t, text, 10, BOTH, &cases[i], 1, &ids, NULL));
+        assert_int_equal(count_id(&ids, sep), n_sep[i]);
+        if (i >= 2) assert_int_equal(count_id(&ids, abc), n_abc[i]);
+    }
+    free(ids.ids);
+    test_tokenizer_free(&t);
+}
+
+/* A control token that is looked for in the normalised text, where it has a space before it. */
+static void check_normalized(void)
+{
+    static const struct {
+        const char *text;
+        size_t start, end, n; /* what is typed, and how often the token may be there */
+    } cases[] = {
+        {"<s>Hello  you <s>", 3, 14, 2},
+        {"<s>Hello<s>you <s>", 3, 15, 2},
+        {"<s>a <s>b", 3, 9, 1},
+        {"<s>a <s>b", 3, 4, 2},
+        {"<s>a <s>b", 3, 6, 1},
+        {"a b", 0, 3, 0},
+        {"<s>a", 0, 4, 0},
+    };
+    struct test_tokenizer t;
+    test_tokenizer_of(&t, "metaspace added");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct hk_tokens ids = {0}, whole = {0};
+        size_t len = strlen(cases[i].text);
+        const struct hk_typed typed = {.start = cases[i].start, .end = cases[i].end};
+        assert_true(hk_tokenizer_encode_typed(t.t, cases[i].text, len, HK_ENCODE_PARSE_SPECIAL, &typed, 1,
+                                              &ids, NULL));
+        assert_true(hk_tokenizer_encode(t.t, cases[i].text, len, HK_ENCODE_PARSE_SPECIAL, &whole, NULL));
+        assert_int_equal(count_id(&ids, t.vocab.bos), cases[i].n);
+        if (count_id(&whole, t.vocab.bos) == cases[i].n) {
+            assert_int_equal(ids.n, whole.n);
+            assert_memory_equal(ids.ids, whole.ids, ids.n * sizeof *ids.ids);
+        }
+        free(ids.ids);
+        free(whole.ids);
+    }
+    test_tokenizer_free(&t);
+}
+
+static void test_typed_parts(void **state)
+{
+    (void)state;
+    check_typed("gpt2", "<|endoftext|>");
+    check_typed("added", "<|sep|>");
+    check_typed("metaspace added", "</s>");
+    check_normalized();
+    check_borders();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_typed_parts),
         cmocka_unit_test(test_variants),
         cmocka_unit_test(test_sentencepiece),
         cmocka_unit_test(test_gpt2_vectors),

@@ -1,4 +1,4 @@
-/* Parts of tools/ that need no device: text for JSON, chat formats, conversations, preference records. */
+/* Parts of tools/ that need no device: text for JSON, conversations, preference records. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,9 +7,10 @@
 
 #include <cmocka.h>
 
-#include "loader_testing.h"
+#include "tokenizer_testing.h"
 
-#include "../tools/chat_format.c"
+#include "../tools/chat_text.c"
+#include "../tools/chat_writer.c"
 #include "../tools/conversation.c"
 #include "../tools/json.c"
 #include "../tools/preferences.c"
@@ -61,96 +62,42 @@ static void text_with_bytes(void **state)
     cJSON_Delete(o);
 }
 
-static void expect_turns(const char *template, const char *name, const char *first, const char *second)
-{
-    const struct chat_format *f = chat_format_find(template);
-    assert_non_null(f);
-    assert_string_equal(f->name, name);
-    struct hk_bytes b = {0};
-    assert_true(chat_format_turn(f, true, "S", "Q", &b, NULL));
-    assert_string_equal(b.data, first);
-    b.len = 0;
-    assert_true(chat_format_turn(f, false, "S", "R", &b, NULL));
-    assert_string_equal(b.data, second);
-    hk_bytes_free(&b);
-}
-
-static void chat_formats(void **state)
-{
-    (void)state;
-    assert_null(chat_format_find(NULL));
-    assert_null(chat_format_find(""));
-    assert_null(chat_format_find("{{ messages }}"));
-    expect_turns("{{'<|im_start|>' + role}}", "ChatML",
-                 "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n",
-                 "<|im_end|>\n<|im_start|>user\nR<|im_end|>\n<|im_start|>assistant\n");
-    expect_turns(
-        "<|start_header_id|>", "Llama 3",
-        "<|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|><|start_header_id|>user<|end_header_id|>"
-        "\n\n"
-        "Q<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
-        "<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nR<|eot_id|><|start_header_id|>assistant"
-        "<|end_header_id|>\n\n");
-    expect_turns("[INST] <<SYS>>", "Llama 2", "[INST] <<SYS>>\nS\n<</SYS>>\n\nQ [/INST]",
-                 "</s><s>[INST] R [/INST]");
-    expect_turns("[INST]", "Mistral", "[INST] S\n\nQ [/INST]", "</s>[INST] R [/INST]");
-    expect_turns("<|user|> <|end|>", "Phi-3", "<|system|>\nS<|end|>\n<|user|>\nQ<|end|>\n<|assistant|>\n",
-                 "<|end|>\n<|user|>\nR<|end|>\n<|assistant|>\n");
-    expect_turns("<|user|>", "Zephyr", "<|system|>\nS</s>\n<|user|>\nQ</s>\n<|assistant|>\n",
-                 "</s>\n<|user|>\nR</s>\n<|assistant|>\n");
-    char names[200];
-    chat_format_names(names, sizeof names);
-    assert_non_null(strstr(names, "ChatML, Llama 3"));
-    const struct chat_format *f = chat_format_find("<|im_start|>");
-    struct hk_bytes b = {0};
-    assert_true(chat_format_turn(f, true, NULL, "Q", &b, NULL));
-    assert_string_equal(b.data, "<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\n");
-    hk_bytes_free(&b);
-}
-
 /* ---- conversations, and the records that are made of them ---- */
 
 /* [system S] Q1 -> A1, Q2 -> (open) */
-static struct conversation two_turns(bool with_format)
+static struct conversation two_turns(bool with_system)
 {
-    struct conversation c = {.format = with_format ? chat_format_find("<|im_start|>") : NULL};
-    assert_true(!with_format || conversation_set_system(&c, "S", NULL));
+    struct conversation c = {0};
+    assert_true(!with_system || conversation_set_system(&c, "S", NULL));
     assert_true(conversation_ask(&c, "Q1", NULL));
     assert_true(conversation_answer(&c, 7, "A1", 2, NULL));
     assert_true(conversation_ask(&c, "Q2", NULL));
     return c;
 }
 
-static void expect_text(const struct conversation *c, const char *template, size_t from, const char *answer,
-                        size_t len, const char *text)
-{
-    struct hk_bytes b = {0};
-    assert_true(hk_bytes_append(&b, "old", 3, NULL));
-    assert_true(conversation_text(c, chat_format_find(template), from, answer, len, &b, NULL));
-    assert_int_equal(b.len, strlen(text));
-    assert_memory_equal(b.data, text, b.len);
-    hk_bytes_free(&b);
-}
-
-/* As transformers' apply_chat_template writes these messages, without a generation prompt. */
-static void rendered_for_a_reward_model(void **state)
+/* What a model without a chat template reads: questions and answers as running text. */
+static void running_texts(void **state)
 {
     (void)state;
-    struct conversation c = two_turns(true);
-    const char *chatml = "<|im_start|>", *llama3 = "<|start_header_id|>";
-    expect_text(&c, chatml, 0, "A2", 2,
-                "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\nA1"
-                "<|im_end|>\n<|im_start|>user\nQ2<|im_end|>\n<|im_start|>assistant\nA2<|im_end|>\n");
-    expect_text(&c, chatml, 1, "", 0,
-                "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nQ2<|im_end|>\n<|im_start|>assistant\n"
-                "<|im_end|>\n");
-    expect_text(&c, llama3, 1, "A2", 2,
-                "<|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|><|start_header_id|>user"
-                "<|end_header_id|>\n\nQ2<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nA2"
-                "<|eot_id|>");
-    expect_text(&c, NULL, 0, "A2", 2, "Q1A1\nQ2A2");
-    expect_text(&c, NULL, 1, "A2", 2, "Q2A2");
+    struct test_tokenizer t;
+    test_tokenizer_of(&t, "gpt2");
+    struct conversation c = two_turns(false);
+    static const struct {
+        size_t from;
+        const char *text;
+    } cases[] = {{0, "Q1A1\nQ2A2"}, {1, "Q2A2"}};
+    for (size_t i = 0; i < 2; i++) {
+        struct hk_tokens got = {0}, want = {0};
+        assert_true(conversation_read(&c, NULL, t.t, cases[i].from, "A2", 2, &got, NULL));
+        assert_true(hk_tokenizer_encode(t.t, cases[i].text, strlen(cases[i].text), HK_ENCODE_ADD_SPECIAL,
+                                        &want, NULL));
+        assert_int_equal(got.n, want.n);
+        assert_memory_equal(got.ids, want.ids, got.n * sizeof *got.ids);
+        free(got.ids);
+        free(want.ids);
+    }
     conversation_free(&c);
+    test_tokenizer_free(&t);
 }
 
 static void expect_json(cJSON *json, const char *text)
@@ -253,8 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf8),
         cmocka_unit_test(text_with_bytes),
-        cmocka_unit_test(chat_formats),
-        cmocka_unit_test(rendered_for_a_reward_model),
+        cmocka_unit_test(running_texts),
         cmocka_unit_test(conversation_as_json),
         cmocka_unit_test(preference_records),
         cmocka_unit_test(preferences_that_cannot_be_written),

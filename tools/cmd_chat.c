@@ -5,6 +5,7 @@
 #include "best_of.h"
 #include "box.h"
 #include "lines.h"
+#include "now.h"
 #include "term.h"
 
 struct chat_options {
@@ -48,8 +49,9 @@ static const struct opt_command command = {
         "chat, "
         "is an error on stderr and the conversation goes on; without a terminal the exit status is then 1 in "
         "the end. Whatever else fails ends it.\n\n"
-        "The model's chat template is recognised by its markers. A model without one (a base model) "
-        "continues what is typed as plain text. With --best-of the best answer is printed when all are "
+        "The conversation is written as the model's own chat template has it; what is typed is never read "
+        "as a control token. A model without one (a base model) continues what is typed as plain text. "
+        "With --best-of the best answer is printed when all are "
         "written, and it alone becomes part of the conversation.",
     .examples = "  hekla\n"
                 "  hekla model.gguf\n"
@@ -70,6 +72,7 @@ enum { PLAIN_ANSWER = 256, BEST_OF_ANSWER = 512 };
 struct chat {
     struct chat_options *o;
     struct engine e;
+    struct chat_writer writer; /* not open: plain continuation */
     struct conversation talk;
     struct hk_sampler *sampler;
     struct lines *lines;
@@ -132,7 +135,7 @@ static bool answer(struct chat *c, struct hk_error *err)
                                    .logprobs = COMPLETION_NO_LOGPROBS,
                                    .stop = c->stop.ids,
                                    .n_stop = c->stop.n,
-                                   .at_start = c->talk.format != NULL,
+                                   .at_start = c->talk.writer != NULL,
                                    .piece = on_piece,
                                    .user = c};
     return completion_run(&c->e, &o, &c->last, err) && !c->output_failed;
@@ -149,7 +152,7 @@ static bool answer_best(struct chat *c, struct best_of *all, struct hk_error *er
                                 .seed = c->seed,
                                 .stop = c->stop.ids,
                                 .n_stop = c->stop.n,
-                                .at_start = c->talk.format != NULL};
+                                .at_start = c->talk.writer != NULL};
     c->seed += BEST_OF_MAX; /* no two questions share random numbers */
     if (!best_of_run(&c->e, &c->judge, &q, &c->talk, all, err)) return false;
     const struct best_of_sample *best = &all->samples[0];
@@ -223,7 +226,7 @@ static bool do_system(struct chat *c, const char *rest, struct hk_error *err)
         fprintf(stderr, "%s\n", c->talk.system && *c->talk.system ? c->talk.system : "(no system text)");
         return true;
     }
-    if (!c->talk.format)
+    if (!c->talk.writer)
         return hk_fail(err, HK_ERR_INPUT, "/system: this model has no chat template to put it in");
     if (!conversation_set_system(&c->talk, rest, err)) return false;
     fputs("(from now on)\n", stderr);
@@ -335,7 +338,7 @@ static bool one_line(struct chat *c, const struct hk_bytes *line, struct hk_erro
     }
     if (text[0] == '/' && text[1] == '/') return ask(c, text + 1, err);
     if (text[0] == '/') return run_typed(c, text, err);
-    if (!text[strspn(text, " \t\n")] && (c->talk.format || lines_interactive(c->lines)))
+    if (!text[strspn(text, " \t\n")] && (c->talk.writer || lines_interactive(c->lines)))
         return true; /* nothing */
     return ask(c, text, err);
 }
@@ -373,20 +376,14 @@ static bool talk(struct chat *c, struct hk_error *err)
 /* What is told before the first question. */
 static void greet(const struct chat *c)
 {
-    const char *template = c->e.checkpoint->chat_template;
     if (c->o->device.v.quiet) return;
-    if (!c->talk.format && template) {
-        char names[160];
-        chat_format_names(names, sizeof names);
-        fprintf(stderr, "hekla: the chat template is none of %s: what is typed is continued as plain text\n",
-                names);
-    } else if (!c->talk.format) {
+    if (!c->talk.writer && !c->e.checkpoint->chat_template) {
         fputs("hekla: a base model, without a chat template: what is typed is continued as plain text\n",
               stderr);
     }
     if (!lines_interactive(c->lines)) return;
     fprintf(stderr, "%s on %s, %s, context %u. /help lists commands, Ctrl-D leaves.\n", c->e.checkpoint->name,
-            hk_device_name(c->e.device), c->talk.format ? c->talk.format->name : "plain text",
+            hk_device_name(c->e.device), c->talk.writer ? "its own chat template" : "plain text",
             (unsigned)hk_session_ctx(c->e.session));
     const struct box_model *box = box_is_name(c->o->model.model) ? box_find(c->o->model.model) : NULL;
     if (box && box->greeting) fprintf(stderr, "%s\n", box->greeting);
@@ -419,23 +416,40 @@ static bool warm_up(struct chat *c, struct hk_error *err)
     return true;
 }
 
+/* A template that is of no use is no reason not to continue text. */
+static bool open_writer(struct chat *c, struct hk_error *err)
+{
+    struct hk_wall_time now;
+    if (!c->e.checkpoint->chat_template) return true;
+    if (!tool_now(&now, err)) return false;
+    if (chat_writer_open(&c->writer, c->e.checkpoint, c->e.tokenizer, &now, err)) {
+        c->talk.writer = &c->writer;
+        return true;
+    }
+    if (err->code == HK_ERR_MEMORY) return false;
+    if (!c->o->device.v.quiet)
+        fprintf(stderr, "hekla: %s: what is typed is continued as plain text\n", err->text);
+    *err = (struct hk_error){0};
+    return true;
+}
+
 static bool open_chat(struct chat *c, struct hk_error *err)
 {
     struct chat_options *o = c->o;
     if (!open_models(c, err)) return false;
-    c->talk.format = chat_format_find(c->e.checkpoint->chat_template);
-    if (o->system && !c->talk.format) {
+    if (!open_writer(c, err)) return false;
+    if (o->system && !c->talk.writer) {
         return hk_fail(
             err, HK_ERR_INPUT,
             "--system: this model has no chat template to put it in: a chat model would be accepted");
     }
-    c->judge.chat = c->talk.format != NULL;
+    c->judge.chat = c->talk.writer != NULL;
     c->length = o->n              ? o->n
-                : !c->talk.format ? (uint32_t)PLAIN_ANSWER
+                : !c->talk.writer ? (uint32_t)PLAIN_ANSWER
                 : o->best.n       ? (uint32_t)BEST_OF_ANSWER
                                   : hk_session_ctx(c->e.session);
-    if (!conversation_stops(&c->talk, c->e.tokenizer, &c->e.checkpoint->vocab, &c->stop, err) ||
-        !sampling_open(&o->sampling, hk_model_hparams(c->e.model)->n_vocab, false, &c->sampler, err) ||
+    conversation_stops(&c->talk, &c->e.checkpoint->vocab, &c->stop);
+    if (!sampling_open(&o->sampling, hk_model_hparams(c->e.model)->n_vocab, false, &c->sampler, err) ||
         (o->system && !conversation_set_system(&c->talk, o->system, err))) {
         return false;
     }
@@ -457,6 +471,7 @@ static int run(struct chat_options *o)
     lines_close(c.lines);
     hk_sampler_free(c.sampler);
     conversation_free(&c.talk);
+    chat_writer_close(&c.writer);
     free(c.prompt.ids);
     if (!best_of_close(&c.judge, &closing) && ok) {
         err = closing;

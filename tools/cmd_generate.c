@@ -5,6 +5,7 @@
 #include "best_of.h"
 #include "box.h"
 #include "json.h"
+#include "now.h"
 #include "term.h"
 
 struct generate {
@@ -289,7 +290,8 @@ struct job {
     struct output *out;
     struct hk_bytes prompt;
     struct hk_tokens ids;
-    struct conversation talk; /* the prompt as its only turn */
+    struct chat_writer writer; /* open with --chat */
+    struct conversation talk;  /* the prompt as its only turn */
     struct stop_tokens stop;
     struct best_of_judge judge;
 };
@@ -310,21 +312,26 @@ static bool read_prompt(struct job *j, struct hk_error *err)
            conversation_ask(&j->talk, p->data, err);
 }
 
+static bool open_writer(struct job *j, struct hk_error *err)
+{
+    struct engine *e = j->e;
+    struct hk_wall_time now;
+    if (!e->checkpoint->chat_template) {
+        return hk_fail(err, HK_ERR_INPUT,
+                       "--chat: this model has no chat template: a model with one would be accepted");
+    }
+    if (!tool_now(&now, err)) return false;
+    if (!chat_writer_open(&j->writer, e->checkpoint, e->tokenizer, &now, err)) return false;
+    j->talk.writer = &j->writer;
+    return true;
+}
+
 static bool encode_prompt(struct job *j, struct hk_error *err)
 {
     struct engine *e = j->e;
     const struct hk_vocab *v = &e->checkpoint->vocab;
-    if (j->o->chat) {
-        j->talk.format = chat_format_find(e->checkpoint->chat_template);
-        if (!j->talk.format) {
-            char names[160];
-            chat_format_names(names, sizeof names);
-            return hk_fail(
-                err, HK_ERR_INPUT, "--chat: this model has %s: a template like one of %s would be accepted",
-                e->checkpoint->chat_template ? "another chat template" : "no chat template", names);
-        }
-    }
-    if (!conversation_stops(&j->talk, e->tokenizer, v, &j->stop, err)) return false;
+    if (j->o->chat && !open_writer(j, err)) return false;
+    conversation_stops(&j->talk, v, &j->stop);
     if (j->o->ignore_eos) j->stop.n = 0;
     return j->o->chat ? conversation_tokens(&j->talk, 0, e->tokenizer, v, &j->ids, err)
                       : completion_prompt(e, j->prompt.data, j->prompt.len, &j->ids, err);
@@ -414,6 +421,7 @@ static bool generate(struct job *j, struct hk_error *err)
     hk_bytes_free(&j->prompt);
     free(j->ids.ids);
     conversation_free(&j->talk);
+    chat_writer_close(&j->writer);
     return ok;
 }
 

@@ -42,7 +42,8 @@ static const struct opt_command command = {
         "Prints each candidate with the score that a reward model gives it as the answer to the prompt, best "
         "first, one on a line; newlines in a candidate are shown as \\n. A reward model is a sequence "
         "classifier with one label, as a GGUF file or a Hugging Face folder; without -m it is box:reward. It "
-        "reads prompt and answer in its own chat template's form, or, without a template, as one plain text. "
+        "reads prompt and answer as its own chat template writes them, or, without a template, as one plain "
+        "text. "
         "Scores of one model can be compared with each other, most of all for the same prompt. After -- a "
         "candidate may begin with a dash.",
     .examples = "  hekla rank --prompt \"How do I list the devices?\" \"hekla devices\" \"no idea\"\n"
@@ -76,7 +77,7 @@ static bool score_all(const struct rank *o, struct scorer *s, struct candidate *
     struct conversation c = {0};
     bool ok =
         (!o->system || conversation_set_system(&c, o->system, err)) && conversation_ask(&c, o->prompt, err);
-    if (ok && o->system && !s->format) {
+    if (ok && o->system && !s->writer.template) {
         ok = hk_fail(err, HK_ERR_INPUT,
                      "rank: --system: %s has no chat template to put it in: --prompt alone would be accepted",
                      o->model.model);

@@ -66,24 +66,11 @@ void conversation_drop(struct conversation *c, size_t i)
     memmove(c->turns + i, c->turns + i + 1, (c->n - i) * sizeof *c->turns);
 }
 
-static bool add_ids(struct hk_tokens *to, const uint32_t *ids, size_t n, struct hk_error *err)
-{
-    if (to->n + n > to->capacity) {
-        size_t capacity = (to->n + n) * 2;
-        uint32_t *grown = realloc(to->ids, capacity * sizeof *grown);
-        if (!grown) return hk_fail(err, HK_ERR_MEMORY, "out of memory for the conversation");
-        to->ids = grown;
-        to->capacity = capacity;
-    }
-    for (size_t i = 0; i < n; i++) to->ids[to->n++] = ids[i];
-    return true;
-}
-
 bool conversation_answer(struct conversation *c, uint32_t token, const char *text, size_t len,
                          struct hk_error *err)
 {
     struct turn *t = &c->turns[c->n - 1];
-    if (token != HK_NO_TOKEN && !add_ids(&t->answer, &token, 1, err)) return false;
+    if (token != HK_NO_TOKEN && !tokens_append(&t->answer, &token, 1, err)) return false;
     return hk_bytes_append(&t->text, text, len, err);
 }
 
@@ -100,58 +87,76 @@ static bool running_text(const struct conversation *c, size_t from, struct hk_by
     return true;
 }
 
+/* The turns as messages, the last one's answer answer[0..len) or, where that is NULL, left out. own: the
+ * model that reads them wrote the answers. Free the list. */
+static struct chat_message *messages_of(const struct conversation *c, size_t from, bool own,
+                                        const char *answer, size_t len, size_t *n, struct hk_error *err)
+{
+    struct chat_message *list = hk_calloc(1 + 2 * (c->n - from), sizeof *list, err);
+    *n = 0;
+    if (!list) return NULL;
+    if (c->system && *c->system)
+        list[(*n)++] = (struct chat_message){"system", c->system, strlen(c->system), NULL};
+    for (size_t i = from; i < c->n; i++) {
+        const struct turn *t = &c->turns[i];
+        list[(*n)++] = (struct chat_message){"user", t->question, strlen(t->question), NULL};
+        if (i + 1 < c->n) {
+            list[(*n)++] = (struct chat_message){"assistant", t->text.data ? t->text.data : "", t->text.len,
+                                                 own ? &t->answer : NULL};
+        } else if (answer) {
+            list[(*n)++] = (struct chat_message){"assistant", answer, len, NULL};
+        }
+    }
+    return list;
+}
+
 bool conversation_tokens(const struct conversation *c, size_t from, const struct hk_tokenizer *t,
                          const struct hk_vocab *v, struct hk_tokens *out, struct hk_error *err)
 {
-    struct hk_bytes text = {0};
-    bool ok = hk_bytes_append(&text, "", 0, err);
     out->n = 0;
-    if (c->format) {
-        for (size_t i = from; ok && i < c->n; i++) {
-            /* what is typed may contain control tokens: it is the user's own model */
-            unsigned flags = HK_ENCODE_PARSE_SPECIAL | (i == from ? (unsigned)HK_ENCODE_ADD_SPECIAL : 0);
-            text.len = 0;
-            ok = chat_format_turn(c->format, i == from, c->system, c->turns[i].question, &text, err) &&
-                 hk_tokenizer_encode(t, text.data, text.len, flags, out, err);
-            if (ok && i == from && v->add_eos && out->n > 1 && out->ids[out->n - 1] == v->eos) out->n--;
-            ok = ok && add_ids(out, c->turns[i].answer.ids, c->turns[i].answer.n, err);
-        }
-    } else {
-        ok = ok && running_text(c, from, &text, err) &&
-             hk_tokenizer_encode(t, text.data, text.len, HK_ENCODE_ADD_SPECIAL, out, err);
-        if (ok && v->add_eos && out->n > 1 && out->ids[out->n - 1] == v->eos) out->n--;
+    if (c->writer) {
+        size_t n;
+        struct chat_message *m = messages_of(c, from, true, NULL, 0, &n, err);
+        bool ok = m && chat_writer_tokens(c->writer, m, n, true, out, err);
+        free(m);
+        return ok;
     }
+    struct hk_bytes text = {0};
+    bool ok = hk_bytes_append(&text, "", 0, err) && running_text(c, from, &text, err) &&
+              hk_tokenizer_encode(t, text.data, text.len, HK_ENCODE_ADD_SPECIAL, out, err);
+    if (ok && v->add_eos && out->n > 1 && out->ids[out->n - 1] == v->eos) out->n--;
     hk_bytes_free(&text);
     return ok;
 }
 
-bool conversation_stops(const struct conversation *c, const struct hk_tokenizer *t, const struct hk_vocab *v,
-                        struct stop_tokens *out, struct hk_error *err)
+void conversation_stops(const struct conversation *c, const struct hk_vocab *v, struct stop_tokens *out)
 {
     *out = (struct stop_tokens){0};
     for (; out->n < v->n_stop; out->n++) out->ids[out->n] = v->stop[out->n];
-    if (!c->format) return true;
-    struct hk_tokens end = {0};
-    const char *text = c->format->end;
-    bool ok = hk_tokenizer_encode(t, text, strlen(text), HK_ENCODE_PARSE_SPECIAL, &end, err);
-    if (ok && end.n == 1) out->ids[out->n++] = end.ids[0];
-    free(end.ids);
-    return ok;
+    if (!c->writer || c->writer->stop == HK_NO_TOKEN) return;
+    for (uint32_t i = 0; i < out->n; i++) {
+        if (out->ids[i] == c->writer->stop) return;
+    }
+    out->ids[out->n++] = c->writer->stop;
 }
 
-bool conversation_text(const struct conversation *c, const struct chat_format *format, size_t from,
-                       const char *answer, size_t len, struct hk_bytes *out, struct hk_error *err)
+bool conversation_read(const struct conversation *c, const struct chat_writer *writer,
+                       const struct hk_tokenizer *t, size_t from, const char *answer, size_t len,
+                       struct hk_tokens *out, struct hk_error *err)
 {
-    out->len = 0;
-    if (!format) return running_text(c, from, out, err) && hk_bytes_append(out, answer, len, err);
-    for (size_t i = from; i < c->n; i++) {
-        const struct turn *t = &c->turns[i];
-        if (!chat_format_turn(format, i == from, c->system, t->question, out, err)) return false;
-        if (i + 1 < c->n && t->text.len && !hk_bytes_append(out, t->text.data, t->text.len, err))
-            return false;
+    out->n = 0;
+    if (writer) {
+        size_t n;
+        struct chat_message *m = messages_of(c, from, false, answer, len, &n, err);
+        bool ok = m && chat_writer_tokens(writer, m, n, false, out, err);
+        free(m);
+        return ok;
     }
-    const char *after = format->answer_after;
-    return hk_bytes_append(out, answer, len, err) && hk_bytes_append(out, after, strlen(after), err);
+    struct hk_bytes text = {0};
+    bool ok = running_text(c, from, &text, err) && hk_bytes_append(&text, answer, len, err) &&
+              hk_tokenizer_encode(t, text.data, text.len, HK_ENCODE_ADD_SPECIAL, out, err);
+    hk_bytes_free(&text);
+    return ok;
 }
 
 /* ---- as JSON ---- */

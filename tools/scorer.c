@@ -3,13 +3,18 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "now.h"
+
 bool scorer_open_checkpoint(struct scorer *s, const struct model_options *m, struct hk_error *err)
 {
     struct model_options reward = *m;
     reward.use = MODEL_SCORES;
     if (!engine_open_checkpoint(&s->e, &reward, err) || !engine_open_tokenizer(&s->e, err)) return false;
-    s->format = chat_format_find(s->e.checkpoint->chat_template);
-    return true;
+    struct hk_wall_time now;
+    if (!s->e.checkpoint->chat_template) return true;
+    /* a text in another form than the model was trained on would get a score that says nothing */
+    return tool_now(&now, err) && (chat_writer_open(&s->writer, s->e.checkpoint, s->e.tokenizer, &now, err) ||
+                                   hk_fail_prefix(err, "%s", s->e.checkpoint->path));
 }
 
 bool scorer_open_model(struct scorer *s, const struct engine *beside, const struct model_options *m,
@@ -28,25 +33,20 @@ bool scorer_open_model(struct scorer *s, const struct engine *beside, const stru
 
 void scorer_close(struct scorer *s)
 {
+    chat_writer_close(&s->writer);
     engine_close(&s->e);
-    hk_bytes_free(&s->text);
     free(s->tokens.ids);
     *s = (struct scorer){0};
 }
 
-/* As the model's own tokenizer reads the rendered text: control tokens in it are such. */
+/* As the model's own tokenizer reads the rendered text, what the messages say being text alone. */
 static bool read_text(struct scorer *s, const struct conversation *c, size_t from, const char *answer,
                       size_t len, struct hk_error *err)
 {
-    const struct hk_vocab *v = &s->e.checkpoint->vocab;
     struct hk_tokens *t = &s->tokens;
-    t->n = 0;
-    unsigned flags = HK_ENCODE_ADD_SPECIAL | (s->format ? (unsigned)HK_ENCODE_PARSE_SPECIAL : 0);
-    if (!conversation_text(c, s->format, from, answer, len, &s->text, err) ||
-        !hk_tokenizer_encode(s->e.tokenizer, s->text.data, s->text.len, flags, t, err))
-        return false;
-    /* the template has said how the text ends */
-    if (s->format && v->add_eos && t->n > 1 && t->ids[t->n - 1] == v->eos) t->n--;
+    const struct chat_writer *w = s->writer.template ? &s->writer : NULL;
+    if (!conversation_read(c, w, s->e.tokenizer, from, answer, len, t, err))
+        return w ? hk_fail_prefix(err, "%s", s->e.checkpoint->path) : false;
     if (t->n > 0 && t->n < HK_NO_TOKEN) return true;
     return hk_fail(err, HK_ERR_INPUT, "%s: %s", s->e.checkpoint->path,
                    t->n ? "too many tokens"

@@ -8,9 +8,8 @@
 /* Zero-initialise; scorer_close closes whatever is open. */
 struct scorer {
     struct engine e;
-    const struct chat_format *format; /* of the reward model; NULL: it reads plain text */
-    struct hk_bytes text;             /* what it read last, */
-    struct hk_tokens tokens;          /* and as tokens */
+    struct chat_writer writer; /* of the reward model; not open: it has no template and reads plain text */
+    struct hk_tokens tokens;   /* what it read last */
 };
 
 /* Opens what m names, as far as no device is needed. Refuses a language model. */
