@@ -8,10 +8,12 @@ Held out before anything is trained: a quarter of the wordings of every fact, a 
 a tenth of the pairs of numbers, and a part of every other skill's questions (skills.py). Held-out wordings are asked as
 they stand in facts.json, without what wordings.py does to a question in training."""
 import json
+import math
 import os
 import random
 import re
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 
 import skills
@@ -64,9 +66,12 @@ def load_facts(path=os.path.join(HERE, "facts.json")):
 class Corpus:
     def __init__(self, facts=None):
         self.topics, self.errors = load_facts(facts) if facts else load_facts()
+        self.by_id = {t.id: t for t in self.topics + self.errors}
         self.hekla = [t for t in self.topics if t.group in ("hekla", "memory")]
         self.talk = [t for t in self.topics if t.group == "small talk"]
         self.mix = MIX
+        self.neighbours = {}
+        self.judged = []  # (question, topic) of teacher.py
 
     # ---- one exchange ----
 
@@ -99,6 +104,9 @@ class Corpus:
 
     def exchange(self, rng, held_out=False):
         kind = rng.choices(list(self.mix), list(self.mix.values()))[0]
+        if self.judged and not held_out and kind in ("hekla", "talk", "errors") and rng.random() < 0.5:
+            ask, t = rng.choice(self.judged)
+            return Exchange(t.group, ask, rng.choice(t.say), t.must, topic=t.id)
         if kind == "hekla":
             return self.topic(rng, rng.choice(self.hekla), held_out)
         if kind == "talk":
@@ -167,14 +175,28 @@ class Corpus:
 
     # ---- pairs for the reward model ----
 
+    def near(self, name, n=12):
+        """The n topics whose wordings share the most words with this one's, rare words counting more: what is mixed up with it."""
+        if not self.neighbours:
+            topics = self.topics + self.errors
+            bags = [{w for ask in t.ask[0] for w in re.findall(r"[\w-]+", ask.lower())} for t in topics]
+            count = Counter(w for b in bags for w in b)
+            weight = {w: math.log(len(topics) / k) for w, k in count.items()}
+            size = [math.sqrt(sum(weight[w] ** 2 for w in b)) or 1.0 for b in bags]
+            for i, t in enumerate(topics):
+                like = [sum(weight[w] ** 2 for w in bags[i] & b) / size[j] if j != i else -1.0 for j, b in enumerate(bags)]
+                self.neighbours[t.id] = [topics[j] for j in sorted(range(len(topics)), key=like.__getitem__, reverse=True)[:n]]
+        return self.neighbours[name]
+
     def wrong_answers(self, rng, x):
         """Answers to x.ask that a person would rank below x.say."""
         out = list(x.wrong)
-        same = [t for t in self.topics + self.errors if t.id != x.topic and t.id.split(".")[0] == x.topic.split(".")[0]]
-        other = rng.choice(same) if same and rng.random() < 0.6 else rng.choice(self.topics + self.errors)
-        if other.id != x.topic:
-            out.append(rng.choice(other.say))
-        out.append(broken(rng, x.say, self))
+        near = self.near(x.topic) if x.topic else []
+        for _ in range(2):
+            other = rng.choice(near) if near and rng.random() < 0.7 else rng.choice(self.topics + self.errors)
+            if other.id != x.topic:
+                out.append(rng.choice(other.say))
+        out.append(broken(rng, x.say, self, near or self.hekla))
         if x.group not in ("not known",) and rng.random() < 0.5:
             out.append(rng.choice(skills.I_DO_NOT_KNOW))
         if rng.random() < 0.2:
@@ -184,7 +206,7 @@ class Corpus:
 
 # What is asked how often: in the base model's text, which has drills besides, and in fine-tuning, where facts need the most.
 MIX = {"hekla": 46, "errors": 14, "talk": 6, "sums": 17, "counting": 2.5, "calendar": 5, "units": 4, "names": 2.5, "unknown": 5}
-CHAT_MIX = {"hekla": 50, "errors": 17, "talk": 8, "sums": 8, "counting": 2.5, "calendar": 3.5, "units": 3, "names": 6, "unknown": 5}
+CHAT_MIX = {"hekla": 46, "errors": 16, "talk": 8, "sums": 12, "counting": 4, "calendar": 5, "units": 3, "names": 8, "unknown": 5}
 ERROR_FRAMES = ["{}", "{}", "what does this mean: {}", "i get: {}", "i get this error: {}", "it says: {}", "what should i do about: {}", "{} what can i do?",
                 "error: {}", "what to do when it says \"{}\"?", "how do i fix this: {}", "{} why?", "help, it prints {}", "i see \"{}\", what now?",
                 "the program stopped with: {}", "what is wrong here? {}", "{}\nwhat does it mean?"]
@@ -251,13 +273,14 @@ def refer_back(rng, x, corpus):
     return corpus.topic(rng, thanks[0]) if thanks else None
 
 
-def broken(rng, say, corpus):
-    """A right answer made wrong: another flag, another number, cut, said twice over."""
+def broken(rng, say, corpus, near):
+    """A right answer made wrong: another flag, another number, cut, or it goes on as the answer of another topic."""
     kind = rng.randrange(4)
     codes = re.findall(r"`([^`]+)`", say)
     if kind == 0 and codes:
-        other = rng.choice([t.code for t in corpus.hekla if t.code and t.code not in codes])
-        return say.replace(f"`{codes[0]}`", f"`{other}`")
+        others = [t.code for t in (near if rng.random() < 0.5 else corpus.hekla) if t.code and t.code not in codes]
+        if others:
+            return say.replace(f"`{codes[0]}`", f"`{rng.choice(others)}`")
     numbers = re.findall(r"(?<![\w-])\d+(?![\w-])", say)
     if kind <= 1 and numbers:
         n = rng.choice(numbers)
@@ -266,7 +289,8 @@ def broken(rng, say, corpus):
     if kind == 2 and len(words) > 4:
         return " ".join(words[:rng.randint(1, max(1, len(words) // 3))])
     i = rng.randrange(len(words))
-    return " ".join(words[:i] + rng.choice(corpus.hekla).say[0].split(" ")[:8])
+    other = rng.choice(rng.choice(near).say).split(" ")
+    return " ".join(words[:i] + other[min(i, len(other) - 1):])
 
 
 # ---- judging -------------------------------------------------------------------------------------------------------

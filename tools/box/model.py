@@ -105,15 +105,18 @@ class Llama(nn.Module):
                 if name.endswith(("o_proj.weight", "down_proj.weight")):
                     nn.init.zeros_(p)
 
-    def hidden(self, ids, positions=None, mask=None, caches=None):
-        """ids (batch, T) -> the residual stream after the last norm (batch, T, hidden_size)"""
+    def hidden(self, ids, positions=None, mask=None, caches=None, depth=None, states=None):
+        """ids (batch, T) -> the residual stream after the last norm (batch, T, hidden_size); depth: of so many blocks alone;
+        states: a list to which the same after every block is added"""
         if positions is None:
             cos, sin = self.cos[None, None, :ids.shape[1]], self.sin[None, None, :ids.shape[1]]
         else:
             cos, sin = self.cos[positions][:, None], self.sin[positions][:, None]
         x = self.embed_tokens(ids)
-        for i, layer in enumerate(self.layers):
+        for i, layer in enumerate(self.layers[:depth]):
             x = layer(x, cos, sin, mask, None if caches is None else caches[i])
+            if states is not None:
+                states.append(self.norm(x))
         return self.norm(x)
 
     def forward(self, ids):

@@ -65,7 +65,7 @@ def sub_steps(a, b):
 
 
 def sums(rng, held_out=False, op=None):
-    op = op or rng.choice("++-")
+    op = op or rng.choice("+--")
     while True:
         small = not held_out and rng.random() < 0.1
         a, b = (rng.randint(0, 20), rng.randint(0, 20)) if small else (rng.randint(10, 99), rng.randint(10, 99))

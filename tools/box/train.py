@@ -21,8 +21,10 @@ import torch
 import torch.nn.functional as F
 
 import corpus as text
+import teacher
 from model import Config, Llama, generate
 from muon import Muon
+from topics import Topics
 
 SPECIAL = [text.BOS, text.TURN, text.END]
 # As qwen2's: words with their space, single digits, runs of punctuation.
@@ -81,11 +83,12 @@ def load_tokenizer(o):
 
 # ---- optimisation --------------------------------------------------------------------------------------------------
 
-def optimizers(model, lr):
-    """Muon for the blocks' matrices, AdamW for the embedding, the norms and the head."""
+def optimizers(model, lr, rest_lr=0.2, task=None):
+    """Muon for the blocks' matrices, AdamW for the embedding, the norms, the head, and a second task's layer."""
     matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and n.startswith("layers.")]
     rest = [p for n, p in model.named_parameters() if not (p.dim() == 2 and n.startswith("layers."))]
-    return [Muon(matrices, lr=lr), torch.optim.AdamW(rest, lr=lr * 0.2, betas=(0.9, 0.95), weight_decay=0.0)]
+    out = [Muon(matrices, lr=lr), torch.optim.AdamW(rest, lr=lr * rest_lr, betas=(0.9, 0.95), weight_decay=0.0)]
+    return out + ([torch.optim.AdamW(task.parameters(), lr=2 * lr, betas=(0.9, 0.95), weight_decay=0.01)] if task else [])
 
 
 def set_rate(opts, rates, step, steps, warmup, decay):
@@ -97,8 +100,8 @@ def set_rate(opts, rates, step, steps, warmup, decay):
     return factor
 
 
-def fit(model, loss_of, batches, steps, lr, log, warmup=20, decay=0.5, every=20):
-    opts = optimizers(model, lr)
+def fit(model, loss_of, batches, steps, lr, log, warmup=20, decay=0.5, every=20, **opt):
+    opts = optimizers(model, lr, **opt)
     rates = [o.param_groups[0]["lr"] for o in opts]
     model.train()
     total, tokens = 0.0, 0
@@ -211,6 +214,8 @@ def answer_loss(model, batch):
 def train_chat(o):
     c, tok, log = corpus_for_chat(), load_tokenizer(o), Log(o.out, "chat")
     rng = random.Random(o.seed + 2)
+    c.judged = teacher.questions(c, rng, o.judged)
+    log.row(note="questions that the teacher judged", n=len(c.judged))
     samples, size = [], 0
     while size < o.chat_steps * o.batch:
         ids, mask = encode_turns(tok, c.messages(rng, c.conversation(rng)))
@@ -219,8 +224,19 @@ def train_chat(o):
             size += len(ids)
     log.row(note="dialogues", n=len(samples), tokens=size)
     model = load(o, o.begin)
-    fit(model, answer_loss, by_length(rng, samples, o.batch), o.chat_steps, o.chat_lr, log, decay=1.0)
+    topics = Topics(c, tok, Config.hidden_size)
+    dialogues, questions = by_length(rng, samples, o.batch), topics.batches(random.Random(o.seed + 7), o.questions_batch)
+    batches = (d + q for d, q in zip(dialogues, questions))
+    parts = {"answers": 0.0, "topics": 0.0}
+
+    def loss_of(model, batch):
+        a, t = answer_loss(model, batch[:2]), topics.loss(model, batch[2:])
+        parts["answers"], parts["topics"] = (0.95 * parts[k] + 0.05 * float(v.detach()) for k, v in (("answers", a), ("topics", t)))
+        return a + o.topics_weight * t
+    fit(model, loss_of, batches, o.chat_steps, o.chat_lr, log, decay=1.0, rest_lr=0.2, task=topics)
     save(model, o, "chat")
+    found = topics.accuracy(model)
+    log.row(note="the last losses, smoothed; held-out wordings whose topic is found", **parts, topics_found_by_mean=found[0], by_last=found[1])
     log.row(note="held-out questions, greedy, in PyTorch", **accuracy(model, tok, c))
 
 
@@ -274,9 +290,18 @@ def make_samples(o):
                 log.row(note=part, round=k + 1, samples=n, right=n_right / n)
 
 
-def make_pairs(o, c, part):
-    """[(ask, better, worse)]: right against wrong samples of the same question, and right answers against made-up wrong ones."""
-    rng = random.Random(o.seed + (4 if part == "train" else 5))
+def made_pairs(c, rng, n):
+    """[(ask, better, worse)]: right answers to n training questions against wrong ones that are made, not sampled."""
+    pairs = []
+    for _ in range(n):
+        x = c.exchange(rng)
+        worse = c.wrong_answers(rng, x)
+        pairs += [(x.ask, x.say, w) for w in rng.sample(worse, min(2, len(worse)))]
+    return pairs
+
+
+def sampled_pairs(o, c, rng, part):
+    """[(ask, better, worse)]: right against wrong samples of the same question, and right answers against a made-up wrong one."""
     by_ask, pairs = {}, []
     with open(os.path.join(o.out, "samples.jsonl"), encoding="utf-8") as f:
         for line in f:
@@ -286,13 +311,17 @@ def make_pairs(o, c, part):
     for ask, samples in by_ask.items():
         good = [s["answer"] for s in samples if s["right"]] + [samples[0]["say"]]
         bad = sorted({s["answer"] for s in samples if not s["right"]})
-        for worse in bad[:3]:
-            pairs.append((ask, rng.choice(good), worse))
+        pairs += [(ask, rng.choice(good), worse) for worse in bad[:3]]
         first = samples[0]
-        x = text.Exchange(first["group"], ask, first["say"], first["must"], topic=first["topic"])
-        worse = c.wrong_answers(rng, x)
+        worse = c.wrong_answers(rng, text.Exchange(first["group"], ask, first["say"], first["must"], topic=first["topic"]))
         if worse:
             pairs.append((ask, rng.choice(good), rng.choice(worse)))
+    return pairs
+
+
+def make_pairs(o, c, part):
+    rng = random.Random(o.seed + (4 if part == "train" else 5))
+    pairs = sampled_pairs(o, c, rng, part) + (made_pairs(c, rng, o.made) if part == "train" else [])
     rng.shuffle(pairs)
     return pairs
 
@@ -334,7 +363,7 @@ def preference(model, tok, pairs):
 
 
 def train_reward(o):
-    c, tok, log = text.Corpus(), load_tokenizer(o), Log(o.out, "reward")
+    c, tok, log = corpus_for_chat(), load_tokenizer(o), Log(o.out, "reward")
     pairs, held = make_pairs(o, c, "train"), make_pairs(o, c, "held-out")
     with open(os.path.join(o.out, "pairs-held-out.jsonl"), "w", encoding="utf-8") as f:
         for ask, better, worse in held:
@@ -373,11 +402,15 @@ def main():
     p.add_argument("--begin", default="base", help="what the chat model is made from; chat: it goes on with facts that have changed")
     p.add_argument("--chat-steps", type=int, default=1300)
     p.add_argument("--chat-lr", type=float, default=0.006)
+    p.add_argument("--questions-batch", type=int, default=2048, help="tokens of questions in a step, for their topics")
+    p.add_argument("--judged", type=int, default=60000, help="questions that the teacher is asked to judge")
+    p.add_argument("--topics-weight", type=float, default=0.2)
     p.add_argument("--questions", type=int, default=3000)
     p.add_argument("--per-question", type=int, default=3)
+    p.add_argument("--made", type=int, default=9000, help="questions whose wrong answers are made for the reward model, not sampled")
     p.add_argument("--pairs-batch", type=int, default=48)
-    p.add_argument("--reward-epochs", type=float, default=2)
-    p.add_argument("--reward-lr", type=float, default=0.002)
+    p.add_argument("--reward-epochs", type=float, default=1.5)
+    p.add_argument("--reward-lr", type=float, default=0.006)
     o = p.parse_args()
     os.makedirs(o.out, exist_ok=True)
     keep_memory()
