@@ -1,69 +1,9 @@
 /* Conversion to GGUF: the same logits, the encoders' own bytes, the same tokens, and nothing half-written. */
-#include "rig.h"
-#include "convert.h"
+#include "convert_testing.h"
 #include "convert_types.h"
 #include "gguf.h"
 
 #include <stdio.h>
-
-static void path_in(const char *folder, const char *name, char out[HK_TEST_PATH])
-{
-    assert_true(snprintf(out, HK_TEST_PATH, "%s/%s", folder, name) < HK_TEST_PATH);
-}
-
-/* The notes of a conversion, one after the other. */
-struct notes {
-    char text[2048];
-};
-
-static void keep_note(void *user, const char *text)
-{
-    struct notes *n = user;
-    size_t len = strlen(n->text);
-    snprintf(n->text + len, sizeof n->text - len, "%s\n", text);
-}
-
-static struct hk_checkpoint *open_checkpoint(const char *path)
-{
-    struct hk_error err = {0};
-    struct hk_checkpoint *c = hk_checkpoint_open(path, NULL, &err);
-    if (!c) fail_msg("%s: %s", path, err.text);
-    return c;
-}
-
-/* Converts what is at `in`, with three threads. */
-static void convert(const char *in, const char *out, const char *type, struct notes *notes)
-{
-    struct hk_error err = {0};
-    struct notes unread = {{0}};
-    struct hk_checkpoint *c = open_checkpoint(in);
-    struct hk_convert_options opt = {
-        .type = type, .n_threads = 3, .note = keep_note, .user = notes ? notes : &unread};
-    if (!hk_convert(c, out, &opt, NULL, &err)) fail_msg("%s: %s", in, err.text);
-    hk_checkpoint_close(c);
-}
-
-static size_t n_files(const char *folder)
-{
-    struct hk_arena a = {0};
-    const char *const *names;
-    size_t n = 0;
-    assert_true(hk_folder_list(&a, folder, &names, &n, NULL));
-    hk_arena_free(&a);
-    return n;
-}
-
-/* Converts, expects a refusal that says `part`, and that the folder has no more files than before. */
-static void refuse(struct hk_checkpoint *c, const char *folder, const char *name, const char *part)
-{
-    char out[HK_TEST_PATH];
-    struct hk_error err = {0};
-    size_t before = n_files(folder);
-    path_in(folder, name, out);
-    assert_false(hk_convert(c, out, NULL, NULL, &err));
-    hk_test_error_says(&err, part);
-    assert_int_equal(n_files(folder), before);
-}
 
 /* ---- the same model ---- */
 
@@ -112,15 +52,15 @@ static void same_logits(void **state)
     };
     char folder[HK_TEST_PATH], in[HK_TEST_PATH], out[HK_TEST_PATH], again[HK_TEST_PATH];
     hk_test_folder_make(folder);
-    path_in(folder, "out.gguf", out);
-    path_in(folder, "again.gguf", again);
+    convert_path(folder, "out.gguf", out);
+    convert_path(folder, "again.gguf", again);
     for (size_t i = 0; i < sizeof GOLDENS / sizeof *GOLDENS; i++) {
-        convert(golden_path(GOLDENS[i].name, "", in), out, NULL, NULL);
+        convert_file(golden_path(GOLDENS[i].name, "", in), out, NULL, NULL);
         double d = logits_difference(in, out);
         print_message("%-20s %.2g\n", GOLDENS[i].name, d);
         if (!(d <= GOLDENS[i].limit)) fail_msg("%s: the logits differ by %g", GOLDENS[i].name, d);
         /* and a GGUF file from that is the same file */
-        convert(out, again, NULL, NULL);
+        convert_file(out, again, NULL, NULL);
         size_t n, m;
         char *x = read_all(out, &n), *y = read_all(again, &m);
         assert_int_equal(n, m);
@@ -139,9 +79,9 @@ static void same_scores(void **state)
     struct hk_error err = {0};
     struct hk_session_options so = {.n_ctx = 24, .kv = HK_KV_F32};
     hk_test_folder_make(folder);
-    path_in(folder, "out.gguf", out);
+    convert_path(folder, "out.gguf", out);
     for (size_t i = 0; i < 2; i++) {
-        convert(golden_path(NAMES[i], "", in), out, NULL, NULL);
+        convert_file(golden_path(NAMES[i], "", in), out, NULL, NULL);
         struct rig x = rig_open(in, HK_WEIGHT_TYPE_COUNT, &so), y = rig_open(out, HK_WEIGHT_TYPE_COUNT, &so);
         const uint32_t ids[] = {5, 17, 100, 3, 44};
         float a = 0, b = 1;
@@ -273,7 +213,7 @@ static enum hk_weight_type expected_type(const struct hk_checkpoint *c, const st
 /* Every tensor of the file at `out` is what the encoder makes of c's. */
 static void check_tensors(const struct hk_checkpoint *c, const char *out, enum hk_weight_type type)
 {
-    struct hk_checkpoint *g = open_checkpoint(out);
+    struct hk_checkpoint *g = convert_open(out);
     assert_int_equal(g->n_tensors, c->n_tensors);
     for (uint32_t i = 0; i < c->n_tensors; i++) {
         const struct hk_ckpt_tensor *t = &c->tensors[i], *got = hk_checkpoint_tensor(g, t->name);
@@ -306,11 +246,11 @@ static void encoders_bytes(void **state)
                                         "llama-bf16", "gpt2",         "gpt2-f16",    "llama-reward"};
     char folder[HK_TEST_PATH], in[HK_TEST_PATH], out[HK_TEST_PATH];
     hk_test_folder_make(folder);
-    path_in(folder, "out.gguf", out);
+    convert_path(folder, "out.gguf", out);
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
-        struct hk_checkpoint *c = open_checkpoint(golden_path(NAMES[i], "", in));
+        struct hk_checkpoint *c = convert_open(golden_path(NAMES[i], "", in));
         for (size_t t = 0; t < N_TYPES; t++) {
-            convert(in, out, hk_weight_type_info(TYPES[t])->name, NULL);
+            convert_file(in, out, hk_weight_type_info(TYPES[t])->name, NULL);
             check_tensors(c, out, TYPES[t]);
         }
         hk_checkpoint_close(c);
@@ -400,7 +340,7 @@ static void check_big(const char *arch, uint32_t wide, uint32_t high, bool trans
     char folder[HK_TEST_PATH], out[HK_TEST_PATH];
     struct hk_error err = {0};
     hk_test_folder_make(folder);
-    path_in(folder, "big.gguf", out);
+    convert_path(folder, "big.gguf", out);
     struct hk_checkpoint *c = big_checkpoint(arch, wide, high, transposed);
     for (uint32_t t = 0; t < 4; t++) {
         struct hk_convert_options opt = {.type = hk_weight_type_info(SOME[t])->name, .n_threads = 1 + 4 * t};
@@ -494,14 +434,14 @@ static void keys_are_kept(void **state)
     (void)state;
     char folder[HK_TEST_PATH], in[HK_TEST_PATH], out[HK_TEST_PATH];
     hk_test_folder_make(folder);
-    path_in(folder, "in.gguf", in);
-    path_in(folder, "out.gguf", out);
+    convert_path(folder, "in.gguf", in);
+    convert_path(folder, "out.gguf", out);
     struct hk_bytes b = strange_file();
     hk_test_write(folder, "in.gguf", b.data, b.len);
     hk_bytes_free(&b);
     for (int quantize = 0; quantize < 2; quantize++) {
-        convert(in, out, quantize ? "q8_0" : NULL, NULL);
-        struct hk_checkpoint *a = open_checkpoint(in), *c = open_checkpoint(out);
+        convert_file(in, out, quantize ? "q8_0" : NULL, NULL);
+        struct hk_checkpoint *a = convert_open(in), *c = convert_open(out);
         assert_int_equal(c->gguf->n_kv, a->gguf->n_kv - 1 + (size_t)quantize); /* no split, a version */
         for (size_t i = 0; i < a->gguf->n_kv; i++) {
             const struct hk_gguf_kv *x = &a->gguf->kv[i];
@@ -536,193 +476,6 @@ static void keys_are_kept(void **state)
     hk_test_folder_remove(folder);
 }
 
-/* ---- tokenizers ---- */
-
-/* A golden model's folder with another tokenizer: as many files as it takes. */
-static void make_folder(const char *folder, const char *tokenizer)
-{
-    static const char *const FILES[] = {"config.json", "model.safetensors"};
-    char path[HK_TEST_PATH];
-    for (size_t i = 0; i < 2; i++) {
-        size_t n;
-        char *data = read_all(golden_path("llama-tokenizer", FILES[i], path), &n);
-        hk_test_write(folder, FILES[i], data, n);
-        free(data);
-    }
-    hk_test_write_text(folder, "tokenizer.json", tokenizer);
-}
-
-static void check_same_tokens(const char *in, const char *out, const char *const *texts, size_t n)
-{
-    struct hk_checkpoint *a = open_checkpoint(in), *b = open_checkpoint(out);
-    struct hk_error err = {0};
-    struct hk_tokenizer *x = hk_tokenizer_new(&a->vocab, &err), *y = hk_tokenizer_new(&b->vocab, &err);
-    if (!x || !y) fail_msg("%s", err.text);
-    for (size_t i = 0; i < n; i++) {
-        struct hk_tokens p = {0}, q = {0};
-        assert_true(hk_tokenizer_encode(x, texts[i], strlen(texts[i]), HK_ENCODE_ADD_SPECIAL, &p, &err));
-        assert_true(hk_tokenizer_encode(y, texts[i], strlen(texts[i]), HK_ENCODE_ADD_SPECIAL, &q, &err));
-        assert_int_equal(p.n, q.n);
-        assert_true(p.n > 1);
-        assert_memory_equal(p.ids, q.ids, p.n * sizeof *p.ids);
-        free(p.ids);
-        free(q.ids);
-    }
-    hk_tokenizer_free(x);
-    hk_tokenizer_free(y);
-    hk_checkpoint_close(a);
-    hk_checkpoint_close(b);
-}
-
-/* As tokenizer.json files made from a tokenizer.model are. MERGES is what the tests vary. */
-#define SPM_JSON(MERGES)                                                                                     \
-    "{\"added_tokens\":[{\"id\":0,\"content\":\"<unk>\",\"special\":true},"                                  \
-    "{\"id\":1,\"content\":\"<s>\",\"special\":true},{\"id\":2,\"content\":\"</s>\",\"special\":true}],"     \
-    "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\",\"prepend\":\"\\u2581\"}," \
-    "{\"type\":\"Replace\",\"pattern\":{\"String\":\" "                                                      \
-    "\"},\"content\":\"\\u2581\"}]},\"pre_tokenizer\":null,"                                                 \
-    "\"post_processor\":null,\"model\":{\"type\":\"BPE\",\"unk_token\":\"<unk>\",\"byte_fallback\":true,"    \
-    "\"vocab\":{\"<unk>\":0,\"<s>\":1,\"</s>\":2,\"<0x2E>\":3,\"<0xC3>\":4,\"<0xA9>\":5,\"\\u2581\":6,"      \
-    "\"a\":7,\"b\":8,\"c\":9,\"ab\":10,\"bc\":11,\"abc\":12,\"\\u2581a\":13,\"\\u2581ab\":14},"              \
-    "\"merges\":[" MERGES "]}}"
-#define SPM_MERGES "\"a b\",\"b c\",\"\\u2581 a\",\"\\u2581 ab\",\"\\u2581a b\",\"a bc\",\"ab c\""
-
-static void scores_from_merges(void **state)
-{
-    (void)state;
-    static const char *const TEXTS[] = {"abc",          "a abc bc cab",   "aabbcc",
-                                        "b.c \xC3\xA9", "  abcabc ab  a", "bcbcabab"};
-    char folder[HK_TEST_PATH], out[HK_TEST_PATH], files[HK_TEST_PATH];
-    struct notes notes = {{0}};
-    hk_test_folder_make(folder);
-    hk_test_folder_make(files);
-    path_in(folder, "out.gguf", out);
-    make_folder(files, SPM_JSON(SPM_MERGES));
-    convert(files, out, NULL, &notes);
-    assert_string_equal(notes.text, "");
-    check_same_tokens(files, out, TEXTS, sizeof TEXTS / sizeof *TEXTS);
-
-    struct hk_checkpoint *c = open_checkpoint(out);
-    assert_int_equal(c->vocab.kind, HK_VOCAB_SPM);
-    assert_int_equal(c->vocab.n_tokens, 320); /* one for each row of the embedding */
-    assert_string_equal(c->vocab.tokens[319].text, "[PAD319]");
-    assert_int_equal(c->vocab.tokens[319].type, HK_TOKEN_UNUSED);
-    hk_checkpoint_close(c);
-
-    static const struct {
-        const char *json, *says;
-    } BAD[] = {
-        /* two merges make abc: with another between them it has no one rank */
-        {SPM_JSON("\"a b\",\"a bc\",\"b c\",\"\\u2581 a\",\"\\u2581 ab\",\"\\u2581a b\",\"ab c\""),
-         "not ordered"},
-        /* scores would merge "a bc" too */
-        {SPM_JSON("\"a b\",\"b c\",\"\\u2581 a\",\"\\u2581 ab\",\"\\u2581a b\",\"ab c\""), "list of merges"},
-        {SPM_JSON(SPM_MERGES ",\"b b\""), "makes no token"},
-    };
-    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
-        make_folder(files, BAD[i].json);
-        c = open_checkpoint(files);
-        refuse(c, folder, "bad.gguf", BAD[i].says);
-        hk_checkpoint_close(c);
-    }
-    hk_test_folder_remove(folder);
-    hk_test_folder_remove(files);
-}
-
-static void byte_level_names(void **state)
-{
-    (void)state;
-    static const char *const TEXTS[] = {"The ash tree in 1783!\n", " \xC3\xBEorp  lava's",
-                                        "\xF0\x9F\x8C\x8B a\tb"};
-    char folder[HK_TEST_PATH], out[HK_TEST_PATH], in[HK_TEST_PATH], files[HK_TEST_PATH];
-    hk_test_folder_make(folder);
-    hk_test_folder_make(files);
-    path_in(folder, "out.gguf", out);
-    convert(golden_path("llama-tokenizer", "", in), out, NULL, NULL);
-    check_same_tokens(in, out, TEXTS, 3);
-    struct hk_checkpoint *c = open_checkpoint(out);
-    assert_string_equal(c->vocab.pre, "gpt-2");
-    assert_int_equal(c->vocab.bos, 0);
-    assert_int_equal(c->vocab.eos, 1);
-    assert_false(c->vocab.add_bos);
-    hk_checkpoint_close(c);
-    hk_test_folder_remove(folder);
-    hk_test_folder_remove(files);
-}
-
-/* The golden's tokenizer with `is` in the place of `was`. */
-static void make_changed(const char *files, const char *was, const char *is)
-{
-    char path[HK_TEST_PATH];
-    char *json = read_all(golden_path("llama-tokenizer", "tokenizer.json", path), NULL);
-    char *at = strstr(json, was), *rest = at ? at + strlen(was) : NULL;
-    struct hk_bytes b = {0};
-    assert_non_null(at);
-    hk_test_put(&b, json, (size_t)(at - json));
-    hk_test_put(&b, is, strlen(is));
-    hk_test_put(&b, rest, strlen(rest));
-    make_folder(files, b.data);
-    hk_bytes_free(&b);
-    free(json);
-}
-
-#define BYTES     "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true}"
-#define CUT(STEP) "{\"type\":\"Sequence\",\"pretokenizers\":[" STEP "," BYTES "]}"
-
-/* Changes of a byte-level BPE that have a name in GGUF, and those that have none. */
-static void byte_level_rules(void **state)
-{
-    (void)state;
-    static const char SUFFIX[] = "\"end_of_word_suffix\":null",
-                      PREFIX[] = "\"continuing_subword_prefix\":null";
-    static const struct {
-        const char *was, *is, *pre, *says; /* pre: written under that name; else refused */
-    } ROWS[] = {
-        {BYTES, CUT("{\"type\":\"Digits\",\"individual_digits\":true}"), "starcoder", NULL},
-        {BYTES, CUT("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\p{N}\"},\"behavior\":\"Isolated\"}"),
-         "starcoder", NULL},
-        {BYTES, CUT("{\"type\":\"Digits\",\"individual_digits\":false}"), NULL, "tokenizer.ggml.pre"},
-        {BYTES, CUT("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"x+\"},\"behavior\":\"Isolated\"}"), NULL,
-         "tokenizer.ggml.pre"},
-        {BYTES, CUT("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\p{N}\"},\"behavior\":\"Removed\"}"),
-         NULL, "tokenizer.ggml.pre"},
-        {BYTES,
-         CUT("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"\\\\p{N}\"},\"behavior\":\"Isolated\",\"invert\":"
-             "true}"),
-         NULL, "tokenizer.ggml.pre"},
-        {SUFFIX, "\"end_of_word_suffix\":\"</w>\"", NULL, "end_of_word_suffix"},
-        {PREFIX, "\"continuing_subword_prefix\":\"##\"", NULL, "continuing_subword_prefix"},
-        {"\"post_processor\":null",
-         "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken"
-         "\":{\"id\":\"a\",\"type_id\":0}},{\"SpecialToken\":{\"id\":\"b\",\"type_id\":0}},{\"Se"
-         "quence\":{\"id\":\"A\",\"type_id\":0}}],\"special_tokens\":{\"a\":{\"id\":\"a\",\"ids\""
-         ":[0]},\"b\":{\"id\":\"b\",\"ids\":[1]}}}",
-         NULL, "more than one token"},
-        {"\"normalizer\":null", "\"normalizer\":{\"type\":\"Lowercase\"}", NULL, "tokenizer.ggml.pre"},
-    };
-    static const char *const TEXTS[] = {"The ash tree in 1783!\n", "12 a345b  6"};
-    char folder[HK_TEST_PATH], out[HK_TEST_PATH], files[HK_TEST_PATH];
-    hk_test_folder_make(folder);
-    hk_test_folder_make(files);
-    path_in(folder, "out.gguf", out);
-    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
-        make_changed(files, ROWS[i].was, ROWS[i].is);
-        struct hk_checkpoint *c = open_checkpoint(files);
-        if (!ROWS[i].pre) {
-            refuse(c, folder, "bad.gguf", ROWS[i].says);
-        } else {
-            convert(files, out, NULL, NULL);
-            check_same_tokens(files, out, TEXTS, 2);
-            struct hk_checkpoint *g = open_checkpoint(out);
-            assert_string_equal(g->vocab.pre, ROWS[i].pre);
-            hk_checkpoint_close(g);
-        }
-        hk_checkpoint_close(c);
-    }
-    hk_test_folder_remove(folder);
-    hk_test_folder_remove(files);
-}
-
 /* ---- refusals ---- */
 
 static void refusals(void **state)
@@ -731,36 +484,36 @@ static void refusals(void **state)
     char folder[HK_TEST_PATH], path[HK_TEST_PATH];
     struct hk_error err = {0};
     hk_test_folder_make(folder);
-    struct hk_checkpoint *c = open_checkpoint(golden_path("gpt2-odd", "", path));
-    refuse(c, folder, "a.gguf", "activation");
+    struct hk_checkpoint *c = convert_open(golden_path("gpt2-odd", "", path));
+    convert_refuse(c, folder, "a.gguf", "activation");
     hk_checkpoint_close(c);
 
-    c = open_checkpoint(golden_path("llama-gqa", "", path));
+    c = convert_open(golden_path("llama-gqa", "", path));
     struct hk_convert_options opt = {.type = "q3"};
     assert_false(hk_convert(c, path, &opt, NULL, &err));
     hk_test_error_says(&err, "q8_0");
-    refuse(c, folder, "", "is a folder");
-    refuse(c, folder, "none/a.gguf", "cannot be made");
+    convert_refuse(c, folder, "", "is a folder");
+    convert_refuse(c, folder, "none/a.gguf", "cannot be made");
     hk_test_write_text(folder, "notes.txt", "do not lose me");
-    refuse(c, folder, "notes.txt", "no GGUF file");
+    convert_refuse(c, folder, "notes.txt", "no GGUF file");
     const char *name = c->tensors[3].name; /* any will do: none is optional here */
     c->tensors[3].name = "blk.0.unheard.weight";
     assert_true(hk_checkpoint_sort_tensors(c, path, NULL));
-    refuse(c, folder, "a.gguf", "unheard");
+    convert_refuse(c, folder, "a.gguf", "unheard");
     for (uint32_t i = 0; i < c->n_tensors; i++)
         if (strcmp(c->tensors[i].name, "blk.0.unheard.weight") == 0)
             c->tensors[i] = c->tensors[--c->n_tensors];
     assert_true(hk_checkpoint_sort_tensors(c, path, NULL));
-    refuse(c, folder, "a.gguf", name);
+    convert_refuse(c, folder, "a.gguf", name);
     snprintf(c->hparams.arch, sizeof c->hparams.arch, "mamba");
-    refuse(c, folder, "a.gguf", "mamba");
+    convert_refuse(c, folder, "a.gguf", "mamba");
     hk_checkpoint_close(c);
 
     struct hk_bytes b = strange_file();
     hk_test_write(folder, "in.gguf", b.data, b.len);
-    path_in(folder, "in.gguf", path);
-    c = open_checkpoint(path);
-    refuse(c, folder, "in.gguf", "is the checkpoint that is read");
+    convert_path(folder, "in.gguf", path);
+    c = convert_open(path);
+    convert_refuse(c, folder, "in.gguf", "is the checkpoint that is read");
     hk_checkpoint_close(c);
     size_t n;
     char *after = read_all(path, &n);
@@ -786,22 +539,22 @@ static void cancelling_leaves_nothing(void **state)
     struct hk_error err = {0};
     struct notes calls = {{0}};
     hk_test_folder_make(folder);
-    path_in(folder, "big.gguf", out);
+    convert_path(folder, "big.gguf", out);
     struct hk_checkpoint *c = big_checkpoint("llama", 768, 1792, false);
     struct hk_convert_options opt = {.n_threads = 4, .progress = cancel_at_third, .user = &calls};
     assert_false(hk_convert(c, out, &opt, NULL, &err));
     assert_int_equal(err.code, HK_ERR_CANCELLED);
-    assert_int_equal(n_files(folder), 0);
+    assert_int_equal(convert_n_files(folder), 0);
     hk_test_write_text(folder, "big.gguf", "GGUF, an old one"); /* which stays when the new one fails */
     calls.text[0] = 0;
     assert_false(hk_convert(c, out, &opt, NULL, &err));
-    assert_int_equal(n_files(folder), 1);
+    assert_int_equal(convert_n_files(folder), 1);
     char *old = read_all(out, NULL);
     assert_string_equal(old, "GGUF, an old one");
     free(old);
     assert_true(hk_convert(c, out, NULL, NULL, &err)); /* and goes when it does not */
-    assert_int_equal(n_files(folder), 1);
-    hk_checkpoint_close(open_checkpoint(out));
+    assert_int_equal(convert_n_files(folder), 1);
+    hk_checkpoint_close(convert_open(out));
     hk_checkpoint_close(c);
     hk_test_folder_remove(folder);
 }
@@ -816,9 +569,6 @@ int main(void)
         cmocka_unit_test(encoders_bytes),
         cmocka_unit_test(many_chunks),
         cmocka_unit_test(keys_are_kept),
-        cmocka_unit_test(scores_from_merges),
-        cmocka_unit_test(byte_level_names),
-        cmocka_unit_test(byte_level_rules),
         cmocka_unit_test(refusals),
         cmocka_unit_test(cancelling_leaves_nothing),
     };
