@@ -364,6 +364,7 @@ def preference(model, tok, pairs):
 
 def train_reward(o):
     c, tok, log = corpus_for_chat(), load_tokenizer(o), Log(o.out, "reward")
+    c.judged = teacher.questions(c, random.Random(o.seed + 8), o.judged // 3)
     pairs, held = make_pairs(o, c, "train"), make_pairs(o, c, "held-out")
     with open(os.path.join(o.out, "pairs-held-out.jsonl"), "w", encoding="utf-8") as f:
         for ask, better, worse in held:
@@ -405,11 +406,11 @@ def main():
     p.add_argument("--questions-batch", type=int, default=2048, help="tokens of questions in a step, for their topics")
     p.add_argument("--judged", type=int, default=60000, help="questions that the teacher is asked to judge")
     p.add_argument("--topics-weight", type=float, default=0.2)
-    p.add_argument("--questions", type=int, default=3000)
-    p.add_argument("--per-question", type=int, default=3)
-    p.add_argument("--made", type=int, default=9000, help="questions whose wrong answers are made for the reward model, not sampled")
+    p.add_argument("--questions", type=int, default=4000)
+    p.add_argument("--per-question", type=int, default=1)
+    p.add_argument("--made", type=int, default=8000, help="questions whose wrong answers are made for the reward model, not sampled")
     p.add_argument("--pairs-batch", type=int, default=48)
-    p.add_argument("--reward-epochs", type=float, default=1.5)
+    p.add_argument("--reward-epochs", type=float, default=1.4)
     p.add_argument("--reward-lr", type=float, default=0.006)
     o = p.parse_args()
     os.makedirs(o.out, exist_ok=True)
