@@ -46,10 +46,11 @@ def sum_held_out(op, a, b):
 # numbers is easy for a small model, picking the last digit out of one that stands anywhere is not.
 
 def add_steps(a, b):
-    if a < 10 or b < 10:
+    parts = [n // 10 * 10 for n in (a, b) if n >= 10]
+    if not parts:
         return f"{a} + {b} = {a + b}."
-    tens, ones = a // 10 * 10 + b // 10 * 10, a % 10 + b % 10
-    return f"{a} + {b} = {a // 10 * 10} + {b // 10 * 10} + {a % 10} + {b % 10} = {tens} + {ones} = {a + b}."
+    split = " + ".join(map(str, parts + [a % 10, b % 10]))
+    return f"{a} + {b} = {split} = {sum(parts)} + {a % 10 + b % 10} = {a + b}."
 
 
 def sub_steps(a, b):
@@ -67,8 +68,10 @@ def sub_steps(a, b):
 def sums(rng, held_out=False, op=None):
     op = op or rng.choice("+--")
     while True:
-        small = not held_out and rng.random() < 0.1
-        a, b = (rng.randint(0, 20), rng.randint(0, 20)) if small else (rng.randint(10, 99), rng.randint(10, 99))
+        low, high = (10, 99), (10, 99)
+        if not held_out and rng.random() < 0.3:  # questions with one digit, of which there are fewer
+            low, high = rng.choice([((0, 9), (0, 9)), ((0, 9), (10, 99)), ((10, 99), (0, 9)), ((0, 20), (0, 20))])
+        a, b = rng.randint(*low), rng.randint(*high)
         if op == "-" and a < b and rng.random() < 0.9:
             a, b = b, a
         if sum_held_out(op, a, b) == held_out:
@@ -87,8 +90,7 @@ def sums(rng, held_out=False, op=None):
     if 0 < result <= 90 and not held_out and rng.random() < 0.3:
         if rng.random() < 0.6:
             more = rng.choice(["and plus {c}?", "and {c} more?", "now add {c}", "plus {c}", "add {c} to that"])
-            x.then.append(Exchange("follow-up", more.format(c=c), add_steps(result, c) if result >= 10 else f"{result} + {c} = {result + c}.",
-                                   [f"= {result + c}."]))
+            x.then.append(Exchange("follow-up", more.format(c=c), add_steps(result, c), [f"= {result + c}."]))
         else:
             less = rng.choice(["and minus {c}?", "and {c} less?", "now subtract {c}", "minus {c}", "take {c} from that"])
             x.then.append(Exchange("follow-up", less.format(c=c), sub_steps(result, c), [f"= {result - c}."]))

@@ -64,6 +64,7 @@ for _g in SAME:
 _BY_PHRASE = {p: sorted(s) for p, s in _BY_PHRASE.items()}
 _PHRASE = re.compile(r"(?<![\w`'\"/.-])(" + "|".join(sorted((re.escape(p) for p in _BY_PHRASE), key=len, reverse=True)) + r")(?![\w`'\"/.-])", re.I)
 
+_HEKLA = re.compile(r"(?<![\w`'\"/.-])hekla(?![\w`'\"/.:-])")
 DROP = set("a an the of to is are do does i my me it in on for with and that this there can be please some just so".split())
 OPENERS = ["hi, ", "hello, ", "hey, ", "hi there, ", "please, ", "quick question: ", "a question: ", "sorry, ", "ok, ", "so, ", "and ", "tell me, ",
            "can you tell me ", "could you tell me ", "i wonder ", "i would like to know ", "do you know ", "please tell me ", "one more thing: ",
@@ -107,6 +108,8 @@ def noise(rng, text, rate=1.0):
             i = rng.randrange(len(words))
             words[i] = typo(rng, words[i])
         text = " ".join(words)
+    if rng.random() < 0.4 * rate:
+        text = _HEKLA.sub("Hekla", text)
     r = rng.random()
     if r < 0.3 * rate:
         text = text[:1].upper() + text[1:]
