@@ -12,7 +12,7 @@
 enum {
     STRIP_ROWS = 8,   /* as many as the widest word packs: each word is then loaded once */
     STRIP_COLS = 256, /* a multiple of the codes in a word and of a block */
-    BLOCK = 32,       /* weights in a Q4_0 or Q8_0 block */
+    BLOCK = 32,       /* weights in a block of Q4_0, Q4_1 or Q8_0 */
     WORD = 8,         /* most codes that a word packs */
 };
 
@@ -112,18 +112,26 @@ static void make_floats(const struct hk_quantized *q, const float value[256], ui
     }
 }
 
-/* The same as Q8_0 blocks { f16 d; int8 q[32] } or Q4_0 blocks { f16 d; u8 q[16] }, whose codes are the
- * file's own (weight_types.c has the order). */
+static uint8_t *put_half(uint8_t *out, float f)
+{
+    uint16_t h = hk_f32_to_f16(f);
+    *out++ = (uint8_t)h;
+    *out++ = (uint8_t)(h >> 8);
+    return out;
+}
+
+/* The same as blocks of Q8_0 { f16 d; int8 q[32] }, Q4_0 { f16 d; u8 q[16] } or Q4_1 { f16 d, m; u8 q[16] },
+ * whose codes are the file's own (weight_types.c has the order). Q4_1: w = d q + m, m = -d zero. */
 static void make_blocks(const struct hk_quantized *q, uint64_t row, uint64_t col, uint32_t n,
                         const uint8_t *codes, uint8_t *out)
 {
     bool wide = q->type == HK_Q8_0;
     for (uint32_t i = 0; i < n; i += BLOCK, codes += BLOCK) {
         uint64_t group = group_of(q, col + i);
-        uint16_t d = hk_f32_to_f16(scale_at(q, row, group));
+        float d = scale_at(q, row, group);
         int32_t zero = zero_at(q, row, group);
-        *out++ = (uint8_t)d;
-        *out++ = (uint8_t)(d >> 8);
+        out = put_half(out, d);
+        if (q->type == HK_Q4_1) out = put_half(out, d * (float)-zero);
         for (uint32_t j = 0; wide && j < BLOCK; j++) *out++ = (uint8_t)((int32_t)codes[j] - zero);
         for (uint32_t j = 0; !wide && j < BLOCK / 2; j++)
             *out++ = (uint8_t)(codes[j] | codes[j + BLOCK / 2] << 4);
@@ -259,6 +267,11 @@ static enum hk_weight_type choose_float(const struct scale_facts *f, int m, floa
     return f->most * high <= largest && f->rms * (double)loud >= 0x1p-10 ? HK_F16 : HK_F32;
 }
 
+/* Q4_1 has -scale * zero, at most 15 scales, as an F16: 11 significant bits from 2^-14 on, steps of at most
+ * 2^-7 scales. Rounding costs (2^-7)^2 / 12 of a scale's square in the mean, of which weights of four bits
+ * have 20. */
+static const float Q4_1_LEAST = 0x1p-14f, Q4_1_MOST = 65504.0f / 15;
+
 bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_error *err)
 {
     struct scale_facts f;
@@ -274,6 +287,8 @@ bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_err
     bool blocks = !q->groups && q->cols % BLOCK == 0 && (q->group % BLOCK == 0 || q->group >= q->cols);
     if (blocks && f.exact_in_f16 && !wide && all)
         q->type = HK_Q4_0;
+    else if (blocks && f.exact_in_f16 && !wide && f.least >= Q4_1_LEAST && f.most <= Q4_1_MOST)
+        q->type = HK_Q4_1;
     else if (blocks && f.exact_in_f16 && narrow)
         q->type = HK_Q8_0;
     else

@@ -88,7 +88,10 @@ def awq(r, rows, cols, group):
     q, z = r.integers(0, 16, (rows, cols)), r.integers(0, 16, (rows, cols // group))
     s = (r.uniform(0.5, 1.5, (rows, cols // group)) / 48).astype(np.float16)
     parts = {"qweight": words(q.T, order), "qzeros": words(z.T, order), "scales": torch.from_numpy(s.T.copy())}
-    return parts, s.astype(np.float32).repeat(group, 1) * (q - z.repeat(group, 1)).astype(np.float32)
+    d = s.astype(np.float32)
+    m = (-d * z).astype(np.float16).astype(np.float32)  # as Q4_1 has it
+    return (parts, d.repeat(group, 1) * (q - z.repeat(group, 1)).astype(np.float32),
+            d.repeat(group, 1) * q.astype(np.float32) + m.repeat(group, 1))
 
 
 def bf16(a):
@@ -146,7 +149,8 @@ def fnv(a):
 
 
 def write(name, quant, make):
-    """make(r, module, rows, cols) -> (parts, weights as float32, the type Hekla reads them in)"""
+    """make(r, module, rows, cols) -> (parts, weights as float32, the type Hekla reads them in, and its values where they
+    are not the weights rounded to it)"""
     folder = os.path.join(GOLDEN, "hf", "quant-" + name)
     os.makedirs(folder, exist_ok=True)
     r = np.random.default_rng(sum(name.encode()))
@@ -157,10 +161,10 @@ def write(name, quant, make):
     plain = {k: v.double().numpy() for k, v in tensors.items()}
     weights, expected = {}, {}
     for module, (gguf, rows, cols) in NAMES.items():
-        parts, w, kind = make(r, module, rows, cols)
+        parts, w, kind, *held = make(r, module, rows, cols)
         tensors.update({f"{LAYER}{module}.{k}": v for k, v in parts.items()})
         weights[module] = w.astype(np.float64)
-        expected[f"blk.0.{gguf}.weight"] = {"type": kind, "fnv": fnv(rounded(w, kind))}
+        expected[f"blk.0.{gguf}.weight"] = {"type": kind, "fnv": fnv(held[0] if held else rounded(w, kind))}
     config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": VOCAB, "hidden_size": EMBD,
               "num_hidden_layers": 1, "num_attention_heads": HEADS, "num_key_value_heads": KV,
               "intermediate_size": FF, "max_position_embeddings": 128, "rms_norm_eps": EPS, "rope_theta": THETA,
@@ -182,7 +186,7 @@ def make_seeds(pack):
     r = np.random.default_rng(1)
     for name, method, (parts, _) in (
             ("gptq", 1, gptq(r, 8, 16, 4, 8, True, False, False)), ("gptq8", 2, gptq(r, 8, 16, 8, 16, True, True, True)),
-            ("awq", 3, awq(r, 8, 32, 32)), ("packed", 5, packed(r, 8, 32, 16, False, pack)), ("int8", 5, int8(r, 4, 8, False)),
+            ("awq", 3, awq(r, 8, 32, 32)[:2]), ("packed", 5, packed(r, 8, 32, 16, False, pack)), ("int8", 5, int8(r, 4, 8, False)),
             ("f8", 4, f8(r, 4, 8, torch.float8_e4m3fn, None, (3, 5))), ("e5m2", 0, f8(r, 4, 8, torch.float8_e5m2, 0.5))):
         with open(os.path.join(folder, name), "wb") as f:
             f.write(bytes([method]) + save({f"{LAYER}self_attn.q_proj.{k}": v for k, v in parts.items()}))
@@ -204,7 +208,7 @@ def main():
                        "checkpoint_format": "gptq_v2"},
           lambda r, m, n, c: (*gptq(r, n, c, 8, c, True, False, True), "q8_0"))
     write("awq", {"quant_method": "awq", "bits": 4, "group_size": 32, "zero_point": True, "version": "gemm"},
-          lambda r, m, n, c: (*awq(r, n, c, 32), "q8_0"))
+          lambda r, m, n, c: (lambda parts, w, held: (parts, w, "q4_1", held))(*awq(r, n, c, 32)))
     write("ct-int4", ct | {"format": "pack-quantized"},
           lambda r, m, n, c: (*packed(r, n, c, 32, True, pack), "q4_0"))
     write("ct-int4-zeros", ct | {"format": "pack-quantized"},

@@ -171,10 +171,11 @@ static void types_are_chosen_by_exactness(void **state)
                               narrow = {.codes.bits = 4, .zero = 8, .cols = 32, .group = 16},
                               e4m3 = {.codes.bits = 8, .value = hk_f8_e4m3_to_f32},
                               e5m2 = {.codes.bits = 8, .value = hk_f8_e5m2_to_f32};
-    const float half[2] = {0.5f, 0.0625f}, third[2] = {1.0f / 3, 0.25f},
+    const float half[2] = {0.5f, 0.0625f}, third[2] = {1.0f / 3, 0.25f}, small[2] = {0x1p-15f, 0.5f},
                 tiny[4] = {1e-7f, 1e-7f, 1e-7f, 1e-7f}, huge[2] = {1e6f, 1.0f}, one_tiny[2] = {1e-9f, 0.1f};
     assert_int_equal(choose(four, half, 2), HK_Q4_0);
-    assert_int_equal(choose(shifted, half, 2), HK_Q8_0);
+    assert_int_equal(choose(shifted, half, 2), HK_Q4_1);
+    assert_int_equal(choose(shifted, small, 2), HK_Q8_0); /* 3 * 2^-15 would be a subnormal F16 */
     assert_int_equal(choose(eight, half, 2), HK_Q8_0);
     assert_int_equal(choose(far, half, 2), HK_F16);   /* 250 does not fit in 8 bits */
     assert_int_equal(choose(four, third, 2), HK_F16); /* a scale that F16 does not have */
