@@ -1,7 +1,7 @@
 """Labels for questions that nobody wrote. The trained wordings are mixed, distorted and given words of the topics they are mixed up
 with; what the result is about, a linear classifier over words and parts of words says, trained on the same wordings. It finds the
 topic of more held-out wordings than a small transformer that learns from them directly, and of such questions there are as many
-as one likes: the model learns from its judgement (a distillation, Hinton et al. 2015). Used in training alone."""
+as one likes: the model learns from its judgement, doubts included (a distillation, Hinton et al. 2015). Used in training alone."""
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import make_union
@@ -9,7 +9,9 @@ from sklearn.svm import LinearSVC
 
 import wordings
 
-MARGIN = 0.1  # between the best two topics' scores: a question that could be either is left out
+MARGIN = 0.1     # between the best two topics' scores: a question that could be either is not answered in training
+SHARPNESS = 6.0  # scores times this, through a softmax, are the probabilities of topics
+LIKELY = 5       # topics of which a probability is kept
 
 
 def words():
@@ -18,10 +20,15 @@ def words():
 
 
 def mixed(rng, c):
-    """A question like one of the trained ones, with up to three words of others."""
+    """A question like one of the trained ones, with up to three words of others, or a few words of one."""
     topics = c.topics + c.errors
     t = rng.choice(topics)
     ask = rng.choice(t.ask[0])
+    if rng.random() < 0.25:
+        words = ask.split(" ") if rng.random() < 0.5 else wordings.content_words(ask)
+        n = rng.randint(1, 5)
+        at = rng.randint(0, max(0, len(words) - n))
+        return wordings.noise(rng, " ".join(words[at:at + n]) or ask)
     ask = wordings.blend(rng, ask, rng.choice(t.ask[0])) if rng.random() < 0.4 else wordings.vary(rng, ask, 0.5)
     near = c.near(t.id)
     for _ in range(rng.choice((0, 1, 1, 2, 3))):
@@ -31,7 +38,7 @@ def mixed(rng, c):
 
 
 def questions(c, rng, n):
-    """[(ask, topic)] of about n questions."""
+    """[(question, topic or None, [(topic, probability)])] of n questions; None where two are about as likely."""
     asked, topics = [], []
     for t in c.topics + c.errors:
         for ask in t.ask[0]:
@@ -43,6 +50,8 @@ def questions(c, rng, n):
     for at in range(0, n, 4096):
         some = [mixed(rng, c) for _ in range(min(4096, n - at))]
         scores = judge.decision_function(features.transform(some))
-        two = np.sort(scores, 1)[:, -2:]
-        out += [(ask, c.by_id[judge.classes_[k]]) for ask, k, (b, a) in zip(some, scores.argmax(1), two) if a - b > MARGIN]
+        for ask, row, best in zip(some, scores, np.argsort(-scores, 1)[:, :LIKELY]):
+            p = np.exp(SHARPNESS * (row[best] - row[best[0]]))
+            likely = [(c.by_id[judge.classes_[k]], float(x)) for k, x in zip(best, p / p.sum())]
+            out.append((ask, likely[0][0] if row[best[0]] - row[best[1]] > MARGIN else None, likely))
     return out

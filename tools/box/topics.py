@@ -13,9 +13,10 @@ import corpus as text
 
 
 class Topics(nn.Module):
-    def __init__(self, c, tok, hidden_size):
+    def __init__(self, c, tok, hidden_size, judged=()):
+        """judged: of teacher.py"""
         super().__init__()
-        self.corpus, self.tok = c, tok
+        self.corpus, self.tok, self.judged = c, tok, judged
         names = [t.id for t in c.topics + c.errors] + sorted(k for k in c.mix if k not in ("hekla", "talk", "errors"))
         self.label = {name: i for i, name in enumerate(names)}
         self.of_mean, self.of_last = (nn.Linear(hidden_size, len(names), bias=False) for _ in range(2))
@@ -26,19 +27,27 @@ class Topics(nn.Module):
         return self.tok.encode(text.render([("user", ask)], True), add_special_tokens=False).ids
 
     def sample(self, rng):
-        """(ids, label): every topic as often as every other, the skills a few times each."""
+        """(ids, [(label, probability)]): every topic as often as every other, the skills a few times each."""
         c = self.corpus
-        if c.judged and rng.random() < 0.5:
-            ask, t = rng.choice(c.judged)
-            return self.encode(ask), self.label[t.id]
+        if self.judged and rng.random() < 0.6:
+            ask, _, likely = rng.choice(self.judged)
+            return self.encode(ask), [(self.label[t.id], p) for t, p in likely]
         name = rng.choice(list(self.label))
         if name in c.mix:
-            return self.encode(text.dress(rng, text.skills.SKILLS[name](rng).ask)), self.label[name]
+            return self.encode(text.dress(rng, text.skills.SKILLS[name](rng).ask)), [(self.label[name], 1.0)]
         t = c.by_id[name]
-        return self.encode((c.error if t.group == "errors" else c.topic)(rng, t).ask), self.label[name]
+        return self.encode((c.error if t.group == "errors" else c.topic)(rng, t).ask), [(self.label[name], 1.0)]
+
+    def target(self, rows):
+        """(rows, topics): probabilities"""
+        out = torch.zeros(len(rows), len(self.label))
+        for i, likely in enumerate(rows):
+            for label, p in likely:
+                out[i, label] = p
+        return out
 
     def batches(self, rng, budget):
-        """[ids (rows, T), lengths (rows), labels (rows)] of about `budget` padded tokens, for ever."""
+        """[ids (rows, T), lengths (rows), probabilities (rows, topics)] of about `budget` padded tokens, for ever."""
         while True:
             some = sorted((self.sample(rng) for _ in range(4096)), key=lambda s: len(s[0]))
             parts, now = [], []
@@ -49,7 +58,7 @@ class Topics(nn.Module):
                 now.append(s)
             rng.shuffle(parts)
             for p in parts:
-                yield self.batch([ids for ids, _ in p]) + [torch.tensor([label for _, label in p])]
+                yield self.batch([ids for ids, _ in p]) + [self.target([likely for _, likely in p])]
 
     @staticmethod
     def batch(rows):

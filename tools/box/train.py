@@ -214,8 +214,9 @@ def answer_loss(model, batch):
 def train_chat(o):
     c, tok, log = corpus_for_chat(), load_tokenizer(o), Log(o.out, "chat")
     rng = random.Random(o.seed + 2)
-    c.judged = teacher.questions(c, rng, o.judged)
-    log.row(note="questions that the teacher judged", n=len(c.judged))
+    judged = teacher.questions(c, rng, o.judged)
+    c.judged = [(ask, t) for ask, t, _ in judged if t]
+    log.row(note="questions that the teacher judged", n=len(judged), clear=len(c.judged))
     samples, size = [], 0
     while size < o.chat_steps * o.batch:
         ids, mask = encode_turns(tok, c.messages(rng, c.conversation(rng)))
@@ -224,7 +225,7 @@ def train_chat(o):
             size += len(ids)
     log.row(note="dialogues", n=len(samples), tokens=size)
     model = load(o, o.begin)
-    topics = Topics(c, tok, Config.hidden_size)
+    topics = Topics(c, tok, Config.hidden_size, judged)
     dialogues, questions = by_length(rng, samples, o.batch), topics.batches(random.Random(o.seed + 7), o.questions_batch)
     batches = (d + q for d, q in zip(dialogues, questions))
     parts = {"answers": 0.0, "topics": 0.0}
@@ -364,7 +365,7 @@ def preference(model, tok, pairs):
 
 def train_reward(o):
     c, tok, log = corpus_for_chat(), load_tokenizer(o), Log(o.out, "reward")
-    c.judged = teacher.questions(c, random.Random(o.seed + 8), o.judged // 3)
+    c.judged = [(ask, t) for ask, t, _ in teacher.questions(c, random.Random(o.seed + 8), o.judged // 3) if t]
     pairs, held = make_pairs(o, c, "train"), make_pairs(o, c, "held-out")
     with open(os.path.join(o.out, "pairs-held-out.jsonl"), "w", encoding="utf-8") as f:
         for ask, better, worse in held:
