@@ -14,7 +14,7 @@ import corpus as text
 
 class Topics(nn.Module):
     def __init__(self, c, tok, hidden_size, judged=()):
-        """judged: of teacher.py"""
+        """judged: [(question, [(topic, probability)])], of teacher.py"""
         super().__init__()
         self.corpus, self.tok, self.judged = c, tok, judged
         names = [t.id for t in c.topics + c.errors] + sorted(k for k in c.mix if k not in ("hekla", "talk", "errors"))
@@ -30,7 +30,7 @@ class Topics(nn.Module):
         """(ids, [(label, probability)]): every topic as often as every other, the skills a few times each."""
         c = self.corpus
         if self.judged and rng.random() < 0.6:
-            ask, _, likely = rng.choice(self.judged)
+            ask, likely = rng.choice(self.judged)
             return self.encode(ask), [(self.label[t.id], p) for t, p in likely]
         name = rng.choice(list(self.label))
         if name in c.mix:

@@ -2,6 +2,7 @@
 
     python train.py tokenizer --out DIR     a byte-level BPE from the corpus
     python train.py base --out DIR          the base model: next token, on all text
+    python train.py teacher --out DIR       a linear classifier says what mixed questions are about (teacher.py)
     python train.py chat --out DIR          fine-tuned on dialogues, the loss on the assistant's tokens alone
     python train.py samples --out DIR       the chat model answers training questions at temperature 1; answers are judged by facts
     python train.py reward --out DIR        the chat model with a scalar head, on pairs, loss -log sigmoid(better - worse)
@@ -116,7 +117,7 @@ def fit(model, loss_of, batches, steps, lr, log, warmup=20, decay=0.5, every=20,
             opt.step()
             opt.zero_grad(set_to_none=True)
         total += float(loss.detach())
-        tokens += sum(x.numel() for x in batch if x.dtype == torch.long)
+        tokens += sum(x.numel() for x in batch if x.dtype == torch.long and x.dim() == 2)
         if (step + 1) % every == 0 or step + 1 == steps:
             n = (step % every) + 1
             log.row(step=step + 1, loss=total / n, rate=factor, tokens=tokens)
@@ -168,6 +169,25 @@ def train_base(o):
     save(model, o, "base")
 
 
+# ---- teacher -------------------------------------------------------------------------------------------------------
+
+def judge_questions(o):
+    """Mixed questions with the topics that the teacher gives them: DIR/judged.jsonl"""
+    log = Log(o.out, "teacher")
+    rows = teacher.questions(corpus_for_chat(), random.Random(o.seed + 2), o.judged)
+    with open(os.path.join(o.out, "judged.jsonl"), "w", encoding="utf-8") as f:
+        f.writelines(json.dumps({"ask": ask, "topic": t and t.id, "likely": [(k.id, round(p, 4)) for k, p in likely]}) + "\n" for ask, t, likely in rows)
+    log.row(note="questions that the teacher judged", n=len(rows), clear=sum(t is not None for _, t, _ in rows))
+
+
+def load_judged(o, c):
+    """What teacher.questions gave; the clear ones become the corpus's too."""
+    with open(os.path.join(o.out, "judged.jsonl"), encoding="utf-8") as f:
+        rows = [json.loads(line) for line in f]
+    c.judged = [(r["ask"], c.by_id[r["topic"]]) for r in rows if r["topic"]]
+    return [(r["ask"], [(c.by_id[k], p) for k, p in r["likely"]]) for r in rows]
+
+
 # ---- chat ----------------------------------------------------------------------------------------------------------
 
 def encode_turns(tok, messages):
@@ -214,9 +234,7 @@ def answer_loss(model, batch):
 def train_chat(o):
     c, tok, log = corpus_for_chat(), load_tokenizer(o), Log(o.out, "chat")
     rng = random.Random(o.seed + 2)
-    judged = teacher.questions(c, rng, o.judged)
-    c.judged = [(ask, t) for ask, t, _ in judged if t]
-    log.row(note="questions that the teacher judged", n=len(judged), clear=len(c.judged))
+    judged = load_judged(o, c)
     samples, size = [], 0
     while size < o.chat_steps * o.batch:
         ids, mask = encode_turns(tok, c.messages(rng, c.conversation(rng)))
@@ -291,19 +309,20 @@ def make_samples(o):
                 log.row(note=part, round=k + 1, samples=n, right=n_right / n)
 
 
-def made_pairs(c, rng, n):
-    """[(ask, better, worse)]: right answers to n training questions against wrong ones that are made, not sampled."""
-    pairs = []
+def made_groups(c, rng, n):
+    """[(ask, better, [worse])]: right answers to n training questions against wrong ones that are made, not sampled."""
+    groups = []
     for _ in range(n):
         x = c.exchange(rng)
-        worse = c.wrong_answers(rng, x)
-        pairs += [(x.ask, x.say, w) for w in rng.sample(worse, min(2, len(worse)))]
-    return pairs
+        worse = sorted(set(c.wrong_answers(rng, x)))
+        if worse:
+            groups.append((x.ask, x.say, rng.sample(worse, min(3, len(worse)))))
+    return groups
 
 
-def sampled_pairs(o, c, rng, part):
-    """[(ask, better, worse)]: right against wrong samples of the same question, and right answers against a made-up wrong one."""
-    by_ask, pairs = {}, []
+def sampled_groups(o, c, rng, part):
+    """The same from the chat model's samples: a right one, or the facts' own answer, against its wrong ones and a made-up one."""
+    by_ask, groups = {}, []
     with open(os.path.join(o.out, "samples.jsonl"), encoding="utf-8") as f:
         for line in f:
             s = json.loads(line)
@@ -311,84 +330,93 @@ def sampled_pairs(o, c, rng, part):
                 by_ask.setdefault(s["ask"], []).append(s)
     for ask, samples in by_ask.items():
         good = [s["answer"] for s in samples if s["right"]] + [samples[0]["say"]]
-        bad = sorted({s["answer"] for s in samples if not s["right"]})
-        pairs += [(ask, rng.choice(good), worse) for worse in bad[:3]]
         first = samples[0]
-        worse = c.wrong_answers(rng, text.Exchange(first["group"], ask, first["say"], first["must"], topic=first["topic"]))
+        made = c.wrong_answers(rng, text.Exchange(first["group"], ask, first["say"], first["must"], topic=first["topic"]))
+        worse = sorted({s["answer"] for s in samples if not s["right"]})[:3] + ([rng.choice(made)] if made else [])
         if worse:
-            pairs.append((ask, rng.choice(good), rng.choice(worse)))
-    return pairs
+            groups.append((ask, rng.choice(good), worse))
+    return groups
 
 
-def make_pairs(o, c, part):
-    rng = random.Random(o.seed + (4 if part == "train" else 5))
-    pairs = sampled_pairs(o, c, rng, part) + (made_pairs(c, rng, o.made) if part == "train" else [])
-    rng.shuffle(pairs)
-    return pairs
+def group_rows(tok, group):
+    """Token ids of the conversation with the better answer, then of those with the worse ones"""
+    ask, better, worse = group
+    return [tok.encode(text.render([("user", ask), ("assistant", a)]), add_special_tokens=False).ids for a in [better] + worse]
 
 
-def last_scores(model, ids, mask):
-    """Scores at the last token of each row: mask is true up to it."""
-    scores = model(ids)
-    return scores.gather(1, (mask.sum(1) - 1)[:, None])[:, 0].float()
-
-
-def pair_rows(tok, pair):
-    ask, better, worse = pair
-    return [tok.encode(text.render([("user", ask), ("assistant", a)]), add_special_tokens=False).ids for a in (better, worse)]
-
-
-def pair_batch(rows):
-    width = max(len(r) for pair in rows for r in pair)
-    flat = [r for k in (0, 1) for r in (pair[k] for pair in rows)]
-    ids, mask = torch.zeros(len(flat), width, dtype=torch.long), torch.zeros(len(flat), width, dtype=torch.bool)
+def group_batch(groups):
+    """[ids (rows, T), inside (rows, T), better (pairs), worse (pairs)]: the last two say which rows are compared."""
+    flat = [r for rows in groups for r in rows]
+    ids, inside = torch.zeros(len(flat), max(map(len, flat)), dtype=torch.long), torch.zeros(len(flat), max(map(len, flat)), dtype=torch.bool)
     for i, r in enumerate(flat):
-        ids[i, :len(r)], mask[i, :len(r)] = torch.tensor(r), True
-    return [ids, mask]
+        ids[i, :len(r)], inside[i, :len(r)] = torch.tensor(r), True
+    better, worse, at = [], [], 0
+    for rows in groups:
+        better += [at] * (len(rows) - 1)
+        worse += range(at + 1, at + len(rows))
+        at += len(rows)
+    return [ids, inside, torch.tensor(better, dtype=torch.int), torch.tensor(worse, dtype=torch.int)]
+
+
+def group_batches(rng, groups, budget):
+    """Batches of about `budget` padded tokens: neighbours in length together, in a random order for ever."""
+    parts, now, n = [], [], 0
+    for g in sorted(groups, key=lambda g: max(map(len, g))):
+        if now and (n + len(g)) * max(map(len, g)) > budget:
+            parts.append(now)
+            now, n = [], 0
+        now.append(g)
+        n += len(g)
+    parts.append(now)
+    while True:
+        rng.shuffle(parts)
+        for p in parts:
+            yield group_batch(p)
+
+
+def pair_scores(model, ids, inside, better, worse):
+    """Scores of both sides of each pair, read at the last token of each row."""
+    scores = model(ids).gather(1, (inside.sum(1) - 1)[:, None])[:, 0].float()
+    return scores[better], scores[worse]
 
 
 def pair_loss(model, batch):
-    better, worse = last_scores(model, *batch).chunk(2)
+    better, worse = pair_scores(model, *batch)
     # the small second term keeps the scores near zero
     return -F.logsigmoid(better - worse).mean() + 0.001 * (better + worse).square().mean()
 
 
 @torch.no_grad()
-def preference(model, tok, pairs):
-    n = 0
-    for at in range(0, len(pairs), 64):
+def preference(model, tok, groups):
+    right = n = 0
+    for at in range(0, len(groups), 32):
         with torch.autocast("cpu", torch.bfloat16):
-            better, worse = last_scores(model, *pair_batch([pair_rows(tok, p) for p in pairs[at:at + 64]])).chunk(2)
-        n += int((better > worse).sum())
-    return n / len(pairs)
+            better, worse = pair_scores(model, *group_batch([group_rows(tok, g) for g in groups[at:at + 32]]))
+        right, n = right + int((better > worse).sum()), n + len(better)
+    return right / n
 
 
 def train_reward(o):
     c, tok, log = corpus_for_chat(), load_tokenizer(o), Log(o.out, "reward")
-    c.judged = [(ask, t) for ask, t, _ in teacher.questions(c, random.Random(o.seed + 8), o.judged // 3) if t]
-    pairs, held = make_pairs(o, c, "train"), make_pairs(o, c, "held-out")
+    judged = load_judged(o, c)
+    held = sampled_groups(o, c, random.Random(o.seed + 5), "held-out")
     with open(os.path.join(o.out, "pairs-held-out.jsonl"), "w", encoding="utf-8") as f:
         for ask, better, worse in held:
-            f.write(json.dumps({"prompt": ask, "chosen": better, "rejected": worse}) + "\n")
-    rows = sorted((pair_rows(tok, p) for p in pairs), key=lambda r: max(map(len, r)))
+            f.writelines(json.dumps({"prompt": ask, "chosen": better, "rejected": w}) + "\n" for w in worse)
+    rng = random.Random(o.seed + 4)
+    rows = [group_rows(tok, g) for g in sampled_groups(o, c, rng, "train") + made_groups(c, rng, o.made)]
     rows = [r for r in rows if max(map(len, r)) <= Config.max_position_embeddings]
-    log.row(note="pairs", train=len(rows), held_out=len(held))
-    rng = random.Random(o.seed + 6)
-
-    def batches():
-        while True:
-            parts = [rows[i:i + o.pairs_batch] for i in range(0, len(rows), o.pairs_batch)]
-            rng.shuffle(parts)
-            for p in parts:
-                yield pair_batch(p)
-    model = load(o, "chat", reward=True)
-    steps = int(o.reward_epochs * len(rows) / o.pairs_batch)
-    fit(model, pair_loss, batches(), steps, o.reward_lr, log, decay=1.0)
+    log.row(note="pairs", train=sum(len(r) - 1 for r in rows), held_out=sum(len(g[2]) for g in held))
+    model, topics = load(o, "chat", reward=True), Topics(c, tok, Config.hidden_size, judged)
+    batches = (p + q for p, q in zip(group_batches(random.Random(o.seed + 6), rows, o.pairs_batch),
+                                     topics.batches(random.Random(o.seed + 9), o.questions_batch // 2)))
+    fit(model, lambda m, b: pair_loss(m, b[:4]) + o.topics_weight / 2 * topics.loss(m, b[4:]), batches, o.reward_steps, o.reward_lr, log,
+        decay=1.0, task=topics)
     save(model, o, "reward")
     log.row(note="held-out pairs ordered right, in PyTorch", part=preference(model, tok, held))
 
 
-STAGES = {"tokenizer": train_tokenizer, "base": train_base, "chat": train_chat, "samples": make_samples, "reward": train_reward}
+STAGES = {"tokenizer": train_tokenizer, "base": train_base, "teacher": judge_questions, "chat": train_chat, "samples": make_samples, "reward": train_reward}
 
 
 def main():
@@ -405,14 +433,14 @@ def main():
     p.add_argument("--chat-steps", type=int, default=2000)
     p.add_argument("--chat-lr", type=float, default=0.006)
     p.add_argument("--questions-batch", type=int, default=2048, help="tokens of questions in a step, for their topics")
-    p.add_argument("--judged", type=int, default=60000, help="questions that the teacher is asked to judge")
+    p.add_argument("--judged", type=int, default=100000, help="questions that the teacher is asked to judge")
     p.add_argument("--topics-weight", type=float, default=0.2)
     p.add_argument("--questions", type=int, default=4000)
     p.add_argument("--per-question", type=int, default=1)
-    p.add_argument("--made", type=int, default=8000, help="questions whose wrong answers are made for the reward model, not sampled")
-    p.add_argument("--pairs-batch", type=int, default=48)
-    p.add_argument("--reward-epochs", type=float, default=1.4)
-    p.add_argument("--reward-lr", type=float, default=0.006)
+    p.add_argument("--made", type=int, default=20000, help="questions whose wrong answers are made for the reward model, not sampled")
+    p.add_argument("--pairs-batch", type=int, default=6144, help="tokens of conversations in a step")
+    p.add_argument("--reward-steps", type=int, default=1000)
+    p.add_argument("--reward-lr", type=float, default=0.004)
     o = p.parse_args()
     os.makedirs(o.out, exist_ok=True)
     keep_memory()
