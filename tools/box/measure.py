@@ -3,8 +3,8 @@
     python measure.py answers --hekla PROGRAM [--temp T] [--best-of N]   held-out questions, judged by exact facts
     python measure.py pairs --hekla PROGRAM --pairs FILE                 held-out pairs, put in order by `hekla rank`
 
---report FILE writes the figures as JSON, --failures FILE the wrong answers; more options for hekla follow --. Needs Python
-alone."""
+--report FILE writes the figures as JSON, --failures FILE the wrong answers. More options for hekla follow --, behind the first
+word, which then stands last: measure.py --hekla PROGRAM answers -- --reward FILE. Needs Python alone."""
 import argparse
 import json
 import os
