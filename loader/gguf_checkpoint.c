@@ -353,7 +353,7 @@ static bool read_vocab(struct hk_checkpoint *c, const struct hk_gguf *g)
         return false;
     v->rank_merges = row && row->rank_merges && v->n_merges == 0;
     v->plain = row && row->plain;
-    bool bytes = v->kind == HK_VOCAB_SPM || v->plain;
+    bool bytes = v->kind == HK_VOCAB_SPM || v->kind == HK_VOCAB_UNIGRAM || v->plain;
     for (uint32_t i = 0; bytes && i < v->n_tokens && !v->byte_fallback; i++)
         v->byte_fallback = v->tokens[i].type == HK_TOKEN_BYTE;
     return true;

@@ -130,6 +130,58 @@ static bool read_metaspace(const struct hk_text_steps *steps, enum hk_prefix *pr
     return spelt && (steps->n_pre == 0 || at_spaces);
 }
 
+/* What SentencePiece's normalizer does, as far as GGUF has words for it. */
+struct sentencepiece_keys {
+    struct hk_span charsmap;
+    bool prefix, remove_extra;
+};
+
+/* The steps of a tokenizer.json that was made from a unigram model: its charsmap, runs of spaces to one, the
+ * U+2581. What it does with spaces at the ends is not looked at. */
+static bool read_unigram_json(const struct hk_text_steps *steps, struct sentencepiece_keys *k)
+{
+    for (uint32_t i = 0; i < steps->n_norm; i++) {
+        const struct hk_norm_step *n = &steps->norm[i];
+        bool runs = n->kind == HK_NORM_REPLACE_REGEX && n->pattern.len == 5 &&
+                    memcmp(n->pattern.data, " {2,}", 5) == 0 && (is_space(n->text) || is_metaspace(n->text));
+        if (n->kind == HK_NORM_PRECOMPILED && k->charsmap.len == 0) {
+            k->charsmap = n->pattern;
+        } else if (runs) {
+            k->remove_extra = true;
+        } else if (n->kind != HK_NORM_STRIP) {
+            return false;
+        }
+    }
+    bool spelt = false;
+    for (uint32_t i = 0; i < steps->n_pre; i++) {
+        const struct hk_pre_step *p = &steps->pre[i];
+        bool words = p->kind == HK_PRE_CLASS && p->class == HK_CHAR_SPACE &&
+                     p->behavior == HK_SPLIT_REMOVED && !p->invert;
+        bool at_spaces = p->kind == HK_PRE_LITERAL && p->behavior == HK_SPLIT_MERGED_NEXT && !p->invert &&
+                         is_metaspace(p->pattern); /* where the model's pieces begin anyway */
+        if (p->kind == HK_PRE_METASPACE && is_metaspace(p->pattern) && !spelt) {
+            k->prefix = p->prefix != HK_PREFIX_NEVER;
+            spelt = true;
+        } else if (words && !spelt) {
+            k->remove_extra = true;
+        } else if (!at_spaces || !spelt) {
+            return false;
+        }
+    }
+    return spelt;
+}
+
+/* Of a tokenizer.model. */
+static bool read_sentencepiece(const struct hk_norm_step *n, struct sentencepiece_keys *k)
+{
+    if (n->kind != HK_NORM_SENTENCEPIECE || !(n->flags & HK_SP_ESCAPE) || (n->flags & HK_SP_SUFFIX))
+        return false;
+    *k = (struct sentencepiece_keys){.charsmap = n->pattern,
+                                     .prefix = (n->flags & HK_SP_DUMMY_PREFIX) != 0,
+                                     .remove_extra = (n->flags & HK_SP_REMOVE_EXTRA) != 0};
+    return true;
+}
+
 /* ---- SentencePiece's scores from a list of merges ---- */
 
 /* Merging by ranks is merging by scores exactly where (1) all merges that make one token stand together in
@@ -281,12 +333,21 @@ static void put_special(const struct vocab_writer *x)
 
 /* ---- the kinds ---- */
 
-/* GGUF has one token before a text and one behind it, and no letters that BPE puts to its symbols. */
+static void note_user_defined(const struct vocab_writer *x)
+{
+    bool any = false;
+    for (uint32_t i = 0; x->v->pieces_inside && i < x->v->n_tokens; i++)
+        any = any || x->v->tokens[i].type == HK_TOKEN_USER_DEFINED;
+    if (any)
+        say(x,
+            "user-defined pieces are looked for before the text is cut by llama.cpp, and amid that by this "
+            "tokenizer: beside them tokens may be others");
+}
+
+/* GGUF has no letters that BPE puts to its symbols. */
 static bool check_bpe(const struct vocab_writer *x)
 {
     const struct hk_vocab *v = x->v;
-    if (v->n_before > 0 || v->n_after > 0)
-        return refuse(x, "it puts more than one token before or behind a text, where GGUF has one");
     if (v->part_prefix.len > 0 || v->word_suffix.len > 0)
         return refuse(x, "its continuing_subword_prefix or end_of_word_suffix is not empty, which no GGUF "
                          "file can say");
@@ -320,6 +381,14 @@ static bool put_gpt2(const struct vocab_writer *x)
     return true;
 }
 
+/* GGUF's "llama" has neither charsmap nor remove_extra_whitespaces. */
+static bool is_plain_spm(const struct hk_vocab *v)
+{
+    struct sentencepiece_keys k;
+    return !v->has_steps || (v->steps.n_norm == 1 && read_sentencepiece(v->steps.norm, &k) &&
+                             k.charsmap.len == 0 && !k.remove_extra);
+}
+
 /* SentencePiece's BPE, by its scores or by merges that are equal to them. */
 static bool put_llama(const struct vocab_writer *x, enum hk_prefix prefix)
 {
@@ -334,6 +403,7 @@ static bool put_llama(const struct vocab_writer *x, enum hk_prefix prefix)
         say(x,
             "the tokenizer puts its space before a text in another way than llama.cpp, which has one before "
             "every stretch between special tokens: some prompts may begin with another token there");
+    note_user_defined(x);
     hk_gguf_put_string(x->w, "tokenizer.ggml.model", "llama", 5);
     hk_gguf_put_string(x->w, "tokenizer.ggml.pre", "default", 7);
     put_tokens(x);
@@ -341,6 +411,34 @@ static bool put_llama(const struct vocab_writer *x, enum hk_prefix prefix)
     put_special(x);
     hk_gguf_put_bool(x->w, "tokenizer.ggml.add_space_prefix", prefix != HK_PREFIX_NEVER);
     free_scores(&s);
+    return true;
+}
+
+/* SentencePiece's unigram model. */
+static bool put_t5(const struct vocab_writer *x)
+{
+    const struct hk_vocab *v = x->v;
+    struct sentencepiece_keys k = {{NULL, 0}, false, false};
+    bool model = v->steps.n_norm == 1 && read_sentencepiece(v->steps.norm, &k);
+    if (!model && !read_unigram_json(&v->steps, &k))
+        return refuse(x, "what it does to a text before the unigram model is not what llama.cpp does: the "
+                         "tokenizer.model that it was made from is needed, if there is one");
+    if (!model)
+        say(x,
+            "the tokenizer is written as the SentencePiece model that tokenizer.json was made from: spaces "
+            "at the ends of a text may give other tokens");
+    if (v->byte_fallback)
+        say(x, "characters without a token are bytes to this tokenizer, and the unknown token to llama.cpp");
+    note_user_defined(x);
+    hk_gguf_put_string(x->w, "tokenizer.ggml.model", "t5", 2);
+    hk_gguf_put_string(x->w, "tokenizer.ggml.pre", "default", 7);
+    put_tokens(x);
+    put_scores(x, NULL);
+    put_special(x);
+    hk_gguf_put_bool(x->w, "tokenizer.ggml.add_space_prefix", k.prefix);
+    hk_gguf_put_bool(x->w, "tokenizer.ggml.remove_extra_whitespaces", k.remove_extra);
+    if (k.charsmap.len > 0)
+        hk_gguf_put_bytes(x->w, "tokenizer.ggml.precompiled_charsmap", k.charsmap.data, k.charsmap.len);
     return true;
 }
 
@@ -358,13 +456,14 @@ bool hk_gguf_put_vocab(struct hk_gguf_writer *w, const struct hk_checkpoint *c, 
         return hk_fail(err, HK_ERR_FORMAT, "%s: its tokenizer has %u tokens for the model's %u", c->path,
                        v->n_tokens, c->hparams.n_vocab);
     enum hk_prefix prefix = v->add_space_prefix ? HK_PREFIX_ALWAYS : HK_PREFIX_NEVER;
-    bool plain_spm = !v->has_steps || (v->steps.n_norm == 1 && v->steps.norm[0].pattern.len == 0 &&
-                                       !v->remove_extra_whitespaces);
+    if (v->n_before > 0 || v->n_after > 0)
+        return refuse(&x, "it puts more than one token before or behind a text, where GGUF has one");
     if (v->kind == HK_VOCAB_BPE && !check_bpe(&x)) return false;
-    if (v->kind == HK_VOCAB_SPM && plain_spm) return put_llama(&x, prefix);
+    if (v->kind == HK_VOCAB_SPM && is_plain_spm(v)) return put_llama(&x, prefix);
     if (v->kind == HK_VOCAB_BPE && v->plain && read_metaspace(&v->steps, &prefix))
         return put_llama(&x, prefix);
     if (v->kind == HK_VOCAB_BPE && !v->plain) return put_gpt2(&x);
+    if (v->kind == HK_VOCAB_UNIGRAM) return put_t5(&x);
     return hk_fail(err, HK_ERR_UNSUPPORTED, "%s: tokenizer: kind \"%s\" cannot be written as GGUF yet",
                    c->path, v->kind_name);
 }

@@ -78,6 +78,17 @@ void hk_gguf_put_kv(struct hk_gguf_writer *w, const struct hk_gguf_kv *kv)
     w->n_kv++;
 }
 
+void hk_gguf_put_bytes(struct hk_gguf_writer *w, const char *key, const char *bytes, size_t n)
+{
+    const struct hk_gguf_kv kv = {.key = {key, strlen(key)},
+                                  .type = HK_GGUF_ARRAY,
+                                  .element = HK_GGUF_U8,
+                                  .count = n,
+                                  .data = (const uint8_t *)bytes,
+                                  .size = n};
+    hk_gguf_put_kv(w, &kv);
+}
+
 void hk_gguf_begin_array(struct hk_gguf_writer *w, const char *key, enum hk_gguf_value_type element,
                          uint64_t n)
 {

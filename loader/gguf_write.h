@@ -26,6 +26,8 @@ void hk_gguf_put_u32(struct hk_gguf_writer *w, const char *key, uint32_t v);
 void hk_gguf_put_f32(struct hk_gguf_writer *w, const char *key, float v);
 void hk_gguf_put_bool(struct hk_gguf_writer *w, const char *key, bool v);
 void hk_gguf_put_string(struct hk_gguf_writer *w, const char *key, const char *text, size_t len);
+/* n bytes as an array of u8. */
+void hk_gguf_put_bytes(struct hk_gguf_writer *w, const char *key, const char *bytes, size_t n);
 /* A pair as a file has it, of whatever type. */
 void hk_gguf_put_kv(struct hk_gguf_writer *w, const struct hk_gguf_kv *kv);
 

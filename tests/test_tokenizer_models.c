@@ -2,6 +2,7 @@
  * tokenizer.model, tiktoken's ranks, and the older files of Hugging Face's folders. */
 #include "tokenizer_testing.h"
 #include "base64.h"
+#include "gguf_write.h"
 #include "sentencepiece_model.h"
 #include "tiktoken.h"
 #include "tokenizer_json.h"
@@ -407,34 +408,127 @@ static void test_long_models(void **state)
     cJSON_Delete(goldens);
 }
 
-/* GGUF's other kinds: what they imply without steps. */
+static void put_note(void *user, const char *text)
+{
+    hk_test_put(user, text, strlen(text));
+}
+
+/* The tokenizer once more, from a GGUF file of its vocabulary alone. Close what is returned after freeing it.
+ */
+static struct hk_checkpoint *through_gguf(const struct hk_vocab *v, struct test_tokenizer *t,
+                                          struct hk_bytes *notes)
+{
+    struct hk_error err = {0};
+    struct hk_checkpoint from = {.path = "folder", .vocab = *v, .hparams = {.n_vocab = v->n_tokens}};
+    struct hk_gguf_writer w = {.alignment = HK_GGUF_ALIGNMENT, .err = &err};
+    struct hk_bytes file = {0};
+    hk_gguf_put_string(&w, "general.architecture", "llama", 5);
+    bool ok = hk_gguf_put_vocab(&w, &from, put_note, notes, &err) && hk_gguf_front(&w, &file);
+    struct hk_checkpoint *c =
+        ok ? hk_checkpoint_open_memory(file.data, file.len, "vocab.gguf", NULL, &err) : NULL;
+    *t = (struct test_tokenizer){.t = c ? hk_tokenizer_new(&c->vocab, &err) : NULL};
+    if (!t->t) fail_msg("%s", err.text);
+    hk_gguf_writer_free(&w);
+    hk_bytes_free(&file);
+    return c;
+}
+
+/* GGUF's "t5", as it is written and read: the tokens of the model that it was made from. */
 static void test_unigram_of_gguf(void **state)
 {
     (void)state;
+    static const struct {
+        const char *name, *note;
+        bool same;
+    } ROWS[] = {{"unigram", "", true},
+                {"unigram, bytes, whatever is there", "unknown token to llama.cpp", true},
+                {"unigram, user-defined", "user-defined pieces", false}};
     cJSON *goldens = test_golden_file("tokenizer_models.json");
-    const cJSON *row = model_row(goldens, "unigram"), *hex, *ids = hk_json_get(row, "plain")->child;
-    struct hk_bytes model = {0};
-    struct test_tokenizer t;
-    struct hk_error err = {0};
-    from_base64(hk_json_get(row, "model")->valuestring, &model);
-    make(&t, &model);
-    hk_tokenizer_free(t.t);
-    struct hk_vocab v = t.vocab;
-    v.charsmap = v.steps.norm[0].pattern;
-    v.has_steps = v.pieces_inside = v.float_sums = false; /* as GGUF's "t5" has it */
-    v.add_space_prefix = v.remove_extra_whitespaces = true;
-    t.t = hk_tokenizer_new(&v, &err);
-    if (!t.t) fail_msg("%s", err.text);
-    cJSON_ArrayForEach(hex, hk_json_get(goldens, "texts"))
-    {
-        struct hk_bytes text = {0};
-        test_unhex(hex->valuestring, &text);
-        if (cJSON_IsString(ids)) test_ids_are(t.t, text.data, text.len, 0, ids->valuestring, "t5");
-        ids = ids->next;
-        hk_bytes_free(&text);
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        const cJSON *row = model_row(goldens, ROWS[i].name), *hex, *ids = hk_json_get(row, "plain")->child;
+        struct hk_bytes model = {0}, notes = {0};
+        struct test_tokenizer t, g;
+        from_base64(hk_json_get(row, "model")->valuestring, &model);
+        make(&t, &model);
+        struct hk_checkpoint *c = through_gguf(&t.vocab, &g, &notes);
+        assert_int_equal(c->vocab.kind, HK_VOCAB_UNIGRAM);
+        assert_string_equal(c->vocab.kind_name, "t5");
+        assert_int_equal(c->vocab.eos, t.vocab.eos);
+        if (!strstr(notes.len ? notes.data : "", ROWS[i].note)) fail_msg("%s: %s", ROWS[i].name, notes.data);
+        cJSON_ArrayForEach(hex, hk_json_get(goldens, "texts"))
+        {
+            struct hk_bytes text = {0};
+            test_unhex(hex->valuestring, &text);
+            if (cJSON_IsString(ids) && ROWS[i].same)
+                test_ids_are(g.t, text.data, text.len, 0, ids->valuestring, "t5");
+            ids = ids->next;
+            hk_bytes_free(&text);
+        }
+        test_tokenizer_free(&g);
+        hk_checkpoint_close(c);
+        test_tokenizer_free(&t);
+        hk_bytes_free(&model);
+        hk_bytes_free(&notes);
     }
-    test_tokenizer_free(&t);
-    hk_bytes_free(&model);
+    cJSON_Delete(goldens);
+}
+
+static void open_variant(const cJSON *goldens, const char *name, struct test_tokenizer *t)
+{
+    const cJSON *variant = NULL, *each;
+    cJSON_ArrayForEach(each, hk_json_get(goldens, "variants"))
+    {
+        if (strcmp(hk_json_get(each, "name")->valuestring, name) == 0) variant = each;
+    }
+    assert_non_null(variant);
+    cJSON *json = test_variant_json(goldens, variant);
+    char *text = cJSON_PrintUnformatted(json);
+    assert_non_null(text);
+    test_tokenizer_from_json(t, text);
+    cJSON_free(text);
+    cJSON_Delete(json);
+}
+
+/* Unigram models of tokenizer.json: those of T5's and XLM-R's kind can be written, with what is beyond them
+ * refused. */
+static void test_unigram_json_to_gguf(void **state)
+{
+    (void)state;
+    static const char *const TEXTS[] = {"hello, world!", "The quick  brown fox",
+                                        "\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E caf\xC3\xA9 1783"};
+    static const struct {
+        const char *name;
+        bool written;
+    } ROWS[] = {{"xlm-roberta", true},
+                {"t5", true},
+                {"albert", false},
+                {"unigram, no charsmap", false},
+                {"unigram, underscore", false}};
+    cJSON *goldens = test_golden_file("tokenizer_steps.json");
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        struct test_tokenizer t, g;
+        struct hk_error err = {0};
+        open_variant(goldens, ROWS[i].name, &t);
+        if (ROWS[i].written) {
+            struct hk_bytes notes = {0};
+            struct hk_checkpoint *c = through_gguf(&t.vocab, &g, &notes);
+            assert_non_null(strstr(notes.data, "spaces at the ends"));
+            for (size_t k = 0; k < sizeof TEXTS / sizeof *TEXTS; k++)
+                test_ids_are(g.t, TEXTS[k], strlen(TEXTS[k]), BOTH,
+                             test_ids(t.t, TEXTS[k], strlen(TEXTS[k]), BOTH), ROWS[i].name);
+            test_tokenizer_free(&g);
+            hk_checkpoint_close(c);
+            hk_bytes_free(&notes);
+        } else {
+            struct hk_checkpoint from = {
+                .path = "folder", .vocab = t.vocab, .hparams = {.n_vocab = t.vocab.n_tokens}};
+            struct hk_gguf_writer w = {.alignment = HK_GGUF_ALIGNMENT, .err = &err};
+            assert_false(hk_gguf_put_vocab(&w, &from, NULL, NULL, &err));
+            assert_non_null(strstr(err.text, "tokenizer.model that it was made from"));
+            hk_gguf_writer_free(&w);
+        }
+        test_tokenizer_free(&t);
+    }
     cJSON_Delete(goldens);
 }
 
@@ -569,23 +663,15 @@ static void test_sentencepiece_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sentencepiece),
-        cmocka_unit_test(test_whatever_is_there_comes_back),
-        cmocka_unit_test(test_special_pieces),
-        cmocka_unit_test(test_shared_model),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_tiktoken),
-        cmocka_unit_test(test_tiktoken_refused),
-        cmocka_unit_test(test_llama3),
-        cmocka_unit_test(test_patterns),
-        cmocka_unit_test(test_long_patterns),
-        cmocka_unit_test(test_long_models),
-        cmocka_unit_test(test_unigram_of_gguf),
-        cmocka_unit_test(test_plain_of_gguf),
-        cmocka_unit_test(test_gpt2_folder),
-        cmocka_unit_test(test_bert_folder),
-        cmocka_unit_test(test_sentencepiece_folder),
+        cmocka_unit_test(test_sentencepiece),   cmocka_unit_test(test_whatever_is_there_comes_back),
+        cmocka_unit_test(test_special_pieces),  cmocka_unit_test(test_shared_model),
+        cmocka_unit_test(test_refused),         cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_tiktoken),        cmocka_unit_test(test_tiktoken_refused),
+        cmocka_unit_test(test_llama3),          cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_long_patterns),   cmocka_unit_test(test_long_models),
+        cmocka_unit_test(test_unigram_of_gguf), cmocka_unit_test(test_unigram_json_to_gguf),
+        cmocka_unit_test(test_plain_of_gguf),   cmocka_unit_test(test_gpt2_folder),
+        cmocka_unit_test(test_bert_folder),     cmocka_unit_test(test_sentencepiece_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
