@@ -120,7 +120,8 @@ static void do_embed(struct call *c, const struct op *op)
                               .n_blocks = l->n_blocks,
                               .dst_ld = op->dst.ld,
                               .n_tokens = op->dst.rows,
-                              .accumulate = op->accumulate};
+                              .accumulate = op->accumulate,
+                              .scale = op->w->scale};
     dispatch(c, "embed", op->w, &args, sizeof args);
 }
 
@@ -171,7 +172,8 @@ static void matmul_as(struct call *c, const struct op *op, struct matmul_variant
                                .x_ld = op->x.ld,
                                .y_ld = op->dst.ld,
                                .n_tokens = op->x.rows,
-                               .accumulate = op->accumulate};
+                               .accumulate = op->accumulate,
+                               .scale = op->w->scale};
     dispatch(c, matmul_kernel[v.kind], op->w, &args, sizeof args);
 }
 

@@ -121,7 +121,7 @@ static struct pair_weight random_weight(struct pair *p, enum hk_weight_type type
     hk_weight_random(type, blocks, rows * (uint64_t)cols, p->noise++);
     for (int s = 0; s < N_SIDES && !failed(p); s++) {
         struct hk_weight *w = &out.w[s];
-        *w = (struct hk_weight){.name = "selftest", .rows = rows, .cols = cols};
+        *w = (struct hk_weight){.name = "selftest", .rows = rows, .cols = cols, .scale = 0.75f};
         if (!hk_weight_layout(type, rows, cols, &w->layout, &p->error)) break;
         w->addr = alloc(p, s, p->side[s]->table->weight_bytes(&w->layout));
         if (!failed(p))

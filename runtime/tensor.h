@@ -48,6 +48,7 @@ struct hk_weight {
     const char *name; /* the checkpoint's tensor */
     struct hk_weight_layout layout;
     uint32_t rows, cols;
+    float scale; /* of the whole matrix: what is packed, times this, are the weights */
     uint64_t addr;
 };
 

@@ -3,6 +3,7 @@
 #include "weights.h"
 #include "backend.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,9 +100,32 @@ static void add_binding(struct weight_plan *p, const struct hk_ckpt_tensor *t, c
     p->m->stats.n_params += (uint64_t)rows * cols;
 }
 
-static bool shape_weight(struct hk_weight *w, const struct hk_ckpt_tensor *t, enum hk_weight_type type,
-                         uint32_t rows, uint32_t cols, struct hk_error *err)
+/* `name.scale` beside `name.weight`: one number for the whole matrix, 1 where there is none. NVFP4 files have
+ * it, after ModelOpt's second scale. */
+static bool find_scale(const struct weight_plan *p, const struct hk_ckpt_tensor *t, float *scale,
+                       struct hk_error *err)
 {
+    static const char weight[] = ".weight";
+    size_t len = strlen(t->name), stem = len - (sizeof weight - 1);
+    char name[128];
+    *scale = 1.0f;
+    if (len < sizeof weight || strcmp(t->name + stem, weight) != 0 || len >= sizeof name) return true;
+    snprintf(name, sizeof name, "%.*s.scale", (int)stem, t->name);
+    const struct hk_ckpt_tensor *s = hk_checkpoint_tensor(p->m->ckpt, name);
+    if (!s) return true;
+    if (s->type == HK_F32 && s->size == sizeof *scale) {
+        hk_weight_type_info(HK_F32)->decode(s->data, scale, 1);
+        if (isfinite(*scale)) return true;
+    }
+    return hk_fail(err, HK_ERR_UNSUPPORTED,
+                   "tensor %s: is to be multiplied by %s, which is not one finite number in F32", t->name,
+                   name);
+}
+
+static bool shape_weight(struct hk_weight *w, const struct hk_ckpt_tensor *t, enum hk_weight_type type,
+                         uint32_t rows, uint32_t cols, float scale, struct hk_error *err)
+{
+    w->scale = scale;
     w->name = t->name;
     w->rows = rows;
     w->cols = cols;
@@ -126,33 +150,36 @@ static bool bind_matrix(struct weight_plan *p, const struct weight_row *row, con
             return true;
         }
     enum hk_weight_type type = device_type(p, row, t, cols);
+    float scale;
     if (type != HK_F32) p->m->f32_only = false;
-    if (!shape_weight(w, t, type, rows, cols, err)) return false;
+    if (!find_scale(p, t, &scale, err) || !shape_weight(w, t, type, rows, cols, scale, err)) return false;
     size_t home = add_home(p, device_bytes(p, w), false);
     add_field(p, &w->addr, home, looked_up ? NULL : w);
     add_binding(p, t, w, rows, cols, 0, home);
     return true;
 }
 
-/* A part of a stack: more rows of its newest matrix, where that has the type and ends with a whole tile; else
- * a matrix of its own. */
+/* A part of a stack: more rows of its newest matrix, where that has the type and scale and ends with a whole
+ * tile; else a matrix of its own. */
 static bool bind_part(struct weight_plan *p, const struct weight_row *row, const struct hk_ckpt_tensor *t,
                       struct hk_stack *stack, struct hk_error *err)
 {
     uint32_t rows = hk_dim(&p->m->hp, row->rows), cols = hk_dim(&p->m->hp, row->cols);
     enum hk_weight_type type = device_type(p, row, t, cols);
+    float scale;
+    if (!find_scale(p, t, &scale, err)) return false;
     if (row->part == 1) p->stack_start[1] = 0;
     p->stack_start[row->part + 1 <= HK_STACK_PARTS ? row->part + 1 : 0] = p->stack_start[row->part] + rows;
     stack->rows += rows;
     struct hk_weight *last = stack->n ? &stack->part[stack->n - 1] : NULL;
-    if (!last || last->layout.type != type || last->rows % HK_TILE_ROWS != 0) {
+    if (!last || last->layout.type != type || last->scale != scale || last->rows % HK_TILE_ROWS != 0) {
         struct hk_weight *w = &stack->part[stack->n++];
         if (!bind_matrix(p, row, t, w, err)) return false;
         p->stack_home = p->n_homes - 1;
         return true;
     }
     uint32_t first_row = last->rows;
-    if (!shape_weight(last, t, type, first_row + rows, cols, err)) return false;
+    if (!shape_weight(last, t, type, first_row + rows, cols, scale, err)) return false;
     p->homes[p->stack_home].bytes = device_bytes(p, last);
     add_binding(p, t, last, rows, cols, first_row, p->stack_home);
     return true;
@@ -202,36 +229,11 @@ static const struct hk_ckpt_tensor *find_tensor(const struct weight_plan *p, con
     return t;
 }
 
-/* ModelOpt's NVFP4 has one more scale for a whole tensor; GGUF files keep it beside `name.weight` as
- * `name.scale`, for the result to be multiplied by. Only 1 is computed here; what is not must not pass as if
- * it were. */
-static bool check_own_scale(const struct weight_plan *p, const struct hk_ckpt_tensor *t, struct hk_error *err)
-{
-    static const char weight[] = ".weight";
-    size_t len = strlen(t->name), stem = len - (sizeof weight - 1);
-    char name[128];
-    if (t->type != HK_NVFP4 || len < sizeof weight || strcmp(t->name + stem, weight) != 0 ||
-        len >= sizeof name)
-        return true;
-    snprintf(name, sizeof name, "%.*s.scale", (int)stem, t->name);
-    const struct hk_ckpt_tensor *scale = hk_checkpoint_tensor(p->m->ckpt, name);
-    if (!scale) return true;
-    float value = 0.0f;
-    if (scale->type == HK_F32 && scale->size == sizeof value)
-        hk_weight_type_info(HK_F32)->decode(scale->data, &value, 1);
-    if (value == 1.0f) return true;
-    return hk_fail(
-        err, HK_ERR_UNSUPPORTED,
-        "tensor %s: is to be multiplied by %s: NVFP4 without such a scale, or another type, is supported",
-        t->name, name);
-}
-
 static bool bind_row(struct weight_plan *p, const struct weight_row *row, uint32_t layer, char *base,
                      struct hk_error *err)
 {
     const struct hk_ckpt_tensor *t = find_tensor(p, row, layer, err);
     if (!t) return row->optional;
-    if (!check_own_scale(p, t, err)) return false;
     if (!check_shape(t, hk_dim(&p->m->hp, row->rows), hk_dim(&p->m->hp, row->cols), err)) return false;
     void *target = base + row->offset;
     bool matrix = row->rows != DIM_ONE;

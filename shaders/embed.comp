@@ -1,4 +1,4 @@
-// dst[t] = (accumulate ? dst[t] : 0) + W[ids[t]]: rows of a weight matrix, decoded. An id >= rows gives zeros.
+// dst[t] = (accumulate ? dst[t] : 0) + scale * W[ids[t]]: rows of a weight matrix, decoded. An id >= rows gives zeros.
 // Lanes take blocks in turn. Groups: x = n_tokens (the remainder beyond x groups is taken in turn).
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -29,7 +29,7 @@ uint hk_lane(uint r)
 
 void hk_begin(uint r, float scale)
 {
-    group_scale = scale;
+    group_scale = scale * args.scale;
 }
 
 void hk_use(uint r, uint k4, uint j, vec4 w)

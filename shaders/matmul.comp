@@ -1,4 +1,4 @@
-// y[t][row] = (accumulate ? y[t][row] : 0) + bias[row] + sum_k W[row][k] x[t][k], in f32, for many tokens on a GPU.
+// y[t][row] = (accumulate ? y[t][row] : 0) + bias[row] + scale * sum_k W[row][k] x[t][k], in f32, for many tokens on a GPU.
 //
 // A workgroup of 64 lanes makes 64 rows x TOKENS tokens, 32 columns at a time: each lane decodes 32 weights of one row
 // and fetches 32 values of one token into shared memory (16 KiB for 64 tokens), then multiplies 8 rows by TOKENS / 8

@@ -1,4 +1,4 @@
-// y[t][row] = (accumulate ? y[t][row] : 0) + bias[row] + sum_k W[row][k] x[t][k] for many tokens, by cooperative
+// y[t][row] = (accumulate ? y[t][row] : 0) + bias[row] + scale * sum_k W[row][k] x[t][k] for many tokens, by cooperative
 // matrices of f16 with f32 sums, as exact as f32 multiply-adds.
 //
 // A number v becomes hi + lo, hi = the first 11 bits of s v, lo = f16(s v - hi), s a power of two: 22 bits are kept.

@@ -1,4 +1,4 @@
-// y[t][row] = (accumulate ? y[t][row] : 0) + bias[row] + sum_k W[row][k] x[t][k], in f32.
+// y[t][row] = (accumulate ? y[t][row] : 0) + bias[row] + scale * sum_k W[row][k] x[t][k], in f32.
 //
 // TILE_LANES lanes share a tile of 32 rows (32 / TILE_LANES rows each), and a lane has the same rows of TILES tiles.
 // The workgroup's gl_WorkGroupSize.x / TILE_LANES slices take the columns in turn and add up through shared memory.

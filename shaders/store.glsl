@@ -3,6 +3,7 @@ void hk_store(uint row, uint token, float value)
 {
     if (row < args.rows && token < args.n_tokens) {
         io_float y = io_float(hk_at(args.y, token, args.y_ld * 4u));
+        value *= args.scale;
         if (hk_given(args.bias)) value += in_float(args.bias).v[row];
         if (args.accumulate != 0u) value += y.v[row];
         y.v[row] = value;

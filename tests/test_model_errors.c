@@ -272,44 +272,102 @@ static void weights_that_are_no_numbers(void **state)
     free(f.data);
 }
 
-/* Every tensor of the folder, one after the other, with its first dimension one less in the header. */
-/* NVFP4 with a scale of the whole tensor beside it: refused unless that is 1. */
-static void a_scale_of_a_tensor(void **state)
+/* ---- a number for a whole matrix ---- */
+
+enum { N_SCALES = 3 };
+struct scale {
+    const char *name;
+    float value;
+    enum hk_weight_type type;
+};
+
+/* The synthetic model with such tensors, sorted in among its own; the logits after three tokens, NULL where
+ * it is refused. Free them. */
+static float *scaled_logits(enum hk_weight_type type, const struct scale scales[N_SCALES], uint32_t *n_vocab,
+                            struct hk_error *err)
+{
+    const uint32_t tokens[] = {1, 2, 3};
+    struct hk_checkpoint *c = hk_synthetic_checkpoint("llama-2m", type, err);
+    if (!c) fail_msg("%s", err->text);
+    struct hk_ckpt_tensor *more = calloc(c->n_tensors + N_SCALES, sizeof *more), *own = c->tensors;
+    assert_non_null(more);
+    uint32_t n = 0, n_own = c->n_tensors, s = 0;
+    for (uint32_t t = 0; t < n_own; more[n++] = own[t++]) {
+        for (; s < N_SCALES && scales[s].name && strcmp(scales[s].name, own[t].name) < 0; s++)
+            more[n++] = (struct hk_ckpt_tensor){.name = scales[s].name,
+                                                .type = scales[s].type,
+                                                .n_dims = 1,
+                                                .shape = {1, 1, 1, 1},
+                                                .size = 4,
+                                                .data = &scales[s].value};
+    }
+    assert_true(s == N_SCALES || !scales[s].name);
+    c->tensors = more;
+    c->n_tensors = n;
+    float *out = NULL;
+    struct hk_model *m = hk_model_open(device, c, NULL, err);
+    if (m) {
+        struct hk_session *session = hk_session_open(m, NULL, err);
+        if (!session || !hk_session_sync(session, tokens, 3, err)) fail_msg("%s", err->text);
+        *n_vocab = hk_model_hparams(m)->n_vocab;
+        out = malloc(*n_vocab * sizeof *out);
+        assert_non_null(out);
+        memcpy(out, hk_session_logits(session), *n_vocab * sizeof *out);
+        hk_session_close(session);
+    }
+    hk_model_close(m);
+    c->tensors = own;
+    c->n_tensors = n_own;
+    hk_checkpoint_close(c);
+    free(more);
+    return out;
+}
+
+/* Powers of two, so that nothing is rounded. */
+static void a_scale_of_a_matrix(void **state)
 {
     (void)state;
-    static const float values[] = {1.0f, 0.5f};
-    for (int i = 0; i < 2; i++) {
+    static const struct {
+        struct scale scales[N_SCALES];
+        float times; /* the logits without them */
+    } ROWS[] = {
+        {{{"output.scale", 0.25f, HK_F32}}, 0.25f},
+        /* q and k, which are a stack: of no consequence for their products */
+        {{{"blk.0.attn_k.scale", 0.5f, HK_F32}, {"blk.0.attn_q.scale", 2.0f, HK_F32}}, 1.0f},
+        {{{"blk.0.attn_output.scale", 2.0f, HK_F32}, {"blk.0.attn_v.scale", 0.5f, HK_F32}}, 1.0f},
+    };
+    static const enum hk_weight_type TYPES[] = {HK_NVFP4, HK_F32, HK_Q4_K};
+    static const struct scale NONE[N_SCALES];
+    for (size_t t = 0; t < sizeof TYPES / sizeof *TYPES; t++) {
         struct hk_error err = {0};
-        struct hk_checkpoint *c = hk_synthetic_checkpoint("llama-2m", HK_NVFP4, &err);
-        if (!c) fail_msg("%s", err.text);
-        struct hk_ckpt_tensor *more = calloc(c->n_tensors + 1, sizeof *more), *own = c->tensors;
-        assert_non_null(more);
         uint32_t n = 0;
-        for (uint32_t t = 0; t < c->n_tensors; t++) {
-            if (strcmp(own[t].name, "blk.0.ffn_up.weight") == 0)
-                more[n++] = (struct hk_ckpt_tensor){.name = "blk.0.ffn_up.scale",
-                                                    .type = HK_F32,
-                                                    .n_dims = 1,
-                                                    .shape = {1, 1, 1, 1},
-                                                    .size = 4,
-                                                    .data = &values[i]};
-            more[n++] = own[t];
+        float *plain = scaled_logits(TYPES[t], NONE, &n, &err);
+        assert_non_null(plain);
+        for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+            float *scaled = scaled_logits(TYPES[t], ROWS[i].scales, &n, &err);
+            if (!scaled) fail_msg("%s", err.text);
+            for (uint32_t v = 0; v < n; v++)
+                assert_float_equal(scaled[v], plain[v] * ROWS[i].times, 1e-5f * (1.0f + fabsf(plain[v])));
+            free(scaled);
         }
-        assert_int_equal(n, c->n_tensors + 1);
-        c->tensors = more;
-        c->n_tensors = n;
-        struct hk_model *m = hk_model_open(device, c, NULL, &err);
-        assert_int_equal(m != NULL, values[i] == 1.0f);
-        if (!m)
-            assert_non_null(
-                strstr(err.text, "tensor blk.0.ffn_up.weight: is to be multiplied by blk.0.ffn_up.scale"));
-        hk_model_close(m);
-        c->tensors = own;
-        hk_checkpoint_close(c);
-        free(more);
+        free(plain);
     }
 }
 
+static void a_scale_that_is_none(void **state)
+{
+    (void)state;
+    const struct scale BAD[][N_SCALES] = {{{"blk.0.ffn_up.scale", NAN, HK_F32}},
+                                          {{"blk.0.ffn_up.scale", 1.0f, HK_F16}}};
+    for (size_t i = 0; i < 2; i++) {
+        struct hk_error err = {0};
+        uint32_t n = 0;
+        assert_null(scaled_logits(HK_NVFP4, BAD[i], &n, &err));
+        hk_test_error_says(&err, "tensor blk.0.ffn_up.weight: is to be multiplied by blk.0.ffn_up.scale");
+    }
+}
+
+/* Every tensor of the folder, one after the other, with its first dimension one less in the header. */
 static void a_tensor_of_another_shape(void **state)
 {
     (void)state;
@@ -365,7 +423,8 @@ int main(void)
         cmocka_unit_test(prompts_that_cannot_be),
         cmocka_unit_test(weights_that_are_no_numbers),
         cmocka_unit_test(a_tensor_of_another_shape),
-        cmocka_unit_test(a_scale_of_a_tensor),
+        cmocka_unit_test(a_scale_of_a_matrix),
+        cmocka_unit_test(a_scale_that_is_none),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
