@@ -94,8 +94,16 @@ static bool matches(const char *pattern, const char *name, uint32_t *layer)
     return *name == 0;
 }
 
+/* `name.scale` goes with `name.weight`. */
 static bool is_known(const struct written_arch *a, const struct hk_checkpoint *c, const char *name)
 {
+    char weight[64];
+    size_t len = strlen(name), stem = len - (sizeof ".scale" - 1);
+    if (len >= sizeof ".scale" && strcmp(name + stem, ".scale") == 0) {
+        int n = snprintf(weight, sizeof weight, "%.*s.weight", (int)stem, name);
+        if (n < 0 || (size_t)n >= sizeof weight || !hk_checkpoint_tensor(c, weight)) return false;
+        name = weight;
+    }
     for (const struct known_tensor *k = a->tensors; k->name; k++) {
         uint32_t layer = 0;
         if (matches(k->name, name, &layer)) return layer < c->hparams.n_layer;

@@ -89,6 +89,28 @@ static bool convert_tensor(struct hk_checkpoint *c, const struct hk_hf_arch *arc
     return t->name != NULL;
 }
 
+/* "name.scale" beside "name.weight", as GGUF has it, where a matrix that is made has a factor besides. There
+ * is room: the tensor of the folder that it comes from is none of the checkpoint's. */
+static bool add_factor(struct hk_checkpoint *c, const struct hk_ckpt_tensor *t, struct hk_error *err)
+{
+    const struct hk_quantized *q = t->quantized;
+    if (!q || q->factor == 1.0f || !ends_with(t->name, ".weight")) return true;
+    size_t stem = strlen(t->name) - strlen(".weight");
+    char *name = hk_arena_alloc(&c->arena, stem + sizeof ".scale", 1, err);
+    void *data = name ? hk_arena_alloc(&c->arena, 1, sizeof(float), err) : NULL;
+    if (!data) return false;
+    memcpy(name, t->name, stem);
+    memcpy(name + stem, ".scale", sizeof ".scale");
+    hk_weight_type_info(HK_F32)->encode(&q->factor, data, 1); /* little-endian, as files are */
+    c->tensors[c->n_tensors++] = (struct hk_ckpt_tensor){.name = name,
+                                                         .type = HK_F32,
+                                                         .n_dims = 1,
+                                                         .shape = {1, 1, 1, 1},
+                                                         .data = data,
+                                                         .size = sizeof(float)};
+    return true;
+}
+
 bool hk_hf_add_tensors(struct hk_checkpoint *c, const struct hk_hf_arch *arch, bool tied,
                        const struct hk_st_tensor *list, size_t n, const char *file,
                        struct hk_ckpt_tensor *spare_head, struct hk_error *err)
@@ -103,6 +125,7 @@ bool hk_hf_add_tensors(struct hk_checkpoint *c, const struct hk_hf_arch *arch, b
             continue;
         }
         c->tensors[c->n_tensors++] = t;
+        if (!add_factor(c, &t, err)) return false;
     }
     return true;
 }
@@ -289,6 +312,7 @@ static bool add_weights(struct hk_checkpoint *c, const struct hk_hf_model *model
     if (head.name && !hk_checkpoint_tensor(c, "token_embd.weight")) {
         head.name = "token_embd.weight";
         c->tensors[c->n_tensors++] = head;
+        if (!add_factor(c, &head, err)) return false;
         return hk_checkpoint_sort_tensors(c, c->path, err);
     }
     return true;

@@ -11,9 +11,13 @@
  * (2); weight_g_idx (in). int-quantized: weight (out, in) of I8, weight_scale, weight_zero_point of I8 FP8
  * weight (out, in); weight_scale (), (1), (out), (out, 1), or with blocks weight_scale_inv (out / 128, in /
  * 128), which is multiplied all the same
+ *   NVFP4 (ModelOpt)   weight (out, in / 2) of U8: the even column in the low bits; weight_scale (out, in /
+ * 16) of E4M3; weight_scale_2 (), by which all is multiplied. compressed-tensors nvfp4-pack-quantized:
+ * weight_packed, weight_scale, and weight_global_scale (1), by which all is divided
  */
 #include "hf_quant.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,16 +99,19 @@ static bool read_modelopt(const struct hk_json_at *at, struct hk_hf_quant *q)
 {
     const char *algorithm = "?";
     if (!hk_json_string(at, "quant_algo", HK_JSON_OPTIONAL, &algorithm)) return false;
-    if (strcmp(algorithm, "FP8") != 0) return unsupported(at, "a quant_algo of FP8 is supported");
-    q->method = HK_HF_QUANT_FP8;
+    bool fp4 = strcmp(algorithm, "NVFP4") == 0;
+    if (!fp4 && strcmp(algorithm, "FP8") != 0)
+        return unsupported(at, "a quant_algo of FP8 or NVFP4 is supported");
+    q->method = fp4 ? HK_HF_QUANT_NVFP4 : HK_HF_QUANT_FP8;
     return true;
 }
 
 /* Bits, groups and zeros are seen from the tensors: groups of modules may differ in them. */
 static bool read_compressed_tensors(const struct hk_json_at *at, struct hk_hf_quant *q)
 {
-    static const char *const FORMATS[] = {"pack-quantized",  "int-quantized",   "float-quantized",
-                                          "naive-quantized", "mixed-precision", "dense"};
+    static const char *const FORMATS[] = {
+        "pack-quantized",  "int-quantized", "float-quantized", "naive-quantized", "nvfp4-pack-quantized",
+        "mixed-precision", "dense"};
     const char *format = "dense", *sparsity = "dense";
     const struct hk_json_at sparse = {hk_json_get(at->obj, "sparsity_config"), at->file, at->err};
     const cJSON *group;
@@ -117,8 +124,8 @@ static bool read_compressed_tensors(const struct hk_json_at *at, struct hk_hf_qu
         found = found || !strcmp(format, FORMATS[i]);
     if (!known || !found)
         return unsupported(
-            at, "pack-quantized, int-quantized, float-quantized and naive-quantized without sparsity "
-                "are supported");
+            at, "pack-quantized, int-quantized, float-quantized, naive-quantized and nvfp4-pack-quantized "
+                "without sparsity are supported");
     cJSON_ArrayForEach(group, hk_json_get(at->obj, "config_groups"))
     {
         const cJSON *block = hk_json_get(hk_json_get(group, "weights"), "block_structure");
@@ -152,12 +159,19 @@ bool hk_hf_quant_read(const cJSON *config, const char *file, struct hk_hf_quant 
     }
     return hk_fail(
         err, HK_ERR_UNSUPPORTED,
-        "%s: the weights are quantized by \"%.80s\": gptq, awq, fp8, fbgemm_fp8, modelopt (FP8) and "
+        "%s: the weights are quantized by \"%.80s\": gptq, awq, fp8, fbgemm_fp8, modelopt (FP8, NVFP4) and "
         "compressed-tensors are supported",
         file, method);
 }
 
 /* ---- parts of a matrix ---- */
+
+/* The length of the name before the suffix, 0 where it does not end so. */
+static size_t before(const char *name, const char *suffix)
+{
+    size_t n = strlen(name), m = strlen(suffix);
+    return n > m && strcmp(name + n - m, suffix) == 0 ? n - m : 0;
+}
 
 static const uint8_t IN_ORDER[8] = {0, 1, 2, 3, 4, 5, 6, 7}, AWQ_LANE[8] = {0, 4, 1, 5, 2, 6, 3, 7};
 
@@ -269,6 +283,7 @@ static struct hk_quantized *new_matrix(const struct join *j, const struct hk_hf_
     memcpy(name, e->tensor->name, base_len);
     memcpy(name + base_len, ".weight", sizeof ".weight");
     q->name = name;
+    q->factor = 1.0f;
     return q;
 }
 
@@ -502,25 +517,70 @@ static bool join_packed(const struct join *j, struct hk_hf_entry *e, size_t base
     return finish(j, e, q);
 }
 
-/* ---- all of them ---- */
-
-/* The length of the name before the suffix, 0 where it does not end so. */
-static size_t before(const char *name, const char *suffix)
+/* The number for the whole matrix: by which it is multiplied, or divided. */
+static bool take_factor(const struct join *j, struct hk_hf_entry *e, bool divides, struct hk_quantized *q)
 {
-    size_t n = strlen(name), m = strlen(suffix);
-    return n > m && strcmp(name + n - m, suffix) == 0 ? n - m : 0;
+    if (!check_type(j, e, "F32")) return false;
+    if (e->tensor->size == sizeof(float)) {
+        float f = hk_load_f32(e->tensor->data);
+        q->factor = divides ? 1.0f / f : f;
+    }
+    if (e->tensor->size != sizeof(float) || !isfinite(q->factor))
+        return hk_fail(j->err, HK_ERR_FORMAT,
+                       "%s: tensor %.200s is not one number that can be used as a scale", e->file,
+                       e->tensor->name);
+    add_part(q, e);
+    return true;
 }
+
+static bool join_nvfp4(const struct join *j, struct hk_hf_entry *e, size_t base_len)
+{
+    bool packed = before(e->tensor->name, ".weight_packed") > 0;
+    struct hk_hf_entry *scales = needed(j, e, base_len, ".weight_scale"), *factor = NULL;
+    if (scales) factor = needed(j, e, base_len, packed ? ".weight_global_scale" : ".weight_scale_2");
+    struct hk_quantized *q = factor ? new_matrix(j, e, base_len) : NULL;
+    if (!q || !check_matrix(j, e, "U8")) return false;
+    const uint64_t *shape = e->tensor->shape; /* times 2 cannot overflow: the file has as many bytes */
+    q->rows = shape[0];
+    q->cols = 2 * shape[1];
+    q->group = 16;
+    q->n_groups = q->cols / 16;
+    if (q->cols % 16 != 0)
+        return hk_fail(j->err, HK_ERR_FORMAT,
+                       "%s: tensor %.200s has %llu columns: a multiple of 16 is needed", e->file, q->name,
+                       (unsigned long long)q->cols);
+    if (!check_shape(j, scales, "F8_E4M3", q->rows, q->n_groups) || !take_factor(j, factor, packed, q))
+        return false;
+    q->codes = (struct hk_packed){.data = e->tensor->data,
+                                  .bits = 4,
+                                  .per = 8, /* four bytes, little-endian */
+                                  .lane = IN_ORDER,
+                                  .row_stride = q->cols / 8,
+                                  .col_stride = 1};
+    q->value = hk_f4_e2m1_to_f32;
+    q->scales = scales_of(scales->tensor, 1, q->n_groups, 1);
+    q->scales.e4m3 = true;
+    add_part(q, scales);
+    return finish(j, e, q);
+}
+
+/* ---- all of them ---- */
 
 static bool join_one(const struct join *j, struct hk_hf_entry *e)
 {
     /* of activations and of the cache: Hekla quantizes neither */
-    static const char *const UNUSED[] = {".input_scale", ".output_scale", ".q_scale",
-                                         ".k_scale",     ".v_scale",      ".input_zero_point"};
+    static const char *const UNUSED[] = {".input_scale",       ".output_scale", ".q_scale",
+                                         ".k_scale",           ".v_scale",      ".input_zero_point",
+                                         ".input_global_scale"};
     const char *name = e->tensor->name, *dtype = e->tensor->dtype;
     enum hk_hf_quant_method method = j->quant->method;
     size_t len;
     if ((method == HK_HF_QUANT_GPTQ || method == HK_HF_QUANT_AWQ) && (len = before(name, ".qweight")))
         return join_qweight(j, e, len);
+    bool bytes = strcmp(dtype, "U8") == 0;
+    if ((method == HK_HF_QUANT_NVFP4 && bytes && (len = before(name, ".weight"))) ||
+        (method == HK_HF_QUANT_COMPRESSED_TENSORS && bytes && (len = before(name, ".weight_packed"))))
+        return join_nvfp4(j, e, len);
     if (method == HK_HF_QUANT_COMPRESSED_TENSORS && (len = before(name, ".weight_packed")))
         return join_packed(j, e, len);
     if (method == HK_HF_QUANT_COMPRESSED_TENSORS && strcmp(dtype, "I8") == 0 &&

@@ -11,6 +11,7 @@ enum hk_hf_quant_method {
     HK_HF_QUANT_GPTQ,
     HK_HF_QUANT_AWQ,
     HK_HF_QUANT_FP8,
+    HK_HF_QUANT_NVFP4, /* ModelOpt's */
     HK_HF_QUANT_COMPRESSED_TENSORS
 };
 

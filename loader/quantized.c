@@ -13,6 +13,8 @@ enum {
     STRIP_ROWS = 8,   /* as many as the widest word packs: each word is then loaded once */
     STRIP_COLS = 256, /* a multiple of the codes in a word and of a block */
     BLOCK = 32,       /* weights in a block of Q4_0, Q4_1 or Q8_0 */
+    GROUP_FP4 = 16,   /* weights of NVFP4 that share a scale */
+    BLOCK_FP4 = 64,   /* weights in a block of it in GGUF */
     WORD = 8,         /* most codes that a word packs */
 };
 
@@ -28,6 +30,13 @@ float hk_f8_e4m3_to_f32(uint8_t code)
 float hk_f8_e5m2_to_f32(uint8_t code)
 {
     return hk_f16_to_f32((uint16_t)(code << 8)); /* the upper half of an F16 */
+}
+
+float hk_f4_e2m1_to_f32(uint8_t code)
+{
+    int exponent = code >> 1 & 3, mantissa = code & 1;
+    float f = exponent == 0 ? 0.5f * (float)mantissa : ldexpf((float)(2 + mantissa), exponent - 2);
+    return code & 8 ? -f : f;
 }
 
 /* ---- access ---- */
@@ -47,15 +56,20 @@ static uint32_t packed_at(const struct hk_packed *p, uint64_t row, uint64_t col)
 
 static float load_scale(const struct hk_scales *s, uint64_t i)
 {
+    if (s->e4m3) return hk_f8_e4m3_to_f32(s->data[i]);
     if (s->type == HK_F32) return hk_load_f32(s->data + 4 * i);
     uint16_t h = hk_load_u16(s->data + 2 * i);
     return s->type == HK_F16 ? hk_f16_to_f32(h) : hk_bf16_to_f32(h);
 }
 
+static uint64_t scale_index(const struct hk_scales *s, uint64_t row, uint64_t group)
+{
+    return row / s->rows_per * s->row_stride + group * s->col_stride;
+}
+
 static float scale_at(const struct hk_quantized *q, uint64_t row, uint64_t group)
 {
-    const struct hk_scales *s = &q->scales;
-    return s->data ? load_scale(s, row / s->rows_per * s->row_stride + group * s->col_stride) : 1.0f;
+    return q->scales.data ? load_scale(&q->scales, scale_index(&q->scales, row, group)) : 1.0f;
 }
 
 static int32_t zero_at(const struct hk_quantized *q, uint64_t row, uint64_t group)
@@ -94,7 +108,7 @@ static void read_strip(const struct hk_packed *p, uint64_t row, uint32_t n_rows,
 
 /* ---- rows ---- */
 
-/* A row's part as floats: out (n). value: the floats of FP8's codes, for FP8. */
+/* A row's part as floats: out (n). value: the floats of FP8's or FP4's codes. */
 static void make_floats(const struct hk_quantized *q, const float value[256], uint64_t row, uint64_t col,
                         uint32_t n, const uint8_t *codes, float *out)
 {
@@ -138,6 +152,21 @@ static void make_blocks(const struct hk_quantized *q, uint64_t row, uint64_t col
     }
 }
 
+/* The same as blocks of NVFP4 { u8 e4m3[4]; u8 q[4][8] }: scales and codes are the file's own, in another
+ * order. */
+static void make_fp4(const struct hk_quantized *q, uint64_t row, uint64_t col, uint32_t n,
+                     const uint8_t *codes, uint8_t *out)
+{
+    for (uint32_t i = 0; i < n; i += GROUP_FP4, codes += GROUP_FP4) {
+        uint32_t g = i % BLOCK_FP4 / GROUP_FP4;
+        out[g] = q->scales.data[scale_index(&q->scales, row, (col + i) / GROUP_FP4)];
+        uint8_t *to = out + BLOCK_FP4 / GROUP_FP4 + g * (GROUP_FP4 / 2);
+        for (uint32_t j = 0; j < GROUP_FP4 / 2; j++)
+            to[j] = (uint8_t)(codes[j] | codes[j + GROUP_FP4 / 2] << 4);
+        if (g == BLOCK_FP4 / GROUP_FP4 - 1) out += BLOCK_FP4 / GROUP_FP4 + BLOCK_FP4 / 2;
+    }
+}
+
 /* Columns [c0, c1) of rows [first, first + n), row by row. */
 static void make_part(const struct hk_quantized *q, const float value[256], uint64_t first, uint64_t n,
                       uint64_t c0, uint64_t c1, uint8_t *dst)
@@ -156,6 +185,10 @@ static void make_part(const struct hk_quantized *q, const float value[256], uint
                 const uint8_t *from = codes[row - strip] + lead;
                 uint8_t *out =
                     dst + (row - first) * row_bytes + (col + lead - c0) / info->block_len * info->block_bytes;
+                if (q->type == HK_NVFP4) {
+                    make_fp4(q, row, col, n_cols, from, out);
+                    continue;
+                }
                 if (info->block_len == BLOCK) {
                     make_blocks(q, row, col + lead, n_cols - lead, from, out);
                     continue;
@@ -202,6 +235,15 @@ static int significant_bits(float f)
     u = (u & 0x7FFFFFu) | 0x800000u; /* of a subnormal at most as many */
     while (!(u & 1u)) u >>= 1, bits--;
     return bits;
+}
+
+/* Whether NVFP4 as GGUF has it can hold the matrix: whole blocks, and scales without a sign. */
+static bool fits_fp4(const struct hk_quantized *q)
+{
+    if (!q->scales.e4m3 || q->group != GROUP_FP4 || q->groups || q->cols % BLOCK_FP4 != 0) return false;
+    for (uint64_t i = 0; i < q->scales.n; i++)
+        if (q->scales.data[i] & 0x80) return false;
+    return true;
 }
 
 static bool gather(const struct hk_quantized *q, const char *file, struct scale_facts *f,
@@ -276,6 +318,10 @@ bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_err
 {
     struct scale_facts f;
     if (!gather(q, file, &f, err) || !check_groups(q, file, err)) return false;
+    if (q->value == hk_f4_e2m1_to_f32) {
+        q->type = fits_fp4(q) ? HK_NVFP4 : choose_float(&f, 2, 0.5f, 6.0f, 6.0f);
+        return true;
+    }
     if (q->value) {
         bool e4m3 = q->value == hk_f8_e4m3_to_f32;
         q->type = e4m3 ? choose_float(&f, 4, 0x1p-9f, 448.0f, 448.0f)

@@ -1,9 +1,9 @@
-/* Matrices of small codes with scales, as Hugging Face folders have them: FP8 with scales, GPTQ, AWQ and
- * compressed-tensors' integers. Such a matrix has no rows in a type of weight_types.h in the file; they are
- * made while they are loaded, a few at a time.
+/* Matrices of small codes with scales, as Hugging Face folders have them: FP8 with scales, NVFP4, GPTQ, AWQ
+ * and compressed-tensors' integers. Such a matrix has no rows in a type of weight_types.h in the file; they
+ * are made while they are loaded, a few at a time.
  *
  *     w(r, c) = s(r, c) (q(r, c) - z(r, c))      integers
- *     w(r, c) = s(r, c) value(q(r, c))           FP8
+ *     w(r, c) = s(r, c) value(q(r, c))           FP8, FP4
  *
  * s and z are shared by groups of columns (and of rows, for blocks of FP8). hf_quant.c says how each method's
  * tensors fill these structs. */
@@ -24,7 +24,8 @@ struct hk_packed {
 
 struct hk_scales {
     const uint8_t *data;             /* NULL: all 1 */
-    enum hk_weight_type type;        /* F32, F16 or BF16 */
+    enum hk_weight_type type;        /* F32, F16 or BF16, */
+    bool e4m3;                       /* or bytes in FP8's E4M3 */
     uint64_t n;                      /* numbers */
     uint64_t rows_per;               /* rows that share one */
     uint64_t row_stride, col_stride; /* in numbers, from one such group of rows (columns) to the next */
@@ -39,7 +40,8 @@ struct hk_quantized {
     struct hk_scales scales;
     const uint8_t *groups;        /* int32: the group of each column; NULL: column / group */
     bool outputs_first;           /* rows are outputs, though the layer's own weight is (inputs, outputs) */
-    float (*value)(uint8_t code); /* FP8; NULL: integers */
+    float (*value)(uint8_t code); /* FP8, FP4; NULL: integers */
+    float factor;                 /* NVFP4: of the whole matrix, besides. The rows are made without it. */
     enum hk_weight_type type;     /* in which rows are made */
     uint64_t stored;              /* bytes in the files, scales and all */
 };
@@ -48,12 +50,15 @@ struct hk_quantized {
  * NaN (OCP's FP8 E4M3, torch.float8_e4m3fn); and 1, 5 (bias 15), 2 (E5M2). */
 float hk_f8_e4m3_to_f32(uint8_t code);
 float hk_f8_e5m2_to_f32(uint8_t code);
+/* 1 sign, 2 exponent (bias 1), 1 mantissa bit (OCP's Microscaling Formats, E2M1); the upper bits do not
+ * count. */
+float hk_f4_e2m1_to_f32(uint8_t code);
 
-/* Chooses q->type, in which rows are made: Q4_0 or Q8_0 where that is exact; Q4_1 for four bits with zeros,
- * where one rounding for each group costs less than 3e-7 of the weights' mean square; else BF16 or F16 where
- * it is exact; else F16 where each weight rounded to it adds an error of at most 1e-7 of the weights' mean
- * square; else F32. Reads all scales, zeros and groups. False and *err, which names the matrix, for a scale
- * that is no finite number or a group that does not exist. */
+/* Chooses q->type, in which rows are made: NVFP4, Q4_0 or Q8_0 where that is exact; Q4_1 for four bits with
+ * zeros, where one rounding for each group costs less than 3e-7 of the weights' mean square; else BF16 or F16
+ * where it is exact; else F16 where each weight rounded to it adds an error of at most 1e-7 of the weights'
+ * mean square; else F32. Reads all scales, zeros and groups. False and *err, which names the matrix, for a
+ * scale that is no finite number or a group that does not exist. */
 bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_error *err);
 
 /* Weights [first, first + n) of the matrix, row by row, in its type: both are whole blocks of it. Whole rows

@@ -3,19 +3,21 @@
 folders have them, with the logits of the dequantized model (numpy, float64) and, for every matrix, the type in which
 Hekla reads it and a hash of its values in that type; tests/golden/f8.f32, the floats of all FP8 codes by torch; and seeds of fuzz_quantized.
 
-The packing of each method follows its own program: AutoGPTQ's and AutoAWQ's are written out here, that of
-compressed-tensors is its pack_to_int32, which the file's argument names (compressors/pack_quantized/helpers.py of
-compressed-tensors 0.20.0).
-Made with torch 2.15.0, numpy 2.4.6, safetensors 0.8.0.
-Run from the repository: python3 tests/make_quant_goldens.py HELPERS
+The packing of each method follows its own program: AutoGPTQ's and AutoAWQ's are written out here, those of
+compressed-tensors are its pack_to_int32 and pack_fp4_to_uint8 (ModelOpt's NVFP4 is packed alike), and it is its
+dequantize that says what NVFP4 means.
+Made with torch 2.15.0, numpy 2.4.6, safetensors 0.8.0, compressed-tensors 0.20.1.
+Run from the repository: python3 tests/make_quant_goldens.py
 """
-import importlib.util
 import json
 import os
-import sys
 
 import numpy as np
 import torch
+from compressed_tensors.compressors.nvfp4.helpers import pack_fp4_to_uint8
+from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
+from compressed_tensors.quantization.lifecycle.forward import dequantize
+from compressed_tensors.quantization.quant_scheme import NVFP4A16
 from safetensors.torch import save, save_file
 
 GOLDEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
@@ -131,6 +133,25 @@ def f8(r, rows, cols, dtype, scale, block=None):
     return {"weight": q, name: s}, (q.float() * wide).numpy()
 
 
+def nvfp4(r, rows, cols, modelopt):
+    """The weights are those without the factor: Hekla has it in a tensor of its own."""
+    levels = torch.tensor([0, .5, 1, 1.5, 2, 3, 4, 6])
+    q = levels[torch.from_numpy(r.integers(0, 8, (rows, cols)))] * torch.from_numpy(r.choice([-1.0, 1.0], (rows, cols))).float()
+    s = torch.from_numpy(r.uniform(0, 448, (rows, cols // 16))).float().to(torch.float8_e4m3fn)
+    s.view(torch.uint8)[0, 0] = 0x03  # a subnormal one
+    divides = torch.tensor([448 * 6 / 0.2])
+    args = NVFP4A16["weights"]
+    wide = dequantize(q, s.float(), args=args, dtype=torch.float32)
+    theirs = dequantize(q, s.float(), args=args, global_scale=divides, dtype=torch.float32)
+    assert torch.allclose(theirs, wide / divides, rtol=1e-6, atol=0)
+    if modelopt:
+        parts = {"weight": pack_fp4_to_uint8(q), "weight_scale": s, "weight_scale_2": (1 / divides)[0], "input_scale": torch.tensor(0.5)}
+    else:
+        parts = {"weight_packed": pack_fp4_to_uint8(q), "weight_scale": s, "weight_global_scale": divides, "input_global_scale": divides.clone()}
+    factor = float(1 / divides[0]) if modelopt else 1 / float(divides[0])
+    return parts, wide.numpy().astype(np.float64) * factor, wide.numpy() + 0.0  # no -0: E2M1 has it, GGUF has not
+
+
 # ---- goldens ----
 
 def rounded(w, kind):
@@ -187,16 +208,14 @@ def make_seeds(pack):
     for name, method, (parts, _) in (
             ("gptq", 1, gptq(r, 8, 16, 4, 8, True, False, False)), ("gptq8", 2, gptq(r, 8, 16, 8, 16, True, True, True)),
             ("awq", 3, awq(r, 8, 32, 32)[:2]), ("packed", 5, packed(r, 8, 32, 16, False, pack)), ("int8", 5, int8(r, 4, 8, False)),
-            ("f8", 4, f8(r, 4, 8, torch.float8_e4m3fn, None, (3, 5))), ("e5m2", 0, f8(r, 4, 8, torch.float8_e5m2, 0.5))):
+            ("f8", 4, f8(r, 4, 8, torch.float8_e4m3fn, None, (3, 5))), ("e5m2", 0, f8(r, 4, 8, torch.float8_e5m2, 0.5)),
+            ("nvfp4", 6, nvfp4(r, 2, 64, True)[:2]), ("ct-nvfp4", 5, nvfp4(r, 4, 48, False)[:2])):
         with open(os.path.join(folder, name), "wb") as f:
             f.write(bytes([method]) + save({f"{LAYER}self_attn.q_proj.{k}": v for k, v in parts.items()}))
 
 
 def main():
-    spec = importlib.util.spec_from_file_location("helpers", sys.argv[1])
-    helpers = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(helpers)
-    pack = helpers.pack_to_int32
+    pack = pack_to_int32
     make_seeds(pack)
     ct = {"quant_method": "compressed-tensors", "quantization_status": "compressed"}
     write("gptq", {"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": False, "sym": True},
@@ -215,6 +234,9 @@ def main():
           lambda r, m, n, c: (*packed(r, n, c, 16, False, pack), "f16"))
     write("ct-int8", ct | {"format": "int-quantized"},
           lambda r, m, n, c: (*int8(r, n, c, "mlp" in m), "q8_0" if "mlp" in m else "f16"))
+    for name, modelopt, quant in (("nvfp4", True, {"quant_method": "modelopt", "quant_algo": "NVFP4", "exclude_modules": ["lm_head"]}),
+                                  ("ct-nvfp4", False, ct | {"format": "nvfp4-pack-quantized"})):
+        write(name, quant, lambda r, m, n, c: (lambda parts, w, held: (parts, w, "nvfp4", held))(*nvfp4(r, n, c, modelopt)))
     e4m3, e5m2 = torch.float8_e4m3fn, torch.float8_e5m2
     write("f8-block", {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [48, 32]},
           lambda r, m, n, c: (*f8(r, n, c, e4m3, None, (48, 32)), "f16"))

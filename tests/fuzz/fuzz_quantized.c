@@ -14,6 +14,7 @@ static const struct hk_hf_quant METHODS[] = {
     {.method = HK_HF_QUANT_AWQ, .bits = 4, .group = 32},
     {.method = HK_HF_QUANT_FP8, .block = {3, 5}},
     {.method = HK_HF_QUANT_COMPRESSED_TENSORS, .block = {16, 16}},
+    {.method = HK_HF_QUANT_NVFP4},
 };
 
 static void read_rows(const struct hk_ckpt_tensor *t)
