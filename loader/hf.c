@@ -60,11 +60,11 @@ static bool convert_tensor(struct hk_checkpoint *c, const struct hk_hf_arch *arc
     if (s->part) return true;
     if (s->quantized) return add_quantized(c, s, file, name, flags, t, err);
     if (arch->arch && !known && (ends_with(s->name, ".qweight") || ends_with(s->name, ".weight_packed")))
-        return hk_fail(
-            err, HK_ERR_FORMAT,
-            "%s: tensor %.200s: config.json has no \"quantization_config\" that says how it is packed "
-            "(older folders have it in a file of its own)",
-            file, s->name);
+        return hk_fail(err, HK_ERR_FORMAT,
+                       "%s: tensor %.200s: config.json has no \"quantization_config\" that says how it is "
+                       "packed, and there is "
+                       "no quantize_config.json, quant_config.json or hf_quant_config.json",
+                       file, s->name);
     *skip = (flags & HK_HF_IGNORED) || (!known && (is_integer_dtype(s->dtype) || s->n_dims > 4));
     if (*skip) return true;
     if (t->type == HK_WEIGHT_TYPE_COUNT) return unsupported_dtype(s, file, err);
@@ -457,6 +457,23 @@ static bool read_config(struct hk_checkpoint *c, const cJSON *config, const char
     return true;
 }
 
+static bool read_quant_files(const struct hk_hf_text texts[HK_HF_PARTS], struct hk_hf_model *model,
+                             struct hk_error *err)
+{
+    static const enum hk_hf_part FILES[] = {[HK_HF_QUANT_FILE_GPTQ] = HK_HF_GPTQ_CONFIG,
+                                            [HK_HF_QUANT_FILE_AWQ] = HK_HF_AWQ_CONFIG,
+                                            [HK_HF_QUANT_FILE_MODELOPT] = HK_HF_MODELOPT_CONFIG};
+    bool ok = true;
+    for (int i = 0; ok && i < 3 && model->quant.method == HK_HF_QUANT_NONE; i++) {
+        const struct hk_hf_text *t = &texts[FILES[i]];
+        cJSON *json = t->text ? hk_json_parse(t->text, t->len, t->file, err) : NULL;
+        ok = !t->text ||
+             (json && hk_hf_quant_read_file((enum hk_hf_quant_file)i, json, t->file, &model->quant, err));
+        cJSON_Delete(json);
+    }
+    return ok;
+}
+
 bool hk_hf_interpret(struct hk_checkpoint *c, const struct hk_hf_text texts[HK_HF_PARTS],
                      struct hk_hf_model *model, struct hk_error *err)
 {
@@ -466,7 +483,8 @@ bool hk_hf_interpret(struct hk_checkpoint *c, const struct hk_hf_text texts[HK_H
     *model = (struct hk_hf_model){0};
     if (t->text) {
         config = hk_json_parse(t->text, t->len, t->file, err);
-        ok = config && read_config(c, config, t->file, model, err);
+        ok = config && read_config(c, config, t->file, model, err) &&
+             (!model->arch->arch || read_quant_files(texts, model, err));
     }
     ok = ok && read_vocab(c, texts, config, err);
     cJSON_Delete(config);
@@ -485,6 +503,9 @@ static const char *const PART_NAMES[HK_HF_PARTS] = {
     [HK_HF_MERGES] = "merges.txt",
     [HK_HF_VOCAB_TXT] = "vocab.txt",
     [HK_HF_ADDED_TOKENS] = "added_tokens.json",
+    [HK_HF_GPTQ_CONFIG] = "quantize_config.json",
+    [HK_HF_AWQ_CONFIG] = "quant_config.json",
+    [HK_HF_MODELOPT_CONFIG] = "hf_quant_config.json",
 };
 
 static bool open_texts(struct hk_checkpoint *c, struct hk_mapping *maps[HK_HF_PARTS],

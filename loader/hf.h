@@ -72,6 +72,9 @@ enum hk_hf_part {
     HK_HF_MERGES,
     HK_HF_VOCAB_TXT,
     HK_HF_ADDED_TOKENS,
+    HK_HF_GPTQ_CONFIG, /* how weights are quantized, where config.json does not say it: hf_quant.h */
+    HK_HF_AWQ_CONFIG,
+    HK_HF_MODELOPT_CONFIG,
     HK_HF_PARTS,
 };
 

@@ -164,6 +164,23 @@ bool hk_hf_quant_read(const cJSON *config, const char *file, struct hk_hf_quant 
         file, method);
 }
 
+bool hk_hf_quant_read_file(enum hk_hf_quant_file kind, const cJSON *json, const char *file,
+                           struct hk_hf_quant *q, struct hk_error *err)
+{
+    static bool (*const READ[])(const struct hk_json_at *at, struct hk_hf_quant *q) = {
+        [HK_HF_QUANT_FILE_GPTQ] = read_gptq,
+        [HK_HF_QUANT_FILE_AWQ] = read_awq,
+        [HK_HF_QUANT_FILE_MODELOPT] = read_modelopt,
+    };
+    bool inside = kind == HK_HF_QUANT_FILE_MODELOPT;
+    const struct hk_json_at at = {inside ? hk_json_get(json, "quantization") : json, file, err};
+    *q = (struct hk_hf_quant){0};
+    if (!cJSON_IsObject(at.obj)) return hk_fail(err, HK_ERR_FORMAT, "%s: is no JSON object", file);
+    /* ModelOpt's file is there too where the cache alone is quantized */
+    if (inside && !cJSON_IsString(hk_json_get(at.obj, "quant_algo"))) return true;
+    return READ[kind](&at, q);
+}
+
 /* ---- parts of a matrix ---- */
 
 /* The length of the name before the suffix, 0 where it does not end so. */

@@ -29,6 +29,11 @@ struct hk_hf_quant {
  * known, with those that are. */
 bool hk_hf_quant_read(const cJSON *config, const char *file, struct hk_hf_quant *q, struct hk_error *err);
 
+/* The same from a file that a method's own program writes beside config.json: its whole object. */
+enum hk_hf_quant_file { HK_HF_QUANT_FILE_GPTQ, HK_HF_QUANT_FILE_AWQ, HK_HF_QUANT_FILE_MODELOPT };
+bool hk_hf_quant_read_file(enum hk_hf_quant_file kind, const cJSON *json, const char *file,
+                           struct hk_hf_quant *q, struct hk_error *err);
+
 /* A tensor of any of the folder's files. */
 struct hk_hf_entry {
     struct hk_st_tensor *tensor;

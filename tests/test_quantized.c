@@ -469,13 +469,74 @@ static void lying_folders_are_refused(void **state)
     hk_test_folder_remove(folder);
 }
 
+/* What older folders have in a file of the method's own. */
+static void settings_in_a_file_of_their_own(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file, *json;
+        struct spec specs[PARTS];
+        const char *type; /* the type it is read as; else it is refused: */
+        const char *says;
+    } FILES[] = {
+        {"quantize_config.json",
+         "{\"bits\":4,\"group_size\":8,\"desc_act\":false,\"sym\":true}",
+         {{W "qweight", "I32", "[1,8]", 32, 1},
+          {W "qzeros", "I32", "[1,1]", 4, 0x77},
+          {W "scales", "F16", "[1,8]", 16, 0x22}},
+         "f16",
+         NULL},
+        {"quant_config.json",
+         "{\"zero_point\":true,\"q_group_size\":8,\"w_bit\":4,\"version\":\"GEMM\"}",
+         {{W "qweight", "I32", "[8,1]", 32, 1},
+          {W "qzeros", "I32", "[1,1]", 4, 0x77},
+          {W "scales", "F16", "[1,8]", 16, 0x22}},
+         "f16",
+         NULL},
+        {"hf_quant_config.json",
+         "{\"producer\":{\"name\":\"modelopt\"},\"quantization\":{\"quant_algo\":\"NVFP4\",\"group_size\":16}"
+         "}",
+         {{W "weight", "U8", "[8,32]", 256, 0x13},
+          {W "weight_scale", "F8_E4M3", "[8,4]", 32, 0x38},
+          {W "weight_scale_2", "F32", "[]", 4, 0x3D}},
+         "nvfp4",
+         NULL},
+        {"hf_quant_config.json",
+         "{\"quantization\":{\"quant_algo\":null,\"kv_cache_quant_algo\":\"FP8\"}}",
+         {{W "weight", "F16", "[8,8]", 128, 1}},
+         "f16",
+         NULL},
+        {"hf_quant_config.json", "{}", {{W "weight", "F16", "[8,8]", 128, 1}}, NULL, "is no JSON object"},
+        {"quantize_config.json", "{\"bits\":3,\"group_size\":8}", {{NULL}}, NULL, "bits of 4 and 8"},
+    };
+    char folder[HK_TEST_PATH];
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++) {
+        struct hk_error err = {0};
+        hk_test_folder_make(folder);
+        write_folder(folder, "null", FILES[i].specs, PARTS);
+        hk_test_write_text(folder, FILES[i].file, FILES[i].json);
+        struct hk_checkpoint *c = hk_checkpoint_open(folder, NULL, &err);
+        if (FILES[i].type) {
+            if (!c) fail_msg("%s", err.text);
+            const struct hk_ckpt_tensor *t = hk_checkpoint_tensor(c, "blk.0.attn_q.weight");
+            assert_non_null(t);
+            assert_string_equal(hk_weight_type_info(t->type)->name, FILES[i].type);
+        } else {
+            assert_null(c);
+            hk_test_error_says(&err, FILES[i].says);
+            hk_test_error_says(&err, FILES[i].file);
+        }
+        hk_checkpoint_close(c);
+        hk_test_folder_remove(folder);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(codes_of_f8_are_torchs),
-        cmocka_unit_test(weights_are_exact),
-        cmocka_unit_test(types_are_chosen_by_exactness),
-        cmocka_unit_test(lying_folders_are_refused),
+        cmocka_unit_test(codes_of_f8_are_torchs),          cmocka_unit_test(weights_are_exact),
+        cmocka_unit_test(types_are_chosen_by_exactness),   cmocka_unit_test(lying_folders_are_refused),
+        cmocka_unit_test(settings_in_a_file_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
