@@ -141,20 +141,22 @@ def generate(model, prompts, n_new, end, temperature=0.0, generator=None):
     mask |= torch.eye(width, dtype=torch.bool)  # a padded row attends to itself: no row is empty
     caches = [[] for _ in model.layers]
     h = model.hidden(ids, positions, mask[:, None], caches)[:, -1]
-    out, done = [[] for _ in prompts], torch.zeros(n, dtype=torch.bool)
+    out, rows = [[] for _ in prompts], torch.arange(n)  # rows: which prompts are not at their end yet
     for step in range(n_new):
         logits = F.linear(h, model.embed_tokens.weight).float()
         if temperature > 0:
             token = torch.multinomial(torch.softmax(logits / temperature, -1), 1, generator=generator)[:, 0]
         else:
             token = logits.argmax(-1)
-        done |= token == end
-        for i in range(n):
-            if not done[i]:
-                out[i].append(int(token[i]))
-        if bool(done.all()) or step + 1 == n_new:
+        going = token != end
+        rows, start, token = rows[going], start[going], token[going]
+        for i, t in zip(rows.tolist(), token.tolist()):
+            out[i].append(t)
+        if len(rows) == 0 or step + 1 == n_new:
             break
-        positions = (torch.full((n,), width + step) - start)[:, None]
+        if not bool(going.all()):
+            caches = [[x[going] for x in cache] for cache in caches]
+        positions = (width + step - start)[:, None]
         seen = torch.arange(width + step + 1)[None] >= start[:, None]
         h = model.hidden(token[:, None], positions, seen[:, None, None], caches)[:, -1]
     return out

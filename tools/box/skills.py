@@ -86,6 +86,8 @@ def sums(rng, held_out=False, op=None):
         text, end = x.say, f"= {result}."
         if text.endswith(end):
             x.wrong.append(text[:-len(end)] + f"= {result + off}.")
+    if result < 0:
+        x.wrong.append(x.say.replace(f"= {result}.", f"= {-result}."))
     c = rng.randint(2, 9)
     if 0 < result <= 90 and not held_out and rng.random() < 0.3:
         if rng.random() < 0.6:
@@ -113,14 +115,16 @@ def counting(rng, held_out=False):
         a, n = rng.randint(1, 90), rng.randint(3, 9)
         if (hashed(f"count {kind} {a} {n if kind in ('up', 'down') else ''}", 10) == 0) == held_out:
             break
+    def said(numbers):
+        return ", ".join(map(str, numbers)) + "."
     if kind == "up":
         numbers = list(range(a, a + n + 1))
-        return Exchange("counting", rng.choice(COUNT).format(a=a, b=a + n), ", ".join(map(str, numbers)) + ".",
-                        [", ".join(map(str, numbers))], held_out)
+        return Exchange("counting", rng.choice(COUNT).format(a=a, b=a + n), said(numbers), [said(numbers)[:-1]], held_out,
+                        [said(numbers[:-1]), said(numbers[1:]), said(numbers[:2] + numbers[3:])])
     if kind == "down":
         numbers = list(range(a + n, a - 1, -1))
-        return Exchange("counting", rng.choice(COUNT_DOWN).format(a=a + n, b=a), ", ".join(map(str, numbers)) + ".",
-                        [", ".join(map(str, numbers))], held_out)
+        return Exchange("counting", rng.choice(COUNT_DOWN).format(a=a + n, b=a), said(numbers), [said(numbers)[:-1]], held_out,
+                        [said(numbers[:-1]), said(numbers[1:]), said(numbers[:2] + numbers[3:])])
     if kind == "next":
         return Exchange("counting", rng.choice(COUNT_NEXT).format(a=a), f"After {a} comes {a + 1}.", [str(a + 1)], held_out,
                         [f"After {a} comes {a + 2}.", f"After {a} comes {a - 1}."])
@@ -180,9 +184,11 @@ def calendar(rng, held_out=False):
     names, unit = (DAYS, "day") if kind.startswith("day") else (MONTHS, "month")
     x, size = names[i], len(names)
     if kind == "days":
-        steps = [names[(i + k) % 7] for k in range(1, n + 1)]
-        return Exchange("calendar", ask.format(x=x, n=n), f"From {x} on: {', '.join(steps)}. So it is {steps[-1]}.",
-                        [f"it is {steps[-1]}"], held_out, [f"It is {names[(i + n + 1) % 7]}.", f"It is {names[(i + n - 1) % 7]}."])
+        def said(first, last):
+            steps = [names[(i + k) % 7] for k in range(first, last + 1)]
+            return f"From {x} on: {', '.join(steps)}. So it is {steps[-1]}."
+        return Exchange("calendar", ask.format(x=x, n=n), said(1, n), [f"it is {names[(i + n) % 7]}"], held_out,
+                        [f"It is {names[(i + n + 1) % 7]}.", f"It is {names[(i + n - 1) % 7]}.", said(1, n - 1), said(1, n + 1), said(1, n + 2), said(0, n - 1)])
     if kind in ("day+", "month+"):
         y = names[(i + 1) % size]
         e = Exchange("calendar", ask.format(u=unit, x=x), f"After {x} comes {y}.", [y], held_out, [f"After {x} comes {names[(i + 2) % size]}."])
@@ -196,11 +202,12 @@ def calendar(rng, held_out=False):
         return Exchange("calendar", ask.format(u=unit, x=x), f"Before {x} comes {y}.", [y], held_out, [f"Before {x} comes {names[(i - 2) % size]}."])
     if kind == "length":
         say = f"{x} has {LENGTH[i]} days" + (", and 29 in a leap year." if i == 1 else ".")
-        return Exchange("calendar", ask.format(x=x), say, [str(LENGTH[i])], held_out, [f"{x} has {LENGTH[i] ^ 1} days."])
-    say = f"{x} is the {ORDINAL[i]} month of the year, number {i + 1}."
+        return Exchange("calendar", ask.format(x=x), say, [str(LENGTH[i])], held_out, [f"{x} has {n} days." for n in (28, 30, 31) if n != LENGTH[i]])
+    def said(name, number):
+        return f"{MONTHS[name % 12]} is the {ORDINAL[number % 12]} month of the year, number {number % 12 + 1}."
     must = [x, f"number {i + 1}"]
-    return Exchange("calendar", ask.format(x=x, o=ORDINAL[i]), say, must, held_out,
-                    [f"{MONTHS[(i + 1) % 12]} is the {ORDINAL[i]} month of the year, number {(i + 2) % 12 + 1}."])
+    return Exchange("calendar", ask.format(x=x, o=ORDINAL[i]), said(i, i), must, held_out,
+                    [said(i + k, i + k) for k in (-2, -1, 1, 2)] + [said(i + k, i) for k in (-1, 1)] + [said(i, i + k) for k in (-1, 1)])
 
 
 # ---- units ---------------------------------------------------------------------------------------------------------

@@ -291,7 +291,7 @@ def accuracy(model, tok, c, temperature=0.0, failures=None):
 # ---- reward --------------------------------------------------------------------------------------------------------
 
 def make_samples(o):
-    """Training questions answered by the chat model at temperature 1, several times each, and judged: DIR/samples.jsonl"""
+    """Questions answered by the chat model at temperature 1, training ones several times each, and judged: DIR/samples.jsonl"""
     c, tok, model = corpus_for_chat(), load_tokenizer(o), load(o, "chat")
     rng, log = random.Random(o.seed + 3), Log(o.out, "samples")
     asked = [c.exchange(rng) for _ in range(o.questions)]
@@ -299,8 +299,8 @@ def make_samples(o):
     rng.shuffle(held)
     n_right = n = 0
     with open(os.path.join(o.out, "samples.jsonl"), "w", encoding="utf-8") as f:
-        for part, xs in (("train", asked), ("held-out", held)):
-            for k in range(o.per_question):
+        for part, xs, times in (("train", asked, o.per_question), ("held-out", held, 1)):
+            for k in range(times):
                 for x, said in zip(xs, answers(model, tok, [[("user", x.ask)] for x in xs], 1.0, seed=o.seed + 10 + k, batch=512)):
                     ok = text.right(said, x.must)
                     n, n_right = n + 1, n_right + ok
@@ -332,7 +332,8 @@ def sampled_groups(o, c, rng, part):
         good = [s["answer"] for s in samples if s["right"]] + [samples[0]["say"]]
         first = samples[0]
         made = c.wrong_answers(rng, text.Exchange(first["group"], ask, first["say"], first["must"], topic=first["topic"]))
-        worse = sorted({s["answer"] for s in samples if not s["right"]})[:3] + ([rng.choice(made)] if made else [])
+        own = sorted({s["answer"] for s in samples if not s["right"]})
+        worse = rng.sample(own, min(4, len(own))) + ([rng.choice(made)] if made else [])
         if worse:
             groups.append((ask, rng.choice(good), worse))
     return groups
@@ -430,16 +431,16 @@ def main():
     p.add_argument("--base-steps", type=int, default=900)
     p.add_argument("--base-lr", type=float, default=0.01)
     p.add_argument("--begin", default="base", help="what the chat model is made from; chat: it goes on with facts that have changed")
-    p.add_argument("--chat-steps", type=int, default=4000)
+    p.add_argument("--chat-steps", type=int, default=3200)
     p.add_argument("--chat-lr", type=float, default=0.006)
     p.add_argument("--questions-batch", type=int, default=2048, help="tokens of questions in a step, for their topics")
     p.add_argument("--judged", type=int, default=100000, help="questions that the teacher is asked to judge")
     p.add_argument("--topics-weight", type=float, default=0.2)
-    p.add_argument("--questions", type=int, default=4000)
-    p.add_argument("--per-question", type=int, default=1)
-    p.add_argument("--made", type=int, default=16000, help="questions whose wrong answers are made for the reward model, not sampled")
+    p.add_argument("--questions", type=int, default=6000, help="how many the chat model answers for the reward model")
+    p.add_argument("--per-question", type=int, default=8, help="how often each")
+    p.add_argument("--made", type=int, default=8000, help="questions whose wrong answers are made for the reward model, not sampled")
     p.add_argument("--pairs-batch", type=int, default=6144, help="tokens of conversations in a step")
-    p.add_argument("--reward-steps", type=int, default=800)
+    p.add_argument("--reward-steps", type=int, default=900)
     p.add_argument("--reward-lr", type=float, default=0.004)
     o = p.parse_args()
     os.makedirs(o.out, exist_ok=True)
