@@ -14,6 +14,8 @@
  *   NVFP4 (ModelOpt)   weight (out, in / 2) of U8: the even column in the low bits; weight_scale (out, in /
  * 16) of E4M3; weight_scale_2 (), by which all is multiplied. compressed-tensors nvfp4-pack-quantized:
  * weight_packed, weight_scale, and weight_global_scale (1), by which all is divided
+ *   MXFP4, MXFP8 (compressed-tensors)   as NVFP4 without a number for all, and as FP8; weight_scale (out, in
+ * / 32) of U8, powers of two
  */
 #include "hf_quant.h"
 
@@ -21,165 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- config.json ---- */
-
-static bool unsupported(const struct hk_json_at *at, const char *what)
-{
-    return hk_fail(at->err, HK_ERR_UNSUPPORTED, "%s: %s", at->file, what);
-}
-
-static bool read_gptq(const struct hk_json_at *at, struct hk_hf_quant *q)
-{
-    const char *format = "gptq";
-    bool marlin = false;
-    const cJSON *group = hk_json_get(at->obj, "group_size");
-    q->method = HK_HF_QUANT_GPTQ;
-    if (!hk_json_u32(at, "bits", HK_JSON_REQUIRED, 1, 32, &q->bits) ||
-        !hk_json_string(at, "checkpoint_format", HK_JSON_OPTIONAL, &format) ||
-        !hk_json_bool(at, "desc_act", HK_JSON_OPTIONAL, &q->any_order) ||
-        !hk_json_bool(at, "is_marlin_format", HK_JSON_OPTIONAL, &marlin))
-        return false;
-    bool whole = cJSON_IsNumber(group) && group->valuedouble == -1.0;
-    q->group = UINT32_MAX;
-    if (!whole && !hk_json_u32(at, "group_size", HK_JSON_REQUIRED, 1, UINT32_MAX, &q->group)) return false;
-    if (q->bits != 4 && q->bits != 8) return unsupported(at, "bits of 4 and 8 are supported");
-    bool v2 = strcmp(format, "gptq_v2") == 0;
-    if (marlin || (!v2 && strcmp(format, "gptq") != 0))
-        return unsupported(at, "a checkpoint_format of gptq or gptq_v2 is supported");
-    q->zero_add = v2 ? 0 : 1;
-    return true;
-}
-
-static bool read_awq(const struct hk_json_at *at, struct hk_hf_quant *q)
-{
-    const char *version = "gemm";
-    q->method = HK_HF_QUANT_AWQ;
-    const char *bits = hk_json_get(at->obj, "bits") ? "bits" : "w_bit";
-    const char *group = hk_json_get(at->obj, "group_size") ? "group_size" : "q_group_size";
-    const cJSON *size = hk_json_get(at->obj, group);
-    bool whole = cJSON_IsNumber(size) && size->valuedouble == -1.0;
-    q->group = UINT32_MAX;
-    if (!hk_json_u32(at, bits, HK_JSON_REQUIRED, 1, 32, &q->bits) ||
-        (!whole && !hk_json_u32(at, group, HK_JSON_REQUIRED, 1, UINT32_MAX, &q->group)) ||
-        !hk_json_string(at, "version", HK_JSON_OPTIONAL, &version))
-        return false;
-    if (q->bits != 4) return unsupported(at, "bits of 4 are supported");
-    if (strcmp(version, "gemm") != 0 && strcmp(version, "GEMM") != 0)
-        return unsupported(at, "version gemm is supported");
-    return true;
-}
-
-/* [rows, columns] that share a scale; one size for all modules. */
-static bool read_block(const cJSON *block, const char *key, const struct hk_json_at *at,
-                       struct hk_hf_quant *q)
-{
-    uint64_t v[2];
-    if (!block) return true;
-    if (!cJSON_IsArray(block) || cJSON_GetArraySize(block) != 2 || !hk_json_is_u64(block->child, &v[0]) ||
-        !hk_json_is_u64(block->child->next, &v[1]) || v[0] < 1 || v[1] < 1 || v[0] > 1 << 24 ||
-        v[1] > 1 << 24)
-        return hk_fail(at->err, HK_ERR_FORMAT, "%s: \"%s\" is not two integers from 1 to 2^24", at->file,
-                       key);
-    if (q->block[0] && (q->block[0] != v[0] || q->block[1] != v[1]))
-        return hk_fail(at->err, HK_ERR_UNSUPPORTED, "%s: \"%s\" differs between modules: one is supported",
-                       at->file, key);
-    q->block[0] = (uint32_t)v[0];
-    q->block[1] = (uint32_t)v[1];
-    return true;
-}
-
-static bool read_fp8(const struct hk_json_at *at, struct hk_hf_quant *q)
-{
-    q->method = HK_HF_QUANT_FP8;
-    return read_block(hk_json_get(at->obj, "weight_block_size"), "weight_block_size", at, q);
-}
-
-static bool read_modelopt(const struct hk_json_at *at, struct hk_hf_quant *q)
-{
-    const char *algorithm = "?";
-    if (!hk_json_string(at, "quant_algo", HK_JSON_OPTIONAL, &algorithm)) return false;
-    bool fp4 = strcmp(algorithm, "NVFP4") == 0;
-    if (!fp4 && strcmp(algorithm, "FP8") != 0)
-        return unsupported(at, "a quant_algo of FP8 or NVFP4 is supported");
-    q->method = fp4 ? HK_HF_QUANT_NVFP4 : HK_HF_QUANT_FP8;
-    return true;
-}
-
-/* Bits, groups and zeros are seen from the tensors: groups of modules may differ in them. */
-static bool read_compressed_tensors(const struct hk_json_at *at, struct hk_hf_quant *q)
-{
-    static const char *const FORMATS[] = {
-        "pack-quantized",  "int-quantized", "float-quantized", "naive-quantized", "nvfp4-pack-quantized",
-        "mixed-precision", "dense"};
-    const char *format = "dense", *sparsity = "dense";
-    const struct hk_json_at sparse = {hk_json_get(at->obj, "sparsity_config"), at->file, at->err};
-    const cJSON *group;
-    q->method = HK_HF_QUANT_COMPRESSED_TENSORS;
-    if (!hk_json_string(at, "format", HK_JSON_OPTIONAL, &format) ||
-        (sparse.obj && !hk_json_string(&sparse, "format", HK_JSON_OPTIONAL, &sparsity)))
-        return false;
-    bool known = strcmp(sparsity, "dense") == 0, found = false;
-    for (size_t i = 0; i < sizeof FORMATS / sizeof *FORMATS; i++)
-        found = found || !strcmp(format, FORMATS[i]);
-    if (!known || !found)
-        return unsupported(
-            at, "pack-quantized, int-quantized, float-quantized, naive-quantized and nvfp4-pack-quantized "
-                "without sparsity are supported");
-    cJSON_ArrayForEach(group, hk_json_get(at->obj, "config_groups"))
-    {
-        const cJSON *block = hk_json_get(hk_json_get(group, "weights"), "block_structure");
-        if (!read_block(block, "block_structure", at, q)) return false;
-    }
-    return true;
-}
-
-bool hk_hf_quant_read(const cJSON *config, const char *file, struct hk_hf_quant *q, struct hk_error *err)
-{
-    static const struct {
-        const char *name;
-        bool (*read)(const struct hk_json_at *at, struct hk_hf_quant *q);
-    } METHODS[] = {
-        {"gptq", read_gptq},         {"awq", read_awq},
-        {"fp8", read_fp8},           {"fbgemm_fp8", read_fp8},
-        {"modelopt", read_modelopt}, {"compressed-tensors", read_compressed_tensors},
-    };
-    const cJSON *old = hk_json_get(config, "compression_config"); /* compressed-tensors, up to 2024 */
-    const cJSON *now = hk_json_get(config, "quantization_config");
-    const struct hk_json_at at = {now ? now : old, file, err};
-    const char *method = "?";
-    *q = (struct hk_hf_quant){0};
-    if (!at.obj) return true;
-    if (!cJSON_IsObject(at.obj) || !hk_json_string(&at, "quant_method", HK_JSON_OPTIONAL, &method))
-        return hk_fail(err, HK_ERR_FORMAT,
-                       "%s: \"quantization_config\" is no object that names its quant_method", file);
-    for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++) {
-        if (strcmp(method, METHODS[i].name) != 0) continue;
-        return METHODS[i].read(&at, q) || hk_fail_prefix(err, "quantization_config of %s", method);
-    }
-    return hk_fail(
-        err, HK_ERR_UNSUPPORTED,
-        "%s: the weights are quantized by \"%.80s\": gptq, awq, fp8, fbgemm_fp8, modelopt (FP8, NVFP4) and "
-        "compressed-tensors are supported",
-        file, method);
-}
-
-bool hk_hf_quant_read_file(enum hk_hf_quant_file kind, const cJSON *json, const char *file,
-                           struct hk_hf_quant *q, struct hk_error *err)
-{
-    static bool (*const READ[])(const struct hk_json_at *at, struct hk_hf_quant *q) = {
-        [HK_HF_QUANT_FILE_GPTQ] = read_gptq,
-        [HK_HF_QUANT_FILE_AWQ] = read_awq,
-        [HK_HF_QUANT_FILE_MODELOPT] = read_modelopt,
-    };
-    bool inside = kind == HK_HF_QUANT_FILE_MODELOPT;
-    const struct hk_json_at at = {inside ? hk_json_get(json, "quantization") : json, file, err};
-    *q = (struct hk_hf_quant){0};
-    if (!cJSON_IsObject(at.obj)) return hk_fail(err, HK_ERR_FORMAT, "%s: is no JSON object", file);
-    /* ModelOpt's file is there too where the cache alone is quantized */
-    if (inside && !cJSON_IsString(hk_json_get(at.obj, "quant_algo"))) return true;
-    return READ[kind](&at, q);
-}
 
 /* ---- parts of a matrix ---- */
 
@@ -321,6 +164,8 @@ static struct hk_scales scales_of(const struct hk_st_tensor *t, uint64_t rows_pe
                           .row_stride = row_stride,
                           .col_stride = col_stride};
     for (uint32_t d = 0; d < t->n_dims; d++) s.n *= t->shape[d];
+    if (strcmp(t->dtype, "F8_E4M3") == 0) s.kind = HK_SCALES_E4M3;
+    if (strcmp(t->dtype, "U8") == 0) s.kind = HK_SCALES_E8M0;
     return s;
 }
 
@@ -397,7 +242,8 @@ static bool take_scales(const struct join *j, struct hk_hf_entry *e, struct hk_q
     const struct hk_st_tensor *t = e->tensor;
     const uint32_t *block = j->quant->block;
     uint64_t a = t->n_dims > 0 ? t->shape[0] : 1, b = t->n_dims > 1 ? t->shape[1] : 1;
-    if (!check_type(j, e, NULL)) return false;
+    bool mx = q->value && strcmp(t->dtype, "U8") == 0;
+    if (!check_type(j, e, mx ? "U8" : NULL)) return false;
     q->group = q->cols;
     q->n_groups = 1;
     add_part(q, e);
@@ -550,23 +396,27 @@ static bool take_factor(const struct join *j, struct hk_hf_entry *e, bool divide
     return true;
 }
 
-static bool join_nvfp4(const struct join *j, struct hk_hf_entry *e, size_t base_len)
+/* NVFP4, or MXFP4, whose scales are powers of two. */
+static bool join_fp4(const struct join *j, struct hk_hf_entry *e, size_t base_len)
 {
     bool packed = before(e->tensor->name, ".weight_packed") > 0;
-    struct hk_hf_entry *scales = needed(j, e, base_len, ".weight_scale"), *factor = NULL;
-    if (scales) factor = needed(j, e, base_len, packed ? ".weight_global_scale" : ".weight_scale_2");
-    struct hk_quantized *q = factor ? new_matrix(j, e, base_len) : NULL;
+    struct hk_hf_entry *scales = needed(j, e, base_len, ".weight_scale");
+    bool mx = scales && packed && strcmp(scales->tensor->dtype, "U8") == 0;
+    const char *suffix = packed ? ".weight_global_scale" : ".weight_scale_2";
+    struct hk_hf_entry *factor = scales && !mx ? needed(j, e, base_len, suffix) : NULL;
+    struct hk_quantized *q = factor || mx ? new_matrix(j, e, base_len) : NULL;
     if (!q || !check_matrix(j, e, "U8")) return false;
     const uint64_t *shape = e->tensor->shape; /* times 2 cannot overflow: the file has as many bytes */
     q->rows = shape[0];
     q->cols = 2 * shape[1];
-    q->group = 16;
-    q->n_groups = q->cols / 16;
-    if (q->cols % 16 != 0)
+    q->group = mx ? 32 : 16;
+    q->n_groups = q->cols / q->group;
+    if (q->cols % q->group != 0)
         return hk_fail(j->err, HK_ERR_FORMAT,
-                       "%s: tensor %.200s has %llu columns: a multiple of 16 is needed", e->file, q->name,
-                       (unsigned long long)q->cols);
-    if (!check_shape(j, scales, "F8_E4M3", q->rows, q->n_groups) || !take_factor(j, factor, packed, q))
+                       "%s: tensor %.200s has %llu columns: a multiple of %u is needed", e->file, q->name,
+                       (unsigned long long)q->cols, (unsigned)q->group);
+    if (!check_shape(j, scales, mx ? "U8" : "F8_E4M3", q->rows, q->n_groups) ||
+        (factor && !take_factor(j, factor, packed, q)))
         return false;
     q->codes = (struct hk_packed){.data = e->tensor->data,
                                   .bits = 4,
@@ -576,7 +426,6 @@ static bool join_nvfp4(const struct join *j, struct hk_hf_entry *e, size_t base_
                                   .col_stride = 1};
     q->value = hk_f4_e2m1_to_f32;
     q->scales = scales_of(scales->tensor, 1, q->n_groups, 1);
-    q->scales.e4m3 = true;
     add_part(q, scales);
     return finish(j, e, q);
 }
@@ -597,7 +446,7 @@ static bool join_one(const struct join *j, struct hk_hf_entry *e)
     bool bytes = strcmp(dtype, "U8") == 0;
     if ((method == HK_HF_QUANT_NVFP4 && bytes && (len = before(name, ".weight"))) ||
         (method == HK_HF_QUANT_COMPRESSED_TENSORS && bytes && (len = before(name, ".weight_packed"))))
-        return join_nvfp4(j, e, len);
+        return join_fp4(j, e, len);
     if (method == HK_HF_QUANT_COMPRESSED_TENSORS && (len = before(name, ".weight_packed")))
         return join_packed(j, e, len);
     if (method == HK_HF_QUANT_COMPRESSED_TENSORS && strcmp(dtype, "I8") == 0 &&

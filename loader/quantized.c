@@ -13,8 +13,6 @@ enum {
     STRIP_ROWS = 8,   /* as many as the widest word packs: each word is then loaded once */
     STRIP_COLS = 256, /* a multiple of the codes in a word and of a block */
     BLOCK = 32,       /* weights in a block of Q4_0, Q4_1 or Q8_0 */
-    GROUP_FP4 = 16,   /* weights of NVFP4 that share a scale */
-    BLOCK_FP4 = 64,   /* weights in a block of it in GGUF */
     WORD = 8,         /* most codes that a word packs */
 };
 
@@ -56,7 +54,8 @@ static uint32_t packed_at(const struct hk_packed *p, uint64_t row, uint64_t col)
 
 static float load_scale(const struct hk_scales *s, uint64_t i)
 {
-    if (s->e4m3) return hk_f8_e4m3_to_f32(s->data[i]);
+    if (s->kind == HK_SCALES_E4M3) return hk_f8_e4m3_to_f32(s->data[i]);
+    if (s->kind == HK_SCALES_E8M0) return s->data[i] == 255 ? NAN : ldexpf(1.0f, s->data[i] - 127);
     if (s->type == HK_F32) return hk_load_f32(s->data + 4 * i);
     uint16_t h = hk_load_u16(s->data + 2 * i);
     return s->type == HK_F16 ? hk_f16_to_f32(h) : hk_bf16_to_f32(h);
@@ -152,18 +151,19 @@ static void make_blocks(const struct hk_quantized *q, uint64_t row, uint64_t col
     }
 }
 
-/* The same as blocks of NVFP4 { u8 e4m3[4]; u8 q[4][8] }: scales and codes are the file's own, in another
- * order. */
+/* The same as blocks of NVFP4 { u8 e4m3[4]; u8 q[4][8] } or MXFP4 { u8 e8m0; u8 q[16] }: scales and codes are
+ * the file's own, in another order. */
 static void make_fp4(const struct hk_quantized *q, uint64_t row, uint64_t col, uint32_t n,
                      const uint8_t *codes, uint8_t *out)
 {
-    for (uint32_t i = 0; i < n; i += GROUP_FP4, codes += GROUP_FP4) {
-        uint32_t g = i % BLOCK_FP4 / GROUP_FP4;
-        out[g] = q->scales.data[scale_index(&q->scales, row, (col + i) / GROUP_FP4)];
-        uint8_t *to = out + BLOCK_FP4 / GROUP_FP4 + g * (GROUP_FP4 / 2);
-        for (uint32_t j = 0; j < GROUP_FP4 / 2; j++)
-            to[j] = (uint8_t)(codes[j] | codes[j + GROUP_FP4 / 2] << 4);
-        if (g == BLOCK_FP4 / GROUP_FP4 - 1) out += BLOCK_FP4 / GROUP_FP4 + BLOCK_FP4 / 2;
+    const struct hk_weight_type_info *info = hk_weight_type_info(q->type);
+    uint32_t group = (uint32_t)q->group, half = group / 2, n_groups = info->block_len / group;
+    for (uint32_t i = 0; i < n; i += group, codes += group) {
+        uint32_t g = i % info->block_len / group;
+        uint8_t *to = out + n_groups + g * half;
+        out[g] = q->scales.data[scale_index(&q->scales, row, (col + i) / group)];
+        for (uint32_t j = 0; j < half; j++) to[j] = (uint8_t)(codes[j] | codes[j + half] << 4);
+        if (g == n_groups - 1) out += info->block_bytes;
     }
 }
 
@@ -185,7 +185,7 @@ static void make_part(const struct hk_quantized *q, const float value[256], uint
                 const uint8_t *from = codes[row - strip] + lead;
                 uint8_t *out =
                     dst + (row - first) * row_bytes + (col + lead - c0) / info->block_len * info->block_bytes;
-                if (q->type == HK_NVFP4) {
+                if (q->type == HK_NVFP4 || q->type == HK_MXFP4) {
                     make_fp4(q, row, col, n_cols, from, out);
                     continue;
                 }
@@ -237,13 +237,17 @@ static int significant_bits(float f)
     return bits;
 }
 
-/* Whether NVFP4 as GGUF has it can hold the matrix: whole blocks, and scales without a sign. */
-static bool fits_fp4(const struct hk_quantized *q)
+/* FP4's type in GGUF, where that can hold the matrix: whole blocks, and scales without a sign. Else COUNT. */
+static enum hk_weight_type fp4_type(const struct hk_quantized *q)
 {
-    if (!q->scales.e4m3 || q->group != GROUP_FP4 || q->groups || q->cols % BLOCK_FP4 != 0) return false;
-    for (uint64_t i = 0; i < q->scales.n; i++)
-        if (q->scales.data[i] & 0x80) return false;
-    return true;
+    bool mx = q->scales.kind == HK_SCALES_E8M0 && q->group == 32;
+    bool nv = q->scales.kind == HK_SCALES_E4M3 && q->group == 16;
+    enum hk_weight_type type = mx ? HK_MXFP4 : HK_NVFP4;
+    if (!(mx || nv) || q->groups || q->cols % hk_weight_type_info(type)->block_len != 0)
+        return HK_WEIGHT_TYPE_COUNT;
+    for (uint64_t i = 0; nv && i < q->scales.n; i++)
+        if (q->scales.data[i] & 0x80) return HK_WEIGHT_TYPE_COUNT;
+    return type;
 }
 
 static bool gather(const struct hk_quantized *q, const char *file, struct scale_facts *f,
@@ -319,7 +323,8 @@ bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_err
     struct scale_facts f;
     if (!gather(q, file, &f, err) || !check_groups(q, file, err)) return false;
     if (q->value == hk_f4_e2m1_to_f32) {
-        q->type = fits_fp4(q) ? HK_NVFP4 : choose_float(&f, 2, 0.5f, 6.0f, 6.0f);
+        q->type = fp4_type(q);
+        if (q->type == HK_WEIGHT_TYPE_COUNT) q->type = choose_float(&f, 2, 0.5f, 6.0f, 6.0f);
         return true;
     }
     if (q->value) {

@@ -1,6 +1,6 @@
-/* Matrices of small codes with scales, as Hugging Face folders have them: FP8 with scales, NVFP4, GPTQ, AWQ
- * and compressed-tensors' integers. Such a matrix has no rows in a type of weight_types.h in the file; they
- * are made while they are loaded, a few at a time.
+/* Matrices of small codes with scales, as Hugging Face folders have them: FP8 with scales, NVFP4, MXFP4,
+ * GPTQ, AWQ and compressed-tensors' integers. Such a matrix has no rows in a type of weight_types.h in the
+ * file; they are made while they are loaded, a few at a time.
  *
  *     w(r, c) = s(r, c) (q(r, c) - z(r, c))      integers
  *     w(r, c) = s(r, c) value(q(r, c))           FP8, FP4
@@ -22,10 +22,15 @@ struct hk_packed {
     uint64_t row_stride, col_stride; /* in words, from one row (column) of words to the next */
 };
 
+enum hk_scale_kind {
+    HK_SCALES_PLAIN, /* F32, F16 or BF16 */
+    HK_SCALES_E4M3,  /* bytes in FP8's E4M3 */
+    HK_SCALES_E8M0,  /* bytes: 2^(byte - 127), 255 is no number */
+};
 struct hk_scales {
-    const uint8_t *data;             /* NULL: all 1 */
-    enum hk_weight_type type;        /* F32, F16 or BF16, */
-    bool e4m3;                       /* or bytes in FP8's E4M3 */
+    const uint8_t *data; /* NULL: all 1 */
+    enum hk_scale_kind kind;
+    enum hk_weight_type type;        /* of plain ones */
     uint64_t n;                      /* numbers */
     uint64_t rows_per;               /* rows that share one */
     uint64_t row_stride, col_stride; /* in numbers, from one such group of rows (columns) to the next */
@@ -54,11 +59,11 @@ float hk_f8_e5m2_to_f32(uint8_t code);
  * count. */
 float hk_f4_e2m1_to_f32(uint8_t code);
 
-/* Chooses q->type, in which rows are made: NVFP4, Q4_0 or Q8_0 where that is exact; Q4_1 for four bits with
- * zeros, where one rounding for each group costs less than 3e-7 of the weights' mean square; else BF16 or F16
- * where it is exact; else F16 where each weight rounded to it adds an error of at most 1e-7 of the weights'
- * mean square; else F32. Reads all scales, zeros and groups. False and *err, which names the matrix, for a
- * scale that is no finite number or a group that does not exist. */
+/* Chooses q->type, in which rows are made: NVFP4, MXFP4, Q4_0 or Q8_0 where that is exact; Q4_1 for four bits
+ * with zeros, where one rounding for each group costs less than 3e-7 of the weights' mean square; else BF16
+ * or F16 where it is exact; else F16 where each weight rounded to it adds an error of at most 1e-7 of the
+ * weights' mean square; else F32. Reads all scales, zeros and groups. False and *err, which names the matrix,
+ * for a scale that is no finite number or a group that does not exist. */
 bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_error *err);
 
 /* Weights [first, first + n) of the matrix, row by row, in its type: both are whole blocks of it. Whole rows

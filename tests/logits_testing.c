@@ -12,9 +12,9 @@ enum { N_GOLDENS = sizeof goldens / sizeof *goldens };
 
 /* Whose matrices are quantized; logits by numpy (make_quant_goldens.py). */
 static const char *const quantized[] = {
-    "quant-gptq",    "quant-gptq-act",      "quant-gptq8-v2", "quant-awq",
-    "quant-ct-int4", "quant-ct-int4-zeros", "quant-ct-int8",  "quant-f8-block",
-    "quant-f8",      "quant-nvfp4",         "quant-ct-nvfp4",
+    "quant-gptq",          "quant-gptq-act", "quant-gptq8-v2", "quant-awq", "quant-ct-int4",
+    "quant-ct-int4-zeros", "quant-ct-int8",  "quant-f8-block", "quant-f8",  "quant-nvfp4",
+    "quant-ct-nvfp4",      "quant-ct-mxfp4", "quant-ct-mxfp8",
 };
 enum { N_QUANTIZED = sizeof quantized / sizeof *quantized };
 

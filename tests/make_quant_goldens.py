@@ -4,8 +4,8 @@ folders have them, with the logits of the dequantized model (numpy, float64) and
 Hekla reads it and a hash of its values in that type; tests/golden/f8.f32, the floats of all FP8 codes by torch; and seeds of fuzz_quantized.
 
 The packing of each method follows its own program: AutoGPTQ's and AutoAWQ's are written out here, those of
-compressed-tensors are its pack_to_int32 and pack_fp4_to_uint8 (ModelOpt's NVFP4 is packed alike), and it is its
-dequantize that says what NVFP4 means.
+compressed-tensors are its pack_to_int32, pack_fp4_to_uint8 (ModelOpt's NVFP4 is packed alike) and compress_mx_scale, and
+it is its dequantize that says what NVFP4 means.
 Made with torch 2.15.0, numpy 2.4.6, safetensors 0.8.0, compressed-tensors 0.20.1.
 Run from the repository: python3 tests/make_quant_goldens.py
 """
@@ -14,6 +14,7 @@ import os
 
 import numpy as np
 import torch
+from compressed_tensors.compressors.mx_utils import compress_mx_scale, decompress_mx_scale
 from compressed_tensors.compressors.nvfp4.helpers import pack_fp4_to_uint8
 from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
 from compressed_tensors.quantization.lifecycle.forward import dequantize
@@ -152,6 +153,18 @@ def nvfp4(r, rows, cols, modelopt):
     return parts, wide.numpy().astype(np.float64) * factor, wide.numpy() + 0.0  # no -0: E2M1 has it, GGUF has not
 
 
+def mx(r, rows, cols, fp4):
+    scale = 2.0 ** torch.from_numpy(r.integers(-9, -4, (rows, cols // 32))).float()
+    s = compress_mx_scale(scale if fp4 else scale / 32, torch.uint8)
+    wide = decompress_mx_scale(s).float().repeat_interleave(32, 1)
+    if fp4:
+        levels = torch.tensor([0, .5, 1, 1.5, 2, 3, 4, 6])
+        q = levels[torch.from_numpy(r.integers(0, 8, (rows, cols)))] * torch.from_numpy(r.choice([-1.0, 1.0], (rows, cols))).float()
+        return {"weight_packed": pack_fp4_to_uint8(q), "weight_scale": s}, (q * wide).numpy() + 0.0
+    q = torch.from_numpy(r.normal(0, 100, (rows, cols))).clamp(-448, 448).to(torch.float8_e4m3fn)
+    return {"weight": q, "weight_scale": s}, (q.float() * wide).numpy()
+
+
 # ---- goldens ----
 
 def rounded(w, kind):
@@ -209,7 +222,8 @@ def make_seeds(pack):
             ("gptq", 1, gptq(r, 8, 16, 4, 8, True, False, False)), ("gptq8", 2, gptq(r, 8, 16, 8, 16, True, True, True)),
             ("awq", 3, awq(r, 8, 32, 32)[:2]), ("packed", 5, packed(r, 8, 32, 16, False, pack)), ("int8", 5, int8(r, 4, 8, False)),
             ("f8", 4, f8(r, 4, 8, torch.float8_e4m3fn, None, (3, 5))), ("e5m2", 0, f8(r, 4, 8, torch.float8_e5m2, 0.5)),
-            ("nvfp4", 6, nvfp4(r, 2, 64, True)[:2]), ("ct-nvfp4", 5, nvfp4(r, 4, 48, False)[:2])):
+            ("nvfp4", 6, nvfp4(r, 2, 64, True)[:2]), ("ct-nvfp4", 5, nvfp4(r, 4, 48, False)[:2]),
+            ("ct-mxfp4", 5, mx(r, 4, 32, True)), ("ct-mxfp8", 5, mx(r, 4, 32, False))):
         with open(os.path.join(folder, name), "wb") as f:
             f.write(bytes([method]) + save({f"{LAYER}self_attn.q_proj.{k}": v for k, v in parts.items()}))
 
@@ -237,6 +251,8 @@ def main():
     for name, modelopt, quant in (("nvfp4", True, {"quant_method": "modelopt", "quant_algo": "NVFP4", "exclude_modules": ["lm_head"]}),
                                   ("ct-nvfp4", False, ct | {"format": "nvfp4-pack-quantized"})):
         write(name, quant, lambda r, m, n, c: (lambda parts, w, held: (parts, w, "nvfp4", held))(*nvfp4(r, n, c, modelopt)))
+    write("ct-mxfp4", ct | {"format": "mxfp4-pack-quantized"}, lambda r, m, n, c: (*mx(r, n, c, True), "mxfp4"))
+    write("ct-mxfp8", ct | {"format": "mxfp8-quantized"}, lambda r, m, n, c: (*mx(r, n, c, False), "bf16"))
     e4m3, e5m2 = torch.float8_e4m3fn, torch.float8_e5m2
     write("f8-block", {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [48, 32]},
           lambda r, m, n, c: (*f8(r, n, c, e4m3, None, (48, 32)), "f16"))

@@ -7,8 +7,9 @@
 #include <math.h>
 #include <stdio.h>
 
-static const char *const FOLDERS[] = {"gptq",    "gptq-act", "gptq8-v2", "awq",   "ct-int4", "ct-int4-zeros",
-                                      "ct-int8", "f8-block", "f8",       "nvfp4", "ct-nvfp4"};
+static const char *const FOLDERS[] = {"gptq",          "gptq-act", "gptq8-v2", "awq", "ct-int4",
+                                      "ct-int4-zeros", "ct-int8",  "f8-block", "f8",  "nvfp4",
+                                      "ct-nvfp4",      "ct-mxfp4", "ct-mxfp8"};
 enum { N_FOLDERS = sizeof FOLDERS / sizeof *FOLDERS };
 
 static const char *golden(const char *name, const char *file, char out[HK_TEST_PATH])
@@ -412,6 +413,15 @@ static const struct {
       {W "weight_scale", "F8_E4M3", "[8,1]", 8, 0x38},
       {W "weight_scale_2", "F32", "[]", 4, 0x3D}},
      "q_proj.weight has 8 columns: a multiple of 16"},
+    {CT,
+     {{W "weight_packed", "U8", "[8,32]", 256, 0x13}, {W "weight_scale", "U8", "[8,2]", 16, 0xFF}},
+     "q_proj.weight: scale 0 is no finite number"},
+    {CT,
+     {{W "weight_packed", "U8", "[8,32]", 256, 0x13}, {W "weight_scale", "U8", "[8,4]", 32, 0x70}},
+     "q_proj.weight_scale has 2 dimensions (8, 4, ...)"},
+    {CT,
+     {{W "weight_packed", "U8", "[8,8]", 64, 0x13}, {W "weight_scale", "U8", "[8,1]", 8, 0x70}},
+     "q_proj.weight has 16 columns: a multiple of 32"},
     {"null",
      {{W "qweight", "I32", "[1,8]", 32, 1}},
      "q_proj.qweight: config.json has no \"quantization_config\" that says how it is packed"},
