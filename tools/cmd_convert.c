@@ -41,7 +41,8 @@ static const struct opt opts[] = {
      .kind = OPT_TEXT,
      .field = offsetof(struct convert, tokenizer),
      .metavar = "FILE",
-     .help = "tokenizer.bin or tokenizer.json to use in place of the one beside the model; not with a GGUF "
+     .help = "tokenizer.bin, tokenizer.json or tokenizer.model to use in place of the one beside the model; "
+             "not with a GGUF "
              "file, which "
              "keeps its own"},
     {0},
