@@ -144,7 +144,7 @@ static void say_requantized(const struct conversion *x)
     char text[160];
     for (uint32_t i = 0; i < x->n_jobs; i++) {
         const struct job *j = &x->jobs[i];
-        n += j->type != j->t->type && hk_weight_type_info(j->t->type)->block_len > 1;
+        n += j->type != j->t->type && !hk_weight_is_float(hk_weight_type_info(j->t->type));
     }
     snprintf(text, sizeof text,
              "%u tensors were quantized already: what that lost stays lost, and is rounded again", n);

@@ -151,6 +151,7 @@ enum hk_weight_type hk_mix_choose(const struct hk_mix *m, const struct hk_mix_mo
     *wanted = t->type;
     if (is_kept(t)) return *wanted = model->gguf ? t->type : HK_F32;
     if (!m && t->type == HK_F64 && !model->gguf) return *wanted = HK_F32; /* llama.cpp has no such matrices */
+    if (!m && hk_weight_type_info(t->type)->gguf_id == HK_NO_GGUF_ID) return *wanted = HK_F16;
     if (!m) return t->type;
     const char *type = wanted_type(m, model, t->name);
     while (!can_encode(type)) type = fallback(type); /* ends at f16, which every build encodes */

@@ -151,7 +151,8 @@ static bool unknown_type(struct hk_cursor *cur, const char *tensor, uint32_t id)
     const char *name = id < sizeof GGML_TYPES / sizeof *GGML_TYPES ? GGML_TYPES[id] : NULL;
     return hk_fail(cur->err, HK_ERR_UNSUPPORTED,
                    "%s: tensor %s is stored as %s (GGUF type %u): supported are %s", cur->file, tensor,
-                   name ? name : "an unknown type", id, hk_weight_type_list(false, known, sizeof known));
+                   name ? name : "an unknown type", id,
+                   hk_weight_type_list(HK_WEIGHTS_OF_GGUF, known, sizeof known));
 }
 
 /* One entry of the directory; t->data is set later, when the data section's place is known. */

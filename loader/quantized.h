@@ -46,9 +46,9 @@ struct hk_quantized {
     const uint8_t *groups;        /* int32: the group of each column; NULL: column / group */
     bool outputs_first;           /* rows are outputs, though the layer's own weight is (inputs, outputs) */
     float (*value)(uint8_t code); /* FP8, FP4; NULL: integers */
-    float factor;                 /* NVFP4: of the whole matrix, besides. The rows are made without it. */
-    enum hk_weight_type type;     /* in which rows are made */
-    uint64_t stored;              /* bytes in the files, scales and all */
+    float factor;             /* FP8, NVFP4: of the whole matrix, besides. The rows are made without it. */
+    enum hk_weight_type type; /* in which rows are made */
+    uint64_t stored;          /* bytes in the files, scales and all */
 };
 
 /* The float of a code, exactly: 1 sign, 4 exponent (bias 7), 3 mantissa bits, no infinity, 0x7F and 0xFF are

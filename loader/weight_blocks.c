@@ -305,3 +305,19 @@ void hk_decode_nvfp4(const void *src, float *dst, size_t n)
         }
     }
 }
+
+/* F8_E4M3: { f16 d; u8 q[32] }, w = d e4m3(q). The codes of NaN, 0x7F and 0xFF, count as 480 and -480, the
+ * numbers that their bits would be: who makes such blocks says NaN in d. */
+void hk_decode_f8_e4m3(const void *src, float *dst, size_t n)
+{
+    const uint8_t *b = src;
+    for (size_t i = 0; i < n; i += HK_QK, b += HK_F8_BYTES) {
+        float d = hk_load_half(b);
+        for (size_t j = 0; j < HK_QK; j++) {
+            unsigned q = b[2 + j], exponent = q >> 3 & 15u, mantissa = q & 7u;
+            float v =
+                exponent ? hk_bits_float((exponent + 120) << 23 | mantissa << 20) : (float)mantissa * 0x1p-9f;
+            dst[i + j] = d * (q & 0x80 ? -v : v);
+        }
+    }
+}

@@ -60,6 +60,7 @@ static inline float hk_load_half(const uint8_t *p)
 /* Bytes of a block. */
 enum {
     HK_Q8_0_BYTES = 2 + HK_QK,
+    HK_F8_BYTES = 2 + HK_QK,
     HK_Q4_0_BYTES = 2 + HK_QK / 2,
     HK_Q4_1_BYTES = 4 + HK_QK / 2,
     HK_Q5_0_BYTES = 2 + 4 + HK_QK / 2,
@@ -111,6 +112,7 @@ void hk_decode_iq4_xs(const void *src, float *dst, size_t n);
 void hk_decode_mxfp4(const void *src, float *dst, size_t n);
 void hk_encode_mxfp4(const float *src, void *dst, size_t n);
 void hk_decode_nvfp4(const void *src, float *dst, size_t n);
+void hk_decode_f8_e4m3(const void *src, float *dst, size_t n);
 
 /* weight_kquants.c: blocks of 256 with scales of their sub-blocks */
 void hk_decode_q2_k(const void *src, float *dst, size_t n);

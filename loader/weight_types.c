@@ -57,6 +57,9 @@ static const struct hk_weight_type_info TYPES[HK_WEIGHT_TYPE_COUNT] = {
     [HK_NVFP4] = {"nvfp4", 40, NULL, BLOCK(HK_QK_NVFP4, HK_NVFP4_BYTES),
         {{4, 32, 16}, {0, 4, 4}}, NULL, 0,
         0, {0}, hk_decode_nvfp4, NULL},
+    [HK_F8_E4M3] = {"f8_e4m3", HK_NO_GGUF_ID, NULL, BLOCK(HK_QK, HK_F8_BYTES),
+        {{2, 32, 16}, {0, 2, 2}}, NULL, 0,
+        1, {0}, hk_decode_f8_e4m3, NULL},
 
     [HK_TQ1_0] = {"tq1_0", 34, NULL, BLOCK(HK_QK_K, HK_TQ1_0_BYTES),
         {{0, 48, 16}, {48, 4, 4}, {52, 2, 2}}, NULL, 0,
@@ -103,7 +106,7 @@ enum hk_weight_type hk_weight_type_by_name(const char *name)
 enum hk_weight_type hk_weight_type_by_gguf_id(uint32_t id)
 {
     unsigned t = 0;
-    while (t < HK_WEIGHT_TYPE_COUNT && TYPES[t].gguf_id != id) t++;
+    while (t < HK_WEIGHT_TYPE_COUNT && (TYPES[t].gguf_id != id || id == HK_NO_GGUF_ID)) t++;
     return (enum hk_weight_type)t;
 }
 
@@ -122,12 +125,18 @@ bool hk_weight_type_quantizes(enum hk_weight_type type)
     return type < HK_WEIGHT_TYPE_COUNT && TYPES[type].encode && TYPES[type].block_len > 1;
 }
 
-const char *hk_weight_type_list(bool quantizing, char *out, size_t capacity)
+static bool is_in_set(enum hk_weight_type type, enum hk_weight_set set)
+{
+    if (set == HK_WEIGHTS_QUANTIZING) return hk_weight_type_quantizes(type);
+    return set == HK_WEIGHTS_ALL || TYPES[type].gguf_id != HK_NO_GGUF_ID;
+}
+
+const char *hk_weight_type_list(enum hk_weight_set set, char *out, size_t capacity)
 {
     size_t used = 0;
     out[0] = 0;
     for (unsigned t = 0; t < HK_WEIGHT_TYPE_COUNT; t++) {
-        if (quantizing && !hk_weight_type_quantizes((enum hk_weight_type)t)) continue;
+        if (!is_in_set((enum hk_weight_type)t, set)) continue;
         size_t len = strlen(TYPES[t].name), comma = used ? 2 : 0;
         if (used + comma + len + 1 > capacity) break;
         memcpy(out + used, ", ", comma);

@@ -27,6 +27,7 @@ enum hk_weight_type {
     HK_IQ4_XS,
     HK_MXFP4,
     HK_NVFP4,
+    HK_F8_E4M3, /* no GGUF file has it: what FP8 folders become */
     HK_TQ1_0,
     HK_TQ2_0,
     HK_IQ2_XXS,
@@ -50,7 +51,7 @@ enum { HK_MAX_PLANES = 4, HK_MAX_BLOCK_HALVES = 2 };
 
 struct hk_weight_type_info {
     const char *name;     /* "q8_0": the name in --quant, in `info` and of shaders/weight/<name>.glsl */
-    uint32_t gguf_id;     /* ggml_type in GGUF files */
+    uint32_t gguf_id;     /* ggml_type in GGUF files, or HK_NO_GGUF_ID */
     const char *st_name;  /* dtype in safetensors, or NULL */
     uint32_t block_len;   /* weights in a block, in the file */
     uint32_t block_bytes; /* bytes of a block, in the file */
@@ -69,22 +70,32 @@ struct hk_weight_type_info {
     void (*encode)(const float *src, void *dst, size_t n);
 };
 
+#define HK_NO_GGUF_ID UINT32_MAX
+
 const struct hk_weight_type_info *hk_weight_type_info(enum hk_weight_type type);
 /* By name ("q8_0"), by GGUF id, by safetensors dtype; HK_WEIGHT_TYPE_COUNT where there is none. */
 enum hk_weight_type hk_weight_type_by_name(const char *name);
 enum hk_weight_type hk_weight_type_by_gguf_id(uint32_t id);
 enum hk_weight_type hk_weight_type_by_st_name(const char *name, size_t len);
 
-/* "f32, f16, ...": the names of all types, or of those that --quant takes: blocks that have an encoder. Cut
- * where capacity ends; HK_WEIGHT_LIST is enough. Returns out. */
+/* "f32, f16, ...": the names of all types, of those that GGUF files have, or of those that --quant takes:
+ * blocks that have an encoder. Cut where capacity ends; HK_WEIGHT_LIST is enough. Returns out. */
+enum hk_weight_set { HK_WEIGHTS_ALL, HK_WEIGHTS_OF_GGUF, HK_WEIGHTS_QUANTIZING };
 enum { HK_WEIGHT_LIST = 10 * HK_WEIGHT_TYPE_COUNT };
-const char *hk_weight_type_list(bool quantizing, char *out, size_t capacity);
+const char *hk_weight_type_list(enum hk_weight_set set, char *out, size_t capacity);
 /* Whether --quant takes it. */
 bool hk_weight_type_quantizes(enum hk_weight_type type);
 
 /* Bytes of `rows` rows of `cols` weights in the file's form. False when cols is no multiple of block_len or
  * the size does not fit. */
 bool hk_weight_bytes(enum hk_weight_type type, uint64_t rows, uint64_t cols, uint64_t *bytes);
+
+/* Whether a matrix of that type may become another one: floats, each with an exponent of its own, not codes
+ * that somebody chose to lose the least. */
+static inline bool hk_weight_is_float(const struct hk_weight_type_info *info)
+{
+    return info->block_len == 1 || info->gguf_id == HK_NO_GGUF_ID;
+}
 
 /* Whether the device has the type; what it has not is f32 there. */
 static inline bool hk_weight_on_device(const struct hk_weight_type_info *info)

@@ -131,7 +131,8 @@ def f8(r, rows, cols, dtype, scale, block=None):
         s = wide = torch.tensor(scale)
         name = "weight_scale"
     q = (w / wide).to(dtype)
-    return {"weight": q, name: s}, (q.float() * wide).numpy()
+    half = wide.half().float()  # as F8_E4M3 has it
+    return {"weight": q, name: s}, (q.float() * wide).numpy(), (q.float() * half).numpy()
 
 
 def nvfp4(r, rows, cols, modelopt):
@@ -221,7 +222,7 @@ def make_seeds(pack):
     for name, method, (parts, _) in (
             ("gptq", 1, gptq(r, 8, 16, 4, 8, True, False, False)), ("gptq8", 2, gptq(r, 8, 16, 8, 16, True, True, True)),
             ("awq", 3, awq(r, 8, 32, 32)[:2]), ("packed", 5, packed(r, 8, 32, 16, False, pack)), ("int8", 5, int8(r, 4, 8, False)),
-            ("f8", 4, f8(r, 4, 8, torch.float8_e4m3fn, None, (3, 5))), ("e5m2", 0, f8(r, 4, 8, torch.float8_e5m2, 0.5)),
+            ("f8", 4, f8(r, 4, 8, torch.float8_e4m3fn, None, (3, 5))[:2]), ("e5m2", 0, f8(r, 4, 8, torch.float8_e5m2, 0.5)[:2]),
             ("nvfp4", 6, nvfp4(r, 2, 64, True)[:2]), ("ct-nvfp4", 5, nvfp4(r, 4, 48, False)[:2]),
             ("ct-mxfp4", 5, mx(r, 4, 32, True)), ("ct-mxfp8", 5, mx(r, 4, 32, False))):
         with open(os.path.join(folder, name), "wb") as f:
@@ -252,15 +253,16 @@ def main():
                                   ("ct-nvfp4", False, ct | {"format": "nvfp4-pack-quantized"})):
         write(name, quant, lambda r, m, n, c: (lambda parts, w, held: (parts, w, "nvfp4", held))(*nvfp4(r, n, c, modelopt)))
     write("ct-mxfp4", ct | {"format": "mxfp4-pack-quantized"}, lambda r, m, n, c: (*mx(r, n, c, True), "mxfp4"))
-    write("ct-mxfp8", ct | {"format": "mxfp8-quantized"}, lambda r, m, n, c: (*mx(r, n, c, False), "bf16"))
+    write("ct-mxfp8", ct | {"format": "mxfp8-quantized"}, lambda r, m, n, c: (*mx(r, n, c, False), "f8_e4m3"))
     e4m3, e5m2 = torch.float8_e4m3fn, torch.float8_e5m2
+    f8_blocks = lambda parts, w, held: (parts, w, "f8_e4m3", held)
     write("f8-block", {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [48, 32]},
-          lambda r, m, n, c: (*f8(r, n, c, e4m3, None, (48, 32)), "f16"))
+          lambda r, m, n, c: f8_blocks(*f8(r, n, c, e4m3, None, (48, 32))))
     write("f8", {"quant_method": "fp8"},
-          lambda r, m, n, c: (*f8(r, n, c, e5m2, 2.0 ** -12, None), "bf16") if "q_proj" in m else
-          (*f8(r, n, c, e5m2, 0.0003, None), "f16") if "k_proj" in m else
-          (*f8(r, n, c, e4m3, r.uniform(0.001, 0.002, (n, 1)).astype(np.float32)), "f16") if "mlp" in m else
-          (*f8(r, n, c, e4m3, 2.0 ** -10, None), "bf16"))
+          lambda r, m, n, c: (*f8(r, n, c, e5m2, 2.0 ** -12, None)[:2], "bf16") if "q_proj" in m else
+          (*f8(r, n, c, e5m2, 0.0003, None)[:2], "f16") if "k_proj" in m else
+          f8_blocks(*f8(r, n, c, e4m3, r.uniform(0.001, 0.002, (n, 1)).astype(np.float32))) if "mlp" in m else
+          f8_blocks(*f8(r, n, c, e4m3, 2.0 ** -10, None)))
     codes = torch.arange(256, dtype=torch.uint8)
     np.concatenate([codes.view(t).float().numpy() for t in (e4m3, e5m2)]).tofile(os.path.join(GOLDEN, "f8.f32"))
 

@@ -112,6 +112,18 @@ def record(name, encoded, decoded, src=None, has_source=1):
     return head + (src.tobytes() if src is not None else b"") + encoded.tobytes() + decoded.astype("<f4").tobytes()
 
 
+def f8_record():
+    """Blocks of 32 FP8 codes under an f16 scale: the codes' values are torch's (f8.f32, by make_quant_goldens.py), those of NaN 480."""
+    rng, n = np.random.default_rng(8), N // 32
+    values = np.fromfile(os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden", "f8.f32"), "<f4")[:256]
+    values[[0x7F, 0xFF]] = 480.0, -480.0
+    codes = rng.permuted(np.tile(np.arange(256, dtype=np.uint8), n * 32 // 256)).reshape(n, 32)
+    scales = (rng.standard_normal(n) * 0.01).astype(np.float16)
+    scales[2] = -3e-6
+    encoded = np.concatenate([scales.view(np.uint8).reshape(n, 2), codes], 1)
+    return record("f8_e4m3", encoded, (scales.astype(np.float32)[:, None] * values[codes]).reshape(-1))
+
+
 def main():
     rng = np.random.default_rng(20251122)
     out = b""
@@ -133,6 +145,7 @@ def main():
     for kind in HALVES:
         encoded = random_blocks(rng, kind)
         out += record(kind.name.lower(), encoded, dequantize(encoded, kind))
+    out += f8_record()
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden", "weight_types.bin")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "wb") as f:

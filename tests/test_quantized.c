@@ -144,11 +144,12 @@ static void weights_are_exact(void **state)
 
 /* ---- the choice of a type ---- */
 
-static enum hk_weight_type choose(struct hk_quantized q, const float *scales, size_t n)
+static struct hk_quantized choose(struct hk_quantized q, const float *scales, size_t n)
 {
     struct hk_error err = {0};
     static const uint8_t codes[64], lane[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     q.name = "w";
+    q.factor = 1.0f;
     q.rows = 2;
     q.cols = q.cols ? q.cols : 32;
     q.group = q.group ? q.group : q.cols;
@@ -162,7 +163,7 @@ static enum hk_weight_type choose(struct hk_quantized q, const float *scales, si
                                   .row_stride = n / 2,
                                   .col_stride = 1};
     if (!hk_quantized_choose(&q, "f", &err)) fail_msg("%s", err.text);
-    return q.type;
+    return q;
 }
 
 static void types_are_chosen_by_exactness(void **state)
@@ -172,24 +173,30 @@ static void types_are_chosen_by_exactness(void **state)
                               eight = {.codes.bits = 8, .zero = 128}, far = {.codes.bits = 8, .zero = 5},
                               narrow = {.codes.bits = 4, .zero = 8, .cols = 32, .group = 16},
                               e4m3 = {.codes.bits = 8, .value = hk_f8_e4m3_to_f32},
+                              split = {.codes.bits = 8, .value = hk_f8_e4m3_to_f32, .cols = 32, .group = 16},
                               e5m2 = {.codes.bits = 8, .value = hk_f8_e5m2_to_f32};
     const float half[2] = {0.5f, 0.0625f}, third[2] = {1.0f / 3, 0.25f}, small[2] = {0x1p-15f, 0.5f},
                 tiny[4] = {1e-7f, 1e-7f, 1e-7f, 1e-7f}, huge[2] = {1e6f, 1.0f}, one_tiny[2] = {1e-9f, 0.1f};
-    assert_int_equal(choose(four, half, 2), HK_Q4_0);
-    assert_int_equal(choose(shifted, half, 2), HK_Q4_1);
-    assert_int_equal(choose(shifted, small, 2), HK_Q8_0); /* 3 * 2^-15 would be a subnormal F16 */
-    assert_int_equal(choose(eight, half, 2), HK_Q8_0);
-    assert_int_equal(choose(far, half, 2), HK_F16);   /* 250 does not fit in 8 bits */
-    assert_int_equal(choose(four, third, 2), HK_F16); /* a scale that F16 does not have */
-    assert_int_equal(choose(narrow, half, 2), HK_BF16);
-    assert_int_equal(choose(four, huge, 2), HK_F32);
-    assert_int_equal(choose(four, tiny, 2), HK_F32); /* F16's steps would be coarser than the codes' */
-    assert_int_equal(choose(four, one_tiny, 2), HK_F16);
-    assert_int_equal(choose(e4m3, half, 2), HK_BF16);
-    assert_int_equal(choose(e5m2, half, 2), HK_BF16);
-    assert_int_equal(choose(e4m3, third, 2), HK_F16);
-    assert_int_equal(choose(e4m3, huge, 2), HK_F32);
-    assert_int_equal(choose(e4m3, tiny, 2), HK_F32);
+    assert_int_equal(choose(four, half, 2).type, HK_Q4_0);
+    assert_int_equal(choose(shifted, half, 2).type, HK_Q4_1);
+    assert_int_equal(choose(shifted, small, 2).type, HK_Q8_0); /* 3 * 2^-15 would be a subnormal F16 */
+    assert_int_equal(choose(eight, half, 2).type, HK_Q8_0);
+    assert_int_equal(choose(far, half, 2).type, HK_F16);   /* 250 does not fit in 8 bits */
+    assert_int_equal(choose(four, third, 2).type, HK_F16); /* a scale that F16 does not have */
+    assert_int_equal(choose(narrow, half, 2).type, HK_BF16);
+    assert_int_equal(choose(four, huge, 2).type, HK_F32);
+    assert_int_equal(choose(four, tiny, 2).type, HK_F32); /* F16's steps would be coarser than the codes' */
+    assert_int_equal(choose(four, one_tiny, 2).type, HK_F16);
+    assert_int_equal(choose(e5m2, half, 2).type, HK_BF16);
+    assert_int_equal(choose(e4m3, half, 2).type, HK_F8_E4M3);
+    assert_int_equal(choose(e4m3, third, 2).type, HK_F8_E4M3);
+    assert_true(choose(e4m3, third, 2).factor == 1.0f);
+    assert_int_equal(choose(e4m3, tiny, 2).type, HK_F8_E4M3);
+    assert_true(choose(e4m3, tiny, 2).factor == 0x1p-24f);    /* subnormal in F16 without it */
+    assert_int_equal(choose(e4m3, one_tiny, 2).type, HK_F16); /* no factor makes both normal */
+    assert_int_equal(choose(e4m3, huge, 2).type, HK_F32);
+    assert_int_equal(choose(split, half, 2).type, HK_BF16); /* two scales in 32 columns */
+    assert_int_equal(choose(split, third, 2).type, HK_F16);
     const float bad[2] = {1.0f, NAN};
     struct hk_error err = {0};
     struct hk_quantized q = {.name = "w",

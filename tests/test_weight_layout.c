@@ -107,13 +107,13 @@ static void no_wider_than_the_file(void **state)
 {
     (void)state;
     static const double BITS[HK_WEIGHT_TYPE_COUNT] = {
-        [HK_F32] = 32,        [HK_F16] = 16,       [HK_BF16] = 16,        [HK_Q8_0] = 8.5,
-        [HK_Q4_0] = 4.5,      [HK_Q4_1] = 5,       [HK_Q5_0] = 5.5,       [HK_Q5_1] = 6,
-        [HK_Q2_K] = 2.625,    [HK_Q3_K] = 3.4375,  [HK_Q4_K] = 4.5,       [HK_Q5_K] = 5.5,
-        [HK_Q6_K] = 6.5625,   [HK_IQ4_NL] = 4.5,   [HK_IQ4_XS] = 4.25,    [HK_MXFP4] = 4.25,
-        [HK_NVFP4] = 4.5,     [HK_TQ1_0] = 1.6875, [HK_TQ2_0] = 2.0625,   [HK_IQ2_XXS] = 2.0625,
-        [HK_IQ2_XS] = 2.3125, [HK_IQ2_S] = 2.5625, [HK_IQ3_XXS] = 3.0625, [HK_IQ3_S] = 3.4375,
-        [HK_IQ1_S] = 1.5625,  [HK_IQ1_M] = 1.75};
+        [HK_F32] = 32,         [HK_F16] = 16,        [HK_BF16] = 16,      [HK_Q8_0] = 8.5,
+        [HK_Q4_0] = 4.5,       [HK_Q4_1] = 5,        [HK_Q5_0] = 5.5,     [HK_Q5_1] = 6,
+        [HK_Q2_K] = 2.625,     [HK_Q3_K] = 3.4375,   [HK_Q4_K] = 4.5,     [HK_Q5_K] = 5.5,
+        [HK_Q6_K] = 6.5625,    [HK_IQ4_NL] = 4.5,    [HK_IQ4_XS] = 4.25,  [HK_MXFP4] = 4.25,
+        [HK_NVFP4] = 4.5,      [HK_F8_E4M3] = 8.5,   [HK_TQ1_0] = 1.6875, [HK_TQ2_0] = 2.0625,
+        [HK_IQ2_XXS] = 2.0625, [HK_IQ2_XS] = 2.3125, [HK_IQ2_S] = 2.5625, [HK_IQ3_XXS] = 3.0625,
+        [HK_IQ3_S] = 3.4375,   [HK_IQ1_S] = 1.5625,  [HK_IQ1_M] = 1.75};
     for (int t = 0; t < HK_WEIGHT_TYPE_COUNT; t++) {
         const struct hk_weight_type_info *info = hk_weight_type_info((enum hk_weight_type)t);
         if (!hk_weight_on_device(info)) continue;

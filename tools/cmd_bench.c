@@ -23,7 +23,7 @@ static bool parse_type(const char *value, void *field, struct hk_error *err)
     }
     char list[HK_WEIGHT_LIST];
     return hk_fail(err, HK_ERR_INPUT, "one of %s would be accepted",
-                   hk_weight_type_list(false, list, sizeof list));
+                   hk_weight_type_list(HK_WEIGHTS_ALL, list, sizeof list));
 }
 
 static const struct opt opts[] = {

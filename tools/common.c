@@ -128,7 +128,7 @@ static bool parse_quant(const char *value, void *field, struct hk_error *err)
     char list[HK_WEIGHT_LIST];
     if (!hk_weight_type_quantizes(t))
         return hk_fail(err, HK_ERR_INPUT, "one of %s would be accepted",
-                       hk_weight_type_list(true, list, sizeof list));
+                       hk_weight_type_list(HK_WEIGHTS_QUANTIZING, list, sizeof list));
     *(enum hk_weight_type *)field = t;
     return true;
 }
