@@ -340,17 +340,22 @@ static enum hk_weight_type choose_float(const struct scale_facts *f, int m, floa
  * have 20. */
 static const float Q4_1_LEAST = 0x1p-14f, Q4_1_MOST = 65504.0f / 15;
 
-/* F8_E4M3 has an F16 scale for 32 columns, which costs less than 1e-7 of the weights' mean square where that
- * has all of its 11 bits. Other scales get a power of two as a factor of the whole matrix, as long as the
- * least is not 2^-14 of the largest. */
+/* Whether rounding a scale to F16 costs less than 1e-7 of its weights' mean square: it has all of its 11
+ * bits. */
+static bool normal_in_f16(const struct scale_facts *f)
+{
+    return f->least >= 0x1p-14f && f->most <= 65504.0f;
+}
+
+/* F8_E4M3 has an F16 scale for 32 columns. Scales that are not normal in F16 get a power of two as a factor
+ * of the whole matrix, as long as the least is not 2^-14 of the largest. */
 static bool choose_f8(struct hk_quantized *q, const struct scale_facts *f)
 {
-    const float normal = 0x1p-14f, largest = 65504.0f;
     int exponent;
     bool blocks = !q->groups && q->cols % BLOCK == 0 && (q->group % BLOCK == 0 || q->group >= q->cols);
-    if (!blocks || q->rows < 2 || f->least < f->most * normal) return false;
+    if (!blocks || q->rows < 2 || f->least < f->most * 0x1p-14f) return false;
     q->type = HK_F8_E4M3;
-    if (f->least >= normal && f->most <= largest) return true;
+    if (normal_in_f16(f)) return true;
     frexpf(f->most, &exponent);
     q->factor = ldexpf(1.0f, exponent - 1);
     return true;
@@ -375,11 +380,12 @@ bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_err
     bool all, narrow, wide = q->codes.bits == 8;
     judge_zeros(q, 8, &all, &narrow);
     bool blocks = !q->groups && q->cols % BLOCK == 0 && (q->group % BLOCK == 0 || q->group >= q->cols);
-    if (blocks && f.exact_in_f16 && !wide && all)
+    bool half = f.exact_in_f16 || normal_in_f16(&f);
+    if (blocks && half && !wide && all)
         q->type = HK_Q4_0;
     else if (blocks && f.exact_in_f16 && !wide && f.least >= Q4_1_LEAST && f.most <= Q4_1_MOST)
         q->type = HK_Q4_1;
-    else if (blocks && f.exact_in_f16 && narrow)
+    else if (blocks && half && narrow)
         q->type = HK_Q8_0;
     else
         q->type = choose_float(&f, wide ? 9 : 5, 1.0f, wide ? 255.0f : 16.0f, wide ? 128.0f : 8.0f);

@@ -59,11 +59,12 @@ float hk_f8_e5m2_to_f32(uint8_t code);
  * count. */
 float hk_f4_e2m1_to_f32(uint8_t code);
 
-/* Chooses q->type, in which rows are made: NVFP4, MXFP4, Q4_0 or Q8_0 where that is exact; Q4_1 for four bits
- * with zeros, where one rounding for each group costs less than 3e-7 of the weights' mean square; else BF16
- * or F16 where it is exact; else F16 where each weight rounded to it adds an error of at most 1e-7 of the
- * weights' mean square; else F32. Reads all scales, zeros and groups. False and *err, which names the matrix,
- * for a scale that is no finite number or a group that does not exist. */
+/* Chooses q->type, in which rows are made: NVFP4 or MXFP4 where that is exact; F8_E4M3, Q4_0 or Q8_0, whose
+ * scales are rounded to F16 where that does not have them; Q4_1 for four bits with zeros, where one rounding
+ * for each group costs less than 3e-7 of the weights' mean square; else BF16 or F16 where it is exact; else
+ * F16 where each weight rounded to it adds an error of at most 1e-7 of the weights' mean square; else F32.
+ * Reads all scales, zeros and groups. False and *err, which names the matrix, for a scale that is no finite
+ * number or a group that does not exist. */
 bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_error *err);
 
 /* Weights [first, first + n) of the matrix, row by row, in its type: both are whole blocks of it. Whole rows

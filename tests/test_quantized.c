@@ -181,8 +181,10 @@ static void types_are_chosen_by_exactness(void **state)
     assert_int_equal(choose(shifted, half, 2).type, HK_Q4_1);
     assert_int_equal(choose(shifted, small, 2).type, HK_Q8_0); /* 3 * 2^-15 would be a subnormal F16 */
     assert_int_equal(choose(eight, half, 2).type, HK_Q8_0);
-    assert_int_equal(choose(far, half, 2).type, HK_F16);   /* 250 does not fit in 8 bits */
-    assert_int_equal(choose(four, third, 2).type, HK_F16); /* a scale that F16 does not have */
+    assert_int_equal(choose(far, half, 2).type, HK_F16);    /* 250 does not fit in 8 bits */
+    assert_int_equal(choose(four, third, 2).type, HK_Q4_0); /* a scale that F16 does not have is rounded, */
+    assert_int_equal(choose(eight, third, 2).type, HK_Q8_0);
+    assert_int_equal(choose(shifted, third, 2).type, HK_Q8_0); /* once: Q4_1 has two */
     assert_int_equal(choose(narrow, half, 2).type, HK_BF16);
     assert_int_equal(choose(four, huge, 2).type, HK_F32);
     assert_int_equal(choose(four, tiny, 2).type, HK_F32); /* F16's steps would be coarser than the codes' */
