@@ -212,6 +212,32 @@ static void types_are_chosen_by_exactness(void **state)
     hk_test_error_says(&err, "f: tensor w: scale 1 is no finite number");
 }
 
+/* FP8's NaN, which F8_E4M3 has not: its block is NaN, and the next one is not. */
+static void nan_stays_nan(void **state)
+{
+    (void)state;
+    static const uint8_t lane[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    struct hk_error err = {0};
+    uint8_t codes[128], made[136];
+    float out[128];
+    memset(codes, 0x38, sizeof codes); /* 1 */
+    codes[64 + 5] = 0xFF;
+    struct hk_quantized q = {
+        .name = "w",
+        .rows = 2,
+        .cols = 64,
+        .group = 64,
+        .n_groups = 1,
+        .factor = 1.0f,
+        .value = hk_f8_e4m3_to_f32,
+        .codes = {.data = codes, .bits = 8, .per = 1, .lane = lane, .row_stride = 64, .col_stride = 1}};
+    assert_true(hk_quantized_choose(&q, "f", &err));
+    assert_int_equal(q.type, HK_F8_E4M3);
+    hk_quantized_weights(&q, 0, 128, made);
+    hk_weight_type_info(q.type)->decode(made, out, 128);
+    for (int i = 0; i < 128; i++) assert_true(i >= 64 && i < 96 ? isnan(out[i]) : out[i] == 1.0f);
+}
+
 /* ---- refusals ---- */
 
 #define BASE                                                                                                 \
@@ -553,9 +579,9 @@ static void settings_in_a_file_of_their_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(codes_of_f8_are_torchs),          cmocka_unit_test(weights_are_exact),
-        cmocka_unit_test(types_are_chosen_by_exactness),   cmocka_unit_test(lying_folders_are_refused),
-        cmocka_unit_test(settings_in_a_file_of_their_own),
+        cmocka_unit_test(codes_of_f8_are_torchs),        cmocka_unit_test(weights_are_exact),
+        cmocka_unit_test(types_are_chosen_by_exactness), cmocka_unit_test(nan_stays_nan),
+        cmocka_unit_test(lying_folders_are_refused),     cmocka_unit_test(settings_in_a_file_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
