@@ -124,16 +124,17 @@ sampling="$hot --ignore-eos -n 12 --kv f32"
 run generate -v --chat -p "$prompt" --best-of 64 -n 3 --seed 3 --json
 [ "$(candidates index | wc -l)" -eq 64 ] || fail "--best-of 64: not 64 candidates"
 [ "$(grep -c ' answer$' "$dir/err")" -eq 1 ] || fail "-v: no table of answers"
-run generate -q --chat -p "$prompt" --best-of 8 -n 64 --seed 3 --json
+short="what comes after Monday?" # a few tokens are its answer
+run generate -q --chat -p "$short" --best-of 8 -n 24 --seed 3 --json
 sed '1,/"candidates":/d' "$dir/out" | awk '/"tokens":/ { n = $2 + 0 } /"stop_reason":/ { why = $2 }
-    /"text":/ { if (why ~ /length/ && n != 64) exit 1; if (why ~ /stop/ && n >= 64) exit 1 }' || fail "stop reasons and lengths"
+    /"text":/ { if (why ~ /length/ && n != 24) exit 1; if (why ~ /stop/ && n >= 24) exit 1 }' || fail "stop reasons and lengths"
 candidates tokens >"$dir/n"
 candidates logprob >"$dir/logprob"
 candidates seed >"$dir/seed"
 candidates stop_reason | paste -d ' ' - "$dir/n" "$dir/seed" "$dir/logprob" | sed -n '/^"stop"/{p;q;}' >"$dir/stopped"
 read -r reason n seed wanted <"$dir/stopped"
-[ "$reason" = '"stop"' ] || fail "none of eight answers ends in 64 tokens"
-run generate -q --chat -p "$prompt" -n $((n + 1)) --seed "$seed" --temp 1 --ignore-eos --logprobs 0 --json
+[ "$reason" = '"stop"' ] || fail "none of eight answers ends in 24 tokens"
+run generate -q --chat -p "$short" -n $((n + 1)) --seed "$seed" --temp 1 --ignore-eos --logprobs 0 --json
 sum=$(values logprob | awk '{ s += $1 } END { printf "%.6f", s }')
 near "$sum" "$wanted" || fail "the log-probability with its stop token: $wanted, alone $sum"
 run generate -q -p "hekla" --best-of 2 -n 500 --ctx 24 --ignore-eos --json
