@@ -1,17 +1,9 @@
 // Q8_0: 32 signed bytes, one f16 scale.
 #include "weight/decode.glsl"
 
-const uint QUANT_BYTES = 32u;
-#include "weight/scaled32.glsl"
-
-void scaled_block(uint b, uint n, vec2 scale[HK_ROWS])
+vec4 byte_values(uint q)
 {
-    HK_EACH_ROW hk_begin(r, scale[r].x);
-    [[unroll]] for (uint i = 0u; i < 2u; i++) {
-        uvec4 q[HK_ROWS];
-        HK_EACH_ROW q[r] = hk_word(hk_tile(r).p0, r, 2u * b, 2u * n + i);
-        [[unroll]] for (uint j = 0u; j < 4u; j++)
-            HK_EACH_ROW hk_use(r, b * 8u, n * 8u + i * 4u + j, hk_signed_bytes(q[r][j]));
-    }
-    HK_EACH_ROW hk_end(r);
+    return hk_signed_bytes(q);
 }
+
+#include "weight/bytes32.glsl"
