@@ -238,6 +238,22 @@ void hk_ckpt_rows(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, vo
     hk_ckpt_weights(t, first * cols, n * cols, dst);
 }
 
+const struct hk_ckpt_tensor *hk_ckpt_in_order(struct hk_arena *a, const struct hk_ckpt_tensor *t,
+                                              struct hk_error *err)
+{
+    struct hk_ckpt_tensor *out = hk_arena_alloc(a, 1, sizeof *out, err);
+    struct hk_quantized *q = out ? hk_arena_alloc(a, 1, sizeof *q, err) : NULL;
+    if (!q) return NULL;
+    *q = *t->quantized;
+    q->order = NULL;
+    if (!hk_quantized_choose(q, t->name, err)) return NULL;
+    *out = *t;
+    out->quantized = q;
+    out->order = NULL;
+    out->type = q->type;
+    return hk_tensor_bytes(t->name, t->name, out->type, t->n_dims, t->shape, &out->size, err) ? out : NULL;
+}
+
 uint64_t hk_ckpt_stored(const struct hk_ckpt_tensor *t)
 {
     return t->quantized ? t->quantized->stored : t->size;

@@ -51,6 +51,8 @@ struct hk_ckpt_tensor {
     uint64_t size;     /* bytes, checked to equal what shape and type need */
     const struct hk_quantized *quantized; /* or NULL: rows of `type` that are made of codes and scales when
                                              they are read (quantized.h); never transposed */
+    const uint32_t *order; /* or NULL: rows have their columns in this order, (cols): the one at c is of input
+                              order[c]. Only matrices that are made. */
 };
 
 enum hk_vocab_kind {
@@ -178,6 +180,10 @@ const struct hk_ckpt_tensor *hk_checkpoint_tensor(const struct hk_checkpoint *c,
  * row; of more dimensions, the innermost one is a row). */
 void hk_ckpt_weights(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, void *dst);
 void hk_ckpt_rows(const struct hk_ckpt_tensor *t, uint64_t first, uint64_t n, void *dst);
+/* A tensor that has an order, without it: its columns as the shape says, in a type that has room for each
+ * with its own scale. Memory is the arena's; NULL and *err when that is out. */
+const struct hk_ckpt_tensor *hk_ckpt_in_order(struct hk_arena *a, const struct hk_ckpt_tensor *t,
+                                              struct hk_error *err);
 /* Bytes of the tensor in the files: t->size, or what its codes and scales take. */
 uint64_t hk_ckpt_stored(const struct hk_ckpt_tensor *t);
 

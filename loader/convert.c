@@ -102,6 +102,8 @@ static bool plan_tensor(struct conversion *x, const struct hk_ckpt_tensor *t, st
 {
     struct job *j = &x->jobs[x->n_jobs];
     enum hk_weight_type wanted;
+    if (t->order) t = hk_ckpt_in_order(&x->arena, t, err); /* GGUF has no order of columns */
+    if (!t) return false;
     *j = (struct job){.t = t, .rows = 1, .cols = t->shape[t->n_dims - 1]};
     for (uint32_t d = 0; d + 1 < t->n_dims; d++) j->rows *= t->shape[d]; /* checked when it was opened */
     j->n = j->rows * j->cols;

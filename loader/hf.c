@@ -42,9 +42,15 @@ static bool add_quantized(struct hk_checkpoint *c, const struct hk_st_tensor *s,
     *t = (struct hk_ckpt_tensor){.type = q->type,
                                  .n_dims = vector ? 1 : 2,
                                  .shape = {vector ? q->cols : q->rows, vector ? 1 : q->cols, 1, 1},
-                                 .quantized = q};
+                                 .quantized = q,
+                                 .order = q->order};
     t->name = hk_arena_strndup(&c->arena, name, strlen(name), err);
-    return t->name && hk_tensor_bytes(file, q->name, t->type, t->n_dims, t->shape, &t->size, err);
+    if (!t->name || !hk_tensor_bytes(file, q->name, t->type, t->n_dims, t->shape, &t->size, err))
+        return false;
+    if (!t->order || !ends_with(name, "_embd.weight")) return true;
+    const struct hk_ckpt_tensor *plain = hk_ckpt_in_order(&c->arena, t, err); /* its rows are looked up */
+    if (plain) *t = *plain;
+    return plain != NULL;
 }
 
 /* One tensor into *t; *skip when it is none that a model needs. */

@@ -171,7 +171,8 @@ static struct hk_scales scales_of(const struct hk_st_tensor *t, uint64_t rows_pe
 
 static bool finish(const struct join *j, struct hk_hf_entry *e, struct hk_quantized *q)
 {
-    if (!hk_quantized_choose(q, e->file, j->err)) return false;
+    if (!hk_quantized_sort(j->arena, q, e->file, j->err) || !hk_quantized_choose(q, e->file, j->err))
+        return false;
     q->stored += e->tensor->size;
     e->tensor->quantized = q;
     return true;

@@ -80,7 +80,7 @@ static int32_t zero_at(const struct hk_quantized *q, uint64_t row, uint64_t grou
 
 static uint64_t group_of(const struct hk_quantized *q, uint64_t col)
 {
-    return q->groups ? hk_load_u32(q->groups + 4 * col) : col / q->group;
+    return q->groups && !q->order ? hk_load_u32(q->groups + 4 * col) : col / q->group;
 }
 
 /* Codes of rows [row, row + n_rows), columns [col, col + n_cols); row and col begin a word. */
@@ -103,6 +103,19 @@ static void read_strip(const struct hk_packed *p, uint64_t row, uint32_t n_rows,
             for (uint32_t i = 0; i < p->per && c + i < n_cols; i++)
                 out[r][c + i] = (uint8_t)((word >> (p->bits * p->lane[i]) & mask) ^ p->flip);
         }
+}
+
+/* The same of columns order[0..n_cols), of words along columns. */
+static void read_sorted(const struct hk_packed *p, uint64_t row, uint32_t n_rows, const uint32_t *order,
+                        uint32_t n_cols, uint8_t out[STRIP_ROWS][STRIP_COLS])
+{
+    uint32_t mask = (1u << p->bits) - 1;
+    for (uint32_t c = 0; c < n_cols; c++) {
+        uint32_t shift = p->bits * p->lane[order[c] % p->per];
+        uint64_t word = row * p->row_stride + order[c] / p->per * p->col_stride;
+        for (uint32_t r = 0; r < n_rows; r++, word += p->row_stride)
+            out[r][c] = (uint8_t)((load_word(p, word) >> shift & mask) ^ p->flip);
+    }
 }
 
 /* ---- rows ---- */
@@ -206,7 +219,10 @@ static void make_part(const struct hk_quantized *q, const float value[256], uint
         for (uint64_t col = c0 - c0 % WORD; col < c1; col += STRIP_COLS) {
             uint32_t n_cols = c1 - col < STRIP_COLS ? (uint32_t)(c1 - col) : STRIP_COLS;
             uint32_t lead = col < c0 ? (uint32_t)(c0 - col) : 0; /* codes before those that are wanted */
-            read_strip(&q->codes, strip, (uint32_t)(end - strip), col, n_cols, codes);
+            if (q->order)
+                read_sorted(&q->codes, strip, (uint32_t)(end - strip), q->order + col, n_cols, codes);
+            else
+                read_strip(&q->codes, strip, (uint32_t)(end - strip), col, n_cols, codes);
             for (uint64_t row = strip < first ? first : strip; row < end; row++) {
                 const uint8_t *from = codes[row - strip] + lead;
                 uint8_t *out =
@@ -323,6 +339,23 @@ static bool check_groups(const struct hk_quantized *q, const char *file, struct 
     return true;
 }
 
+bool hk_quantized_sort(struct hk_arena *a, struct hk_quantized *q, const char *file, struct hk_error *err)
+{
+    if (!check_groups(q, file, err)) return false;
+    if (!q->groups || q->codes.along_rows || q->cols > UINT32_MAX) return true;
+    uint64_t *next = hk_arena_alloc(a, (size_t)q->n_groups, sizeof *next, err);
+    uint32_t *order = next ? hk_arena_alloc(a, (size_t)q->cols, sizeof *order, err) : NULL;
+    if (!order) return false;
+    for (uint64_t g = 0; g < q->n_groups; g++) next[g] = g * q->group;
+    for (uint64_t c = 0; c < q->cols; c++) {
+        uint64_t group = hk_load_u32(q->groups + 4 * c), at = next[group]++;
+        if (at >= q->cols || at / q->group != group) return true; /* more columns than a group has */
+        order[at] = (uint32_t)c;
+    }
+    q->order = order;
+    return true;
+}
+
 /* Products of scales and codes of m significant bits and magnitudes from `low` to `high`, of which `loud` is
  * what a group of weights usually reaches.
  * BF16 has 8 bits. F16 has 11, so that rounding costs (2^-11)^2 / 3 < 1e-7 of a weight's square, but steps of
@@ -364,7 +397,7 @@ static bool choose_f8(struct hk_quantized *q, const struct scale_facts *f)
 bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_error *err)
 {
     struct scale_facts f;
-    if (!gather(q, file, &f, err) || !check_groups(q, file, err)) return false;
+    if (!gather(q, file, &f, err)) return false;
     if (q->value == hk_f4_e2m1_to_f32) {
         q->type = fp4_type(q);
         if (q->type == HK_WEIGHT_TYPE_COUNT) q->type = choose_float(&f, 2, 0.5f, 6.0f, 6.0f);
@@ -379,7 +412,8 @@ bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_err
     }
     bool all, narrow, wide = q->codes.bits == 8;
     judge_zeros(q, 8, &all, &narrow);
-    bool blocks = !q->groups && q->cols % BLOCK == 0 && (q->group % BLOCK == 0 || q->group >= q->cols);
+    bool blocks =
+        (!q->groups || q->order) && q->cols % BLOCK == 0 && (q->group % BLOCK == 0 || q->group >= q->cols);
     bool half = f.exact_in_f16 || normal_in_f16(&f);
     if (blocks && half && !wide && all)
         q->type = HK_Q4_0;
@@ -389,5 +423,6 @@ bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_err
         q->type = HK_Q8_0;
     else
         q->type = choose_float(&f, wide ? 9 : 5, 1.0f, wide ? 255.0f : 16.0f, wide ? 128.0f : 8.0f);
+    if (hk_weight_is_float(hk_weight_type_info(q->type))) q->order = NULL; /* has no blocks to fill */
     return true;
 }

@@ -43,8 +43,9 @@ struct hk_quantized {
     struct hk_packed codes, zeros; /* zeros: a column for each group */
     int32_t zero; /* what is added to each zero, modulo 2^bits; where there are none, the zero */
     struct hk_scales scales;
-    const uint8_t *groups;        /* int32: the group of each column; NULL: column / group */
-    bool outputs_first;           /* rows are outputs, though the layer's own weight is (inputs, outputs) */
+    const uint8_t *groups; /* int32: the group of each column; NULL: column / group */
+    const uint32_t *order; /* the columns sorted by group: rows are made in this order. NULL: as they are */
+    bool outputs_first;    /* rows are outputs, though the layer's own weight is (inputs, outputs) */
     float (*value)(uint8_t code); /* FP8, FP4; NULL: integers */
     float factor;             /* FP8, NVFP4: of the whole matrix, besides. The rows are made without it. */
     enum hk_weight_type type; /* in which rows are made */
@@ -59,12 +60,18 @@ float hk_f8_e5m2_to_f32(uint8_t code);
  * count. */
 float hk_f4_e2m1_to_f32(uint8_t code);
 
+/* Checks q->groups, where they are given, and sets q->order, from the arena, where every group has q->group
+ * columns (the last one perhaps fewer), so that sorted columns make whole blocks, and no word of codes holds
+ * several rows; a group's columns stay in their order. False and *err: memory is out, or a group does not
+ * exist. */
+bool hk_quantized_sort(struct hk_arena *a, struct hk_quantized *q, const char *file, struct hk_error *err);
+
 /* Chooses q->type, in which rows are made: NVFP4 or MXFP4 where that is exact; F8_E4M3, Q4_0 or Q8_0, whose
  * scales are rounded to F16 where that does not have them; Q4_1 for four bits with zeros, where one rounding
  * for each group costs less than 3e-7 of the weights' mean square; else BF16 or F16 where it is exact; else
  * F16 where each weight rounded to it adds an error of at most 1e-7 of the weights' mean square; else F32.
- * Reads all scales, zeros and groups. False and *err, which names the matrix, for a scale that is no finite
- * number or a group that does not exist. */
+ * Reads all scales and zeros. q->order stays where the type is one of blocks, else it becomes NULL. False
+ * and *err, which names the matrix, for a scale that is no finite number. */
 bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_error *err);
 
 /* Weights [first, first + n) of the matrix, row by row, in its type: both are whole blocks of it. Whole rows

@@ -17,6 +17,7 @@ enum op_kind {
     OP_ATTENTION,
     OP_ACTIVATE,
     OP_SELECT_ROWS,
+    OP_SELECT_COLS,
     OP_ARGMAX,
     OP_KIND_COUNT
 };
@@ -86,6 +87,8 @@ struct backend {
 };
 struct recorder {
     const struct backend_table *table;
+    struct hk_tensor sorted; /* (T, most columns): room for a matmul's input in the order of the weight's
+                                columns. Lent by whoever records weights that have one. */
 };
 
 struct backend *backend_reference_open(struct hk_error *err);

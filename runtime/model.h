@@ -20,7 +20,8 @@ struct hk_model {
     void *layers;        /* n_layer of its struct of layer weights */
     float *inv_freq; /* rotary frequencies (rope_dim / 2), scaling applied; NULL where the architecture has
                         none */
-    bool f32_only;   /* every matrix on the device is f32 */
+    uint32_t order_cols; /* the most columns of a matrix whose columns have an order; 0: none has */
+    bool f32_only;       /* every matrix on the device is f32 */
     struct hk_model_stats stats;
 };
 
@@ -41,6 +42,7 @@ struct step {
     struct hk_tensor ffn;          /* (T, n_ff) what the down projection reads */
     struct hk_tensor last, last_h; /* (n_out, n_embd) */
     struct hk_tensor logits;       /* (n_out, DIM_OUT) */
+    struct hk_tensor sorted;       /* (T, order_cols) an input in the order of a matrix's columns */
     struct hk_tensor rope;         /* (n_ctx, rope_dim) cos, sin */
     const struct hk_kv *kv;        /* [n_layer] */
 };

@@ -5,9 +5,16 @@
 #include <assert.h>
 
 static const char *const names[OP_KIND_COUNT] = {
-    [OP_EMBED] = "embed",         [OP_RMSNORM] = "rmsnorm",   [OP_LAYERNORM] = "layernorm",
-    [OP_MATMUL] = "matmul",       [OP_ROPE] = "rope",         [OP_KV_WRITE] = "kv_write",
-    [OP_ATTENTION] = "attention", [OP_ACTIVATE] = "activate", [OP_SELECT_ROWS] = "select_rows",
+    [OP_EMBED] = "embed",
+    [OP_RMSNORM] = "rmsnorm",
+    [OP_LAYERNORM] = "layernorm",
+    [OP_MATMUL] = "matmul",
+    [OP_ROPE] = "rope",
+    [OP_KV_WRITE] = "kv_write",
+    [OP_ATTENTION] = "attention",
+    [OP_ACTIVATE] = "activate",
+    [OP_SELECT_ROWS] = "select_rows",
+    [OP_SELECT_COLS] = "select_cols",
     [OP_ARGMAX] = "argmax",
 };
 
@@ -74,25 +81,38 @@ static void record_matmul(struct recorder *r, struct hk_tensor dst, const struct
                   .kind = OP_MATMUL, .dst = dst, .x = x, .w = w, .bias = bias, .accumulate = accumulate});
 }
 
+/* x as w reads it. */
+static struct hk_tensor in_order(struct recorder *r, const struct hk_weight *w, struct hk_tensor x)
+{
+    if (!hk_tensor_given(&w->order)) return x;
+    assert(r->sorted.rows >= x.rows && r->sorted.cols >= x.cols);
+    struct hk_tensor sorted = hk_tensor_rows(hk_tensor_cols(r->sorted, 0, x.cols), x.rows);
+    select_cols(r, sorted, x, w->order);
+    return sorted;
+}
+
 void matmul(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor bias,
             struct hk_tensor x)
 {
-    record_matmul(r, dst, w, bias, x, false);
+    record_matmul(r, dst, w, bias, in_order(r, w, x), false);
 }
 
 void matmul_add(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor bias,
                 struct hk_tensor x)
 {
-    record_matmul(r, dst, w, bias, x, true);
+    record_matmul(r, dst, w, bias, in_order(r, w, x), true);
 }
 
 void matmul_stack(struct recorder *r, struct hk_tensor dst, const struct hk_stack *w, struct hk_tensor x)
 {
     assert(dst.cols == w->rows);
+    struct hk_tensor in = x;
     for (uint32_t i = 0, at = 0; i < w->n; at += w->part[i++].rows) {
-        uint32_t rows = w->part[i].rows;
-        struct hk_tensor bias = hk_tensor_given(&w->bias) ? hk_tensor_cols(w->bias, at, rows) : w->bias;
-        matmul(r, hk_tensor_cols(dst, at, rows), &w->part[i], bias, x);
+        const struct hk_weight *part = &w->part[i];
+        struct hk_tensor bias = hk_tensor_given(&w->bias) ? hk_tensor_cols(w->bias, at, part->rows) : w->bias;
+        bool as_before = i > 0 && part->order.addr == w->part[i - 1].order.addr;
+        if (!as_before) in = in_order(r, part, x);
+        record_matmul(r, hk_tensor_cols(dst, at, part->rows), part, bias, in, false);
     }
 }
 
@@ -157,6 +177,12 @@ void select_rows(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, s
 {
     assert(dst.cols == x.cols && is_vector(idx, dst.rows));
     record(r, &(struct op){.kind = OP_SELECT_ROWS, .dst = dst, .x = x, .ids = idx});
+}
+
+void select_cols(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor idx)
+{
+    assert(dst.rows == x.rows && is_vector(idx, dst.cols));
+    record(r, &(struct op){.kind = OP_SELECT_COLS, .dst = dst, .x = x, .ids = idx});
 }
 
 void argmax(struct recorder *r, struct hk_tensor dst, struct hk_tensor x)

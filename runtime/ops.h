@@ -26,7 +26,8 @@ void rmsnorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struc
 void layernorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor gain,
                struct hk_tensor bias, float eps);
 
-/* dst[t] = W x[t] + bias      dst (T, rows), w (rows, cols), x (T, cols), bias (1, rows) or absent */
+/* dst[t] = W x[t] + bias      dst (T, rows), w (rows, cols), x (T, cols), bias (1, rows) or absent
+ * Where w's columns have an order, x is brought into it first, in the room that the recorder was lent. */
 void matmul(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor bias,
             struct hk_tensor x);
 /* dst[t] += W x[t] + bias     the residual stream */
@@ -66,8 +67,11 @@ void activate(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, enum
 void activate_mul(struct recorder *r, struct hk_tensor dst, struct hk_tensor gate, struct hk_tensor up,
                   enum hk_activation f);
 
-/* dst[i] = x[idx[i]]          dst (N, n), idx (1, N) */
+/* dst[i] = x[idx[i]]          dst (N, n), idx (1, N) of uint32; others than rows of x leave dst as it is */
 void select_rows(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor idx);
+/* dst[i][c] = x[i][idx[c]]    dst (N, n), x (N, m), idx (1, n) of uint32; others than columns of x leave dst
+ * as it is */
+void select_cols(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor idx);
 /* dst[i] = the index of the largest of x[i], the lowest of equals    x (N, n), dst (1, N) of uint32 */
 void argmax(struct recorder *r, struct hk_tensor dst, struct hk_tensor x);
 

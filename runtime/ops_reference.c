@@ -263,6 +263,14 @@ static bool do_select_rows(const struct op *op)
     return true;
 }
 
+static bool do_select_cols(const struct op *op)
+{
+    for (uint32_t i = 0; i < op->dst.rows; i++)
+        for (uint32_t c = 0; c < op->dst.cols; c++)
+            if (ids_of(op)[c] < op->x.cols) row(&op->dst, i)[c] = row(&op->x, i)[ids_of(op)[c]];
+    return true;
+}
+
 static bool do_argmax(const struct op *op)
 {
     for (uint32_t i = 0; i < op->x.rows; i++) {
@@ -276,9 +284,16 @@ static bool do_argmax(const struct op *op)
 }
 
 static bool (*const run[OP_KIND_COUNT])(const struct op *op) = {
-    [OP_EMBED] = do_embed,         [OP_RMSNORM] = do_rmsnorm,   [OP_LAYERNORM] = do_layernorm,
-    [OP_MATMUL] = do_matmul,       [OP_ROPE] = do_rope,         [OP_KV_WRITE] = do_kv_write,
-    [OP_ATTENTION] = do_attention, [OP_ACTIVATE] = do_activate, [OP_SELECT_ROWS] = do_select_rows,
+    [OP_EMBED] = do_embed,
+    [OP_RMSNORM] = do_rmsnorm,
+    [OP_LAYERNORM] = do_layernorm,
+    [OP_MATMUL] = do_matmul,
+    [OP_ROPE] = do_rope,
+    [OP_KV_WRITE] = do_kv_write,
+    [OP_ATTENTION] = do_attention,
+    [OP_ACTIVATE] = do_activate,
+    [OP_SELECT_ROWS] = do_select_rows,
+    [OP_SELECT_COLS] = do_select_cols,
     [OP_ARGMAX] = do_argmax,
 };
 

@@ -283,20 +283,22 @@ static void do_activate(struct call *c, const struct op *op)
     dispatch(c, "activate", NULL, &args, sizeof args);
 }
 
-static void do_select_rows(struct call *c, const struct op *op)
+static void do_select(struct call *c, const struct op *op)
 {
+    bool by_col = op->kind == OP_SELECT_COLS;
     elementwise(c, op->dst.cols, op->dst.rows);
+    spec(c, by_col);
     reads(c, &op->x);
     reads(c, &op->ids);
     writes(c, &op->dst);
-    struct select_rows_args args = {.dst = tensor_addr(&op->dst),
-                                    .x = tensor_addr(&op->x),
-                                    .idx = tensor_addr(&op->ids),
-                                    .cols = op->dst.cols,
-                                    .dst_ld = op->dst.ld,
-                                    .x_ld = op->x.ld,
-                                    .x_rows = op->x.rows};
-    dispatch(c, "select_rows", NULL, &args, sizeof args);
+    struct select_args args = {.dst = tensor_addr(&op->dst),
+                               .x = tensor_addr(&op->x),
+                               .idx = tensor_addr(&op->ids),
+                               .cols = op->dst.cols,
+                               .dst_ld = op->dst.ld,
+                               .x_ld = op->x.ld,
+                               .n_from = by_col ? op->x.cols : op->x.rows};
+    dispatch(c, "select", NULL, &args, sizeof args);
 }
 
 static void do_argmax(struct call *c, const struct op *op)
@@ -313,8 +315,8 @@ static void do_argmax(struct call *c, const struct op *op)
 static void (*const run[OP_KIND_COUNT])(struct call *c, const struct op *op) = {
     [OP_EMBED] = do_embed,         [OP_RMSNORM] = do_norm,      [OP_LAYERNORM] = do_norm,
     [OP_MATMUL] = do_matmul,       [OP_ROPE] = do_rope,         [OP_KV_WRITE] = do_kv_write,
-    [OP_ATTENTION] = do_attention, [OP_ACTIVATE] = do_activate, [OP_SELECT_ROWS] = do_select_rows,
-    [OP_ARGMAX] = do_argmax,
+    [OP_ATTENTION] = do_attention, [OP_ACTIVATE] = do_activate, [OP_SELECT_ROWS] = do_select,
+    [OP_SELECT_COLS] = do_select,  [OP_ARGMAX] = do_argmax,
 };
 
 void vulkan_record_matmul(struct vulkan_recorder *r, const struct op *op, struct matmul_variant v)

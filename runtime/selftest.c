@@ -469,6 +469,28 @@ static void test_rows(struct pair *p, uint32_t cols)
     free(values);
 }
 
+/* select_cols, backwards. */
+static void test_cols(struct pair *p, uint32_t cols)
+{
+    char detail[96];
+    snprintf(detail, sizeof detail, "3 rows of %u", cols);
+    double error = NAN;
+    uint32_t *idx = hk_calloc(cols, sizeof *idx, &p->error);
+    for (uint32_t c = 0; idx && c < cols; c++) idx[c] = cols - 1 - c;
+    if (idx && begin_case(p)) {
+        struct pair_tensor x = random_tensor(p, 3, cols), id = tensor(p, 1, cols, idx);
+        struct pair_tensor dst = tensor(p, 3, cols, NULL);
+        ON_BOTH(p, s, r)
+        {
+            select_cols(r, dst.t[s], x.t[s], id.t[s]);
+        }
+        error = compare(p, &dst);
+    }
+    report(p, "select_cols", detail, error, 0.0);
+    end_case(p);
+    free(idx);
+}
+
 /* ---- the lists
  * ---------------------------------------------------------------------------------------------- */
 
@@ -512,6 +534,7 @@ static void all_small(struct pair *p)
         test_norm(p, false, false, 3, cols[i]);
         test_norm(p, true, i % 2, 2, cols[i]);
         test_rows(p, cols[i]);
+        test_cols(p, cols[i]);
     }
     for (enum hk_rope_pairing pairing = HK_ROPE_INTERLEAVED; pairing <= HK_ROPE_HALVES && !p->stopped;
          pairing++) {

@@ -38,8 +38,9 @@ static struct hk_tensor shaped(uint32_t rows, uint64_t cols)
 }
 
 /* The shapes of a step's buffers, without memory. */
-static void shape_step(const struct hk_hparams *hp, const struct hk_session_options *opt, struct step *s)
+static void shape_step(const struct hk_model *m, const struct hk_session_options *opt, struct step *s)
 {
+    const struct hk_hparams *hp = &m->hp;
     uint32_t t = step_rows(opt), n_out = sync_outputs(opt);
     if (n_out < opt->n_branches) n_out = opt->n_branches;
     *s = (struct step){.n_tokens = t, .n_out = n_out};
@@ -48,16 +49,18 @@ static void shape_step(const struct hk_hparams *hp, const struct hk_session_opti
     s->a = shaped(t, hk_dim(hp, DIM_HEADS));
     s->gate_up = shaped(t, 2ull * hp->n_ff);
     s->ffn = shaped(t, hp->n_ff);
+    s->sorted = shaped(t, m->order_cols);
     s->last = s->last_h = shaped(n_out, hp->n_embd);
     s->logits = shaped(n_out, hk_dim(hp, DIM_OUT));
     s->rope = (struct hk_tensor){.rows = opt->n_ctx, .cols = hp->rope_dim, .ld = hp->rope_dim};
 }
 
-enum { N_STEP_BUFFERS = 10 };
+enum { N_STEP_BUFFERS = 11 };
 static void step_buffers(struct step *s, struct hk_tensor *out[N_STEP_BUFFERS])
 {
-    struct hk_tensor *all[N_STEP_BUFFERS] = {&s->x,   &s->h,    &s->qkv,    &s->a,      &s->gate_up,
-                                             &s->ffn, &s->last, &s->last_h, &s->logits, &s->rope};
+    struct hk_tensor *all[N_STEP_BUFFERS] = {&s->x,       &s->h,      &s->qkv,    &s->a,
+                                             &s->gate_up, &s->ffn,    &s->sorted, &s->last,
+                                             &s->last_h,  &s->logits, &s->rope};
     memcpy(out, all, sizeof all);
 }
 
@@ -83,7 +86,7 @@ bool hk_session_plan(const struct hk_model *m, struct hk_session_options *opt, u
     fill_defaults(m, opt);
     if (kv_rows(opt) > UINT32_MAX - HK_TILE_ROWS) return false;
     struct step s;
-    shape_step(hp, opt, &s);
+    shape_step(m, opt, &s);
     struct hk_tensor *buffers[N_STEP_BUFFERS];
     step_buffers(&s, buffers);
     struct hk_kv kv = kv_shape(hp, opt);
@@ -118,7 +121,7 @@ static bool alloc_state(struct hk_session *s, uint64_t bytes, struct hk_error *e
     const struct hk_hparams *hp = &s->model->hp;
     s->state = be->arena_new(s->backend, GPU_MEMORY_STATE, bytes, err);
     if (!s->state) return false;
-    shape_step(hp, &s->opt, &s->full);
+    shape_step(s->model, &s->opt, &s->full);
     struct hk_tensor *buffers[N_STEP_BUFFERS];
     step_buffers(&s->full, buffers);
     for (int i = 0; i < N_STEP_BUFFERS; i++)
@@ -296,6 +299,7 @@ static struct recorder *record(struct hk_session *s, const struct recording *key
     struct recorder *r = be->record_begin(s->backend, err);
     if (!r) return NULL;
     struct step step = make_step(s, key);
+    r->sorted = step.sorted;
     s->model->arch->forward(r, s->model, &step);
     uint64_t to = key->kind == STEP_BRANCHES ? s->branch_logits_host_addr : s->logits_host_addr;
     if (key->kind == STEP_GREEDY)

@@ -3,6 +3,7 @@
 #include "weights.h"
 #include "backend.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,8 @@ enum { UPLOAD_GROUP_BYTES = 2 << 20 }; /* of source rows converted and packed at
 /* A piece of device memory: a matrix (or several, stacked), or a vector. */
 struct home {
     uint64_t bytes, addr;
-    bool zero; /* filled with zeros first: not every part may come */
+    bool zero;           /* filled with zeros first: not every part may come */
+    const void *content; /* or with this */
 };
 
 /* A field of the architecture's structs that waits for its home's address. */
@@ -38,9 +40,14 @@ struct weight_plan {
     struct field *fields;
     struct binding *bindings;
     size_t n_homes, n_fields, n_bindings;
-    /* of the stack whose parts are being bound: the home of its newest matrix, of its bias, and where parts
-     * begin */
+    /* the newest order of columns, which other matrices that read the same input mostly share */
+    const uint32_t *order;
+    uint32_t order_cols;
+    size_t order_home;
+    /* of the stack whose parts are being bound: the home of its newest matrix, of its bias, that matrix's
+     * order of columns, and where parts begin */
     size_t stack_home, stack_bias_home;
+    const uint32_t *stack_order;
     uint32_t stack_start[HK_STACK_PARTS + 1];
 };
 
@@ -137,6 +144,27 @@ static uint64_t device_bytes(const struct weight_plan *p, const struct hk_weight
     return p->m->backend->table->weight_bytes(&w->layout);
 }
 
+/* The order of the tensor's columns, or the newest one where that is the same. */
+static const uint32_t *find_order(const struct weight_plan *p, const struct hk_ckpt_tensor *t, uint32_t cols)
+{
+    bool same = t->order && p->order && p->order_cols == cols &&
+                memcmp(t->order, p->order, sizeof *p->order * cols) == 0;
+    return same ? p->order : t->order;
+}
+
+static void bind_order(struct weight_plan *p, const uint32_t *order, struct hk_weight *w)
+{
+    if (order != p->order) {
+        p->order = order;
+        p->order_cols = w->cols;
+        p->order_home = add_home(p, 4ull * w->cols, false);
+        p->homes[p->order_home].content = order;
+    }
+    if (w->cols > p->m->order_cols) p->m->order_cols = w->cols;
+    w->order = (struct hk_tensor){.rows = 1, .cols = w->cols, .ld = w->cols};
+    add_field(p, &w->order.addr, p->order_home, NULL);
+}
+
 static bool bind_matrix(struct weight_plan *p, const struct weight_row *row, const struct hk_ckpt_tensor *t,
                         struct hk_weight *w, struct hk_error *err)
 {
@@ -154,13 +182,15 @@ static bool bind_matrix(struct weight_plan *p, const struct weight_row *row, con
     if (type != HK_F32) p->m->f32_only = false;
     if (!find_scale(p, t, &scale, err) || !shape_weight(w, t, type, rows, cols, scale, err)) return false;
     size_t home = add_home(p, device_bytes(p, w), false);
+    assert(!(t->order && looked_up)); /* hf.c has seen to that */
+    if (t->order) bind_order(p, find_order(p, t, cols), w);
     add_field(p, &w->addr, home, looked_up ? NULL : w);
     add_binding(p, t, w, rows, cols, 0, home);
     return true;
 }
 
-/* A part of a stack: more rows of its newest matrix, where that has the type and scale and ends with a whole
- * tile; else a matrix of its own. */
+/* A part of a stack: more rows of its newest matrix, where that has the type, scale and order and ends with a
+ * whole tile; else a matrix of its own. */
 static bool bind_part(struct weight_plan *p, const struct weight_row *row, const struct hk_ckpt_tensor *t,
                       struct hk_stack *stack, struct hk_error *err)
 {
@@ -172,10 +202,13 @@ static bool bind_part(struct weight_plan *p, const struct weight_row *row, const
     p->stack_start[row->part + 1 <= HK_STACK_PARTS ? row->part + 1 : 0] = p->stack_start[row->part] + rows;
     stack->rows += rows;
     struct hk_weight *last = stack->n ? &stack->part[stack->n - 1] : NULL;
-    if (!last || last->layout.type != type || last->scale != scale || last->rows % HK_TILE_ROWS != 0) {
+    const uint32_t *order = find_order(p, t, cols);
+    if (!last || last->layout.type != type || last->scale != scale || p->stack_order != order ||
+        last->rows % HK_TILE_ROWS != 0) {
         struct hk_weight *w = &stack->part[stack->n++];
         if (!bind_matrix(p, row, t, w, err)) return false;
-        p->stack_home = p->n_homes - 1;
+        p->stack_home = p->bindings[p->n_bindings - 1].home;
+        p->stack_order = order;
         return true;
     }
     uint32_t first_row = last->rows;
@@ -268,15 +301,16 @@ static size_t count_rows(const struct weight_row *row)
 
 struct weight_plan *weights_bind(struct hk_model *m, enum hk_weight_type quant, struct hk_error *err)
 {
-    /* Every row makes at most one of each; a model names at most as many rows as the checkpoint has tensors,
-     * and a few that are tied or absent, so the layers of a lying configuration are not counted. */
+    /* Every row makes at most one of each, and one more of two for an order of columns; a model names at most
+     * as many rows as the checkpoint has tensors, and a few that are tied or absent, so the layers of a lying
+     * configuration are not counted. */
     size_t most = count_rows(m->arch->global_rows) + (size_t)m->ckpt->n_tensors;
     struct weight_plan *p = hk_calloc(1, sizeof *p, err);
     if (!p) return NULL;
     p->m = m;
     p->quant = quant;
-    p->homes = hk_calloc(most, sizeof *p->homes, err);
-    p->fields = hk_calloc(most, sizeof *p->fields, err);
+    p->homes = hk_calloc(most, 2 * sizeof *p->homes, err);
+    p->fields = hk_calloc(most, 2 * sizeof *p->fields, err);
     p->bindings = hk_calloc(most, sizeof *p->bindings, err);
     if (p->homes && p->fields && p->bindings && bind_all(p, err)) return p;
     weights_plan_free(p);
@@ -394,7 +428,9 @@ static bool make_homes(struct weight_plan *p, struct hk_error *err)
         if (!be->arena_alloc(p->m->arena, h->bytes, &span, err)) return false;
         h->addr = span.addr;
         void *zeros = h->zero ? hk_calloc((size_t)h->bytes, 1, err) : NULL;
-        bool ok = !h->zero || (zeros && be->write(p->m->backend, h->addr, zeros, h->bytes, err));
+        const void *content = h->zero ? zeros : h->content;
+        bool ok =
+            (!h->zero || zeros) && (!content || be->write(p->m->backend, h->addr, content, h->bytes, err));
         free(zeros);
         if (!ok) return false;
     }

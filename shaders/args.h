@@ -80,10 +80,10 @@ HK_ADDR dst; HK_ADDR x; HK_ADDR y;
 HK_U32 cols; HK_U32 dst_ld; HK_U32 x_ld; HK_U32 y_ld;
 HK_ARGS_END
 
-/* select_rows.comp: dst[i] = x[idx[i]] */
-HK_ARGS_BEGIN(select_rows_args)
+/* select.comp: dst[i] = x[idx[i]], or dst[i][c] = x[i][idx[c]]; n_from: rows or columns of x */
+HK_ARGS_BEGIN(select_args)
 HK_ADDR dst; HK_ADDR x; HK_ADDR idx;
-HK_U32 cols; HK_U32 dst_ld; HK_U32 x_ld; HK_U32 x_rows;
+HK_U32 cols; HK_U32 dst_ld; HK_U32 x_ld; HK_U32 n_from;
 HK_ARGS_END
 
 /* argmax.comp: dst[i] = the first index of the largest of x[i] */

@@ -274,18 +274,9 @@ static const struct {
     const char *prefix;
     void (*variants)(struct run *run);
 } kernels[] = {
-    {"matvec_", matvec},
-    {"matmul_coopmat_", coopmat},
-    {"matmul_", tiles},
-    {"embed_", lanes_alone},
-    {"norm", norm},
-    {"rope", lanes_alone},
-    {"kv_write", kv_write},
-    {"attention", attention},
-    {"activate", activate},
-    {"argmax", lanes_alone},
-    {"select_rows", lanes_alone},
-    {"scale_add", lanes_alone},
+    {"matvec_", matvec},    {"matmul_coopmat_", coopmat}, {"matmul_", tiles},     {"embed_", lanes_alone},
+    {"norm", norm},         {"rope", lanes_alone},        {"kv_write", kv_write}, {"attention", attention},
+    {"activate", activate}, {"argmax", lanes_alone},      {"select", norm},       {"scale_add", lanes_alone},
     {"read", read_alone},
 };
 

@@ -72,10 +72,10 @@ def words(codes, order=range(8)):
     return torch.from_numpy(out.view(np.int32).copy())
 
 
-def gptq(r, rows, cols, bits, group, sym, act, v2):
-    groups = np.arange(cols) // group
-    if act:
-        groups = r.permutation(groups)
+def gptq(r, rows, cols, bits, group, sym, act, v2, groups=None):
+    if groups is None:
+        groups = np.arange(cols) // group
+        groups = r.permutation(groups) if act else groups
     n, top = cols // group, 2 ** bits
     q = r.integers(0, top, (rows, cols))
     z = np.full((rows, n), top // 2) if sym else r.integers(1, top, (rows, n))
@@ -83,7 +83,12 @@ def gptq(r, rows, cols, bits, group, sym, act, v2):
     per = range(32 // bits)
     parts = {"qweight": words(q, per).T.contiguous(), "scales": torch.from_numpy(s.T.copy()),
              "qzeros": words(z.T - (0 if v2 else 1), per), "g_idx": torch.from_numpy(groups.astype(np.int32))}
-    return parts, s.astype(np.float32)[:, groups] * (q - z[:, groups]).astype(np.float32)
+    w = s.astype(np.float32)[:, groups] * (q - z[:, groups]).astype(np.float32)
+    if not act or sym:
+        return parts, w
+    order = np.argsort(groups, kind="stable")  # as Q4_1 has it, columns sorted by group
+    q, d = q[:, order].astype(np.float32), s.astype(np.float32).repeat(group, 1)
+    return parts, w, d * q + (-d * z.repeat(group, 1)).astype(np.float16).astype(np.float32)
 
 
 def awq(r, rows, cols, group):
@@ -235,9 +240,11 @@ def main():
     ct = {"quant_method": "compressed-tensors", "quantization_status": "compressed"}
     write("gptq", {"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": False, "sym": True},
           lambda r, m, n, c: (*gptq(r, n, c, 4, 32, True, False, False), "q4_0"))
+    one_order = np.random.default_rng(7).permutation(np.arange(EMBD) // 32)  # quantizers see one input, and give it one order
     write("gptq-act", {"quant_method": "gptq", "bits": 4, "group_size": 32, "desc_act": True, "sym": False,
                        "checkpoint_format": "gptq"},
-          lambda r, m, n, c: (*gptq(r, n, c, 4, 32, False, True, False), "f16"))
+          lambda r, m, n, c: (lambda parts, w, held: (parts, w, "q4_1", held))(
+              *gptq(r, n, c, 4, 32, False, True, False, one_order if m[-6:] in ("q_proj", "k_proj", "v_proj") else None)))
     write("gptq8-v2", {"quant_method": "gptq", "bits": 8, "group_size": -1, "desc_act": False,
                        "checkpoint_format": "gptq_v2"},
           lambda r, m, n, c: (*gptq(r, n, c, 8, c, True, False, True), "q8_0"))

@@ -212,6 +212,54 @@ static void types_are_chosen_by_exactness(void **state)
     hk_test_error_says(&err, "f: tensor w: scale 1 is no finite number");
 }
 
+/* Columns of two groups in turn are sorted into whole blocks; where one group has a column too many they are
+ * not. */
+static void columns_are_sorted_by_group(void **state)
+{
+    (void)state;
+    static const uint8_t lane[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    struct hk_arena arena = {0};
+    struct hk_error err = {0};
+    uint8_t groups[4 * 64] = {0}, codes[64 / 8 * 4], made[36];
+    const float scales[2] = {1.0f, 2.0f};
+    float out[64];
+    for (unsigned c = 0; c < 64; c++) groups[4 * c] = c % 2;
+    for (unsigned i = 0; i < sizeof codes; i++) codes[i] = (uint8_t)(0x95 + i % 4); /* column c: nibble c */
+    struct hk_quantized q = {
+        .name = "w",
+        .rows = 1,
+        .cols = 64,
+        .group = 32,
+        .n_groups = 2,
+        .factor = 1.0f,
+        .zero = 8,
+        .groups = groups,
+        .codes = {.data = codes, .bits = 4, .per = 8, .lane = lane, .row_stride = 8, .col_stride = 1},
+        .scales = {.data = (const uint8_t *)scales,
+                   .type = HK_F32,
+                   .n = 2,
+                   .rows_per = 1,
+                   .row_stride = 2,
+                   .col_stride = 1}};
+    struct hk_quantized uneven = q;
+    assert_true(hk_quantized_sort(&arena, &q, "f", &err) && hk_quantized_choose(&q, "f", &err));
+    assert_int_equal(q.type, HK_Q4_0);
+    hk_quantized_weights(&q, 0, 64, made);
+    hk_weight_type_info(q.type)->decode(made, out, 64);
+    for (uint32_t c = 0; c < 64; c++) {
+        assert_int_equal(q.order[c], c < 32 ? 2 * c : 2 * (c - 32) + 1);
+        int code = codes[q.order[c] / 2] >> 4 * (q.order[c] % 2) & 15;
+        assert_true(out[c] == (float)(code - 8) * scales[q.order[c] % 2]);
+    }
+    groups[0] = 1;
+    assert_true(hk_quantized_sort(&arena, &uneven, "f", &err) && hk_quantized_choose(&uneven, "f", &err));
+    assert_true(!uneven.order && uneven.type == HK_BF16);
+    groups[0] = 2;
+    assert_false(hk_quantized_sort(&arena, &uneven, "f", &err));
+    hk_test_error_says(&err, "column 0 is of group 2 (g_idx), of which there are 2");
+    hk_arena_free(&arena);
+}
+
 /* FP8's NaN, which F8_E4M3 has not: its block is NaN, and the next one is not. */
 static void nan_stays_nan(void **state)
 {
@@ -579,9 +627,13 @@ static void settings_in_a_file_of_their_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(codes_of_f8_are_torchs),        cmocka_unit_test(weights_are_exact),
-        cmocka_unit_test(types_are_chosen_by_exactness), cmocka_unit_test(nan_stays_nan),
-        cmocka_unit_test(lying_folders_are_refused),     cmocka_unit_test(settings_in_a_file_of_their_own),
+        cmocka_unit_test(codes_of_f8_are_torchs),
+        cmocka_unit_test(weights_are_exact),
+        cmocka_unit_test(types_are_chosen_by_exactness),
+        cmocka_unit_test(columns_are_sorted_by_group),
+        cmocka_unit_test(nan_stays_nan),
+        cmocka_unit_test(lying_folders_are_refused),
+        cmocka_unit_test(settings_in_a_file_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
