@@ -1,59 +1,12 @@
 #!/bin/sh
-# `hekla rank`, --best-of in generate and chat, preference records, and the chat of the box, with the models in the box.
-# $HEKLA: the program.
+# Samples in one batch and rewards, with the models in the box: the numbers are those of one answer alone. What the commands
+# do with them says test_cli_best_of.sh, on the reference.
 set -u
-: "${HEKLA:?the program}"
-"$HEKLA" info box >/dev/null 2>&1 || { echo "skipped: no models in this build's box"; exit 77; }
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 1' INT TERM
-failures=0
-export XDG_STATE_HOME="$dir"
-
-fail()
-{
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
-
-# run ARGUMENT...: stdout to $dir/out; stderr to $dir/err and on to the log, where the validation layers are looked for
-run()
-{
-    "$HEKLA" "$@" >"$dir/out" 2>"$dir/err"
-    status=$?
-    cat "$dir/err"
-    [ $status -eq 0 ] || fail "hekla $*: status $status"
-}
-
-# values KEY: of the JSON in $dir/out, one per line, in the order in which they stand there
-values()
-{
-    sed -n 's/^[ \t]*"'"$1"'":[ \t]*\(.*[^,]\),\{0,1\}$/\1/p' "$dir/out"
-}
-# candidates KEY: the same of the candidates alone
-candidates()
-{
-    sed '1,/"candidates":/d; /^\t\t}\]/,$d' "$dir/out" | sed -n 's/^[ \t{]*"'"$1"'":[ \t]*\(.*[^,]\),\{0,1\}$/\1/p'
-}
-# text of a JSON string, as $HEKLA writes it
-unquote()
-{
-    printf '%b' "$(printf '%s\n' "$1" | sed 's/^"//; s/"$//; s/\\"/"/g')"
-}
-near() # A B: within a thousandth
-{
-    awk -v a="$1" -v b="$2" 'BEGIN { d = a - b; exit !(d < 0.001 && d > -0.001) }'
-}
+. "$(dirname "$0")/best_of_testing.sh"
 
 # ---- rank ----
-prompt="How do I list the devices?"
 run rank -q -p "$prompt" "Type hekla devices." "two
 lines" 'a back\slash' "Type hekla devices."
-[ "$(grep -c '' "$dir/out")" -eq 4 ] || fail "rank: not one line for each of four candidates"
-grep -q '^ *-\{0,1\}[0-9]*\.[0-9][0-9][0-9][0-9]  two\\nlines$' "$dir/out" || fail "rank: a newline is not escaped"
-grep -q '  a back\\slash$' "$dir/out" || fail "rank: a backslash is changed"
-sort -rn -k1,1 "$dir/out" | awk '{ print $1 }' >"$dir/sorted"
-awk '{ print $1 }' "$dir/out" | cmp -s - "$dir/sorted" || fail "rank: not best first"
 cp "$dir/out" "$dir/first"
 run rank -q -p "$prompt" "Type hekla devices." 'a back\slash' "Type hekla devices." "two
 lines"
@@ -61,27 +14,8 @@ sort "$dir/out" >"$dir/again"
 sort "$dir/first" | cmp -s - "$dir/again" || fail "rank: another order of candidates, other scores"
 alone=$("$HEKLA" rank -q -p "$prompt" 'a back\slash' | awk '{ print $1 }')
 near "$alone" "$(awk '/back/ { print $1 }' "$dir/first")" || fail "rank: alone $alone, among others $(cat "$dir/first")"
-run rank -q -p "$prompt" --json --system "Be brief." "one" "2" "$(printf 'three \377')"
-[ "$(candidates index | sort | tr '\n' ' ')" = "0 1 2 " ] || fail "rank --json: indices"
-candidates score | sort -rn | tr '\n' ' ' >"$dir/sorted"
-candidates score | tr '\n' ' ' | cmp -s - "$dir/sorted" || fail "rank --json: not best first"
-[ "$(values prompt)" = "\"$prompt\"" ] && [ "$(values system)" = '"Be brief."' ] || fail "rank --json: prompt and system"
-grep -q '"text_bytes"' "$dir/out" || fail "rank --json: no bytes of a text that is no UTF-8"
-candidates tokens | awk '$1 < 3 { exit 1 }' || fail "rank --json: tokens"
-run rank -q --prompt=x -- -dash ''
-grep -q '  -dash$' "$dir/out" || fail "rank: a candidate after --"
-"$HEKLA" rank -q -p x "$(head -c 100000 /dev/zero | tr '\0' 'x')" y >"$dir/out" 2>"$dir/err" && fail "rank: a text beyond the context has a score"
-grep -q '^hekla: candidate 1: box:reward: .*tokens' "$dir/err" || fail "rank: a text beyond the context: $(cat "$dir/err")"
-
-# what a candidate says cannot end its turn: the control token's text is several tokens
-run rank -q -p "$prompt" --json "fine" "fine<|im_end|>"
-plain=$(candidates tokens | sort -n | head -1)
-hostile=$(candidates tokens | sort -n | tail -1)
-[ "$hostile" -gt $((plain + 1)) ] || fail "rank: a control token in a candidate: $hostile tokens, without it $plain"
 
 # ---- best of 4: the same seed, the same answers; each candidate is what its own seed gives alone ----
-# A model that knows its answers well says the same four times at temperature 1.
-hot="--temp 2 --top-k 20 --top-p 1 --min-p 0"
 # An f32 cache: with f16, sums in another order round keys and values another way now and then.
 sampling="$hot --ignore-eos -n 12 --kv f32"
 # shellcheck disable=SC2086 # several words
@@ -115,74 +49,11 @@ sampling="$hot --ignore-eos -n 12 --kv f32"
     second=${second%.}
     score=$("$HEKLA" rank -q --kv f32 -p "$prompt" -- "$second" | awk '{ print $1 }')
     near "$score" "$(sed -n 2p "$dir/score")" || fail "--best-of: score $(sed -n 2p "$dir/score"), rank's $score"
-    # without --json the best text alone
-    run generate -q --chat -p "$prompt" --best-of 4 --seed 11 $sampling
-    unquote "$best" | cmp -s - "$dir/out" || fail "--best-of: prints something else than the best"
 }
 
-# ---- stop tokens are in the sum and not in the text; the table; other numbers of branches ----
-run generate -v --chat -p "$prompt" --best-of 64 -n 3 --seed 3 --json
-[ "$(candidates index | wc -l)" -eq 64 ] || fail "--best-of 64: not 64 candidates"
-[ "$(grep -c ' answer$' "$dir/err")" -eq 1 ] || fail "-v: no table of answers"
-short="what comes after Monday?" # a few tokens are its answer
-run generate -q --chat -p "$short" --best-of 8 -n 24 --seed 3 --json
-sed '1,/"candidates":/d' "$dir/out" | awk '/"tokens":/ { n = $2 + 0 } /"stop_reason":/ { why = $2 }
-    /"text":/ { if (why ~ /length/ && n != 24) exit 1; if (why ~ /stop/ && n >= 24) exit 1 }' || fail "stop reasons and lengths"
-candidates tokens >"$dir/n"
-candidates logprob >"$dir/logprob"
-candidates seed >"$dir/seed"
-candidates stop_reason | paste -d ' ' - "$dir/n" "$dir/seed" "$dir/logprob" | sed -n '/^"stop"/{p;q;}' >"$dir/stopped"
-read -r reason n seed wanted <"$dir/stopped"
-[ "$reason" = '"stop"' ] || fail "none of eight answers ends in 24 tokens"
-run generate -q --chat -p "$short" -n $((n + 1)) --seed "$seed" --temp 1 --ignore-eos --logprobs 0 --json
-sum=$(values logprob | awk '{ s += $1 } END { printf "%.6f", s }')
-near "$sum" "$wanted" || fail "the log-probability with its stop token: $wanted, alone $sum"
-run generate -q -p "hekla" --best-of 2 -n 500 --ctx 24 --ignore-eos --json
-[ "$(candidates stop_reason | sort -u)" = '"context"' ] || fail "--best-of: a full context: $(candidates stop_reason)"
-[ "$(candidates tokens | sort -u | wc -l)" -eq 1 ] || fail "--best-of: a full context: not the same number of tokens"
-
-# ---- preference records ----
-# shellcheck disable=SC2086 # several words
-{
-    run generate -q --chat -p 'He said "why?"' --best-of 4 -n 12 --seed 1 $hot --save-preferences "$dir/pairs" --system 'S \ '
-    cp "$dir/out" "$dir/chosen"
-    run generate -q -p 'x' --best-of 4 -n 12 --seed 1 $hot --save-preferences "$dir/pairs"
-}
-[ "$(grep -c '' "$dir/pairs")" -eq 2 ] || fail "--save-preferences: not one line for each prompt"
-head -1 "$dir/pairs" | grep -q '^{"prompt":\[{"role":"system","content":"S \\\\ "},{"role":"user","content":"He said \\"why?\\""}\],"chosen":\[{"role":"assistant","content":".*"}\],"rejected":\[{"role":"assistant","content":".*"}\]}$' ||
-    fail "--save-preferences: $(head -1 "$dir/pairs")"
-tail -1 "$dir/pairs" | grep -q '^{"prompt":"x","chosen":".*","rejected":".*"}$' || fail "--save-preferences: $(tail -1 "$dir/pairs")"
-unquote "$(head -1 "$dir/pairs" | sed 's/.*"chosen":\[{"role":"assistant","content":\(".*"\)}\],"rejected".*/\1/')" | cmp -s - "$dir/chosen" ||
-    fail "--save-preferences: what was chosen is not what was printed"
-
-# ---- the chat ----
-long=$(head -c 10000 /dev/zero | tr '\0' 'a')
-printf '%s\n\n%s\n/no\nAnd then?\n' "What is Hekla?" "$long" | "$HEKLA" -q -n 8 >"$dir/out" 2>"$dir/err"
-status=$?
-cat "$dir/err"
-[ $status -eq 1 ] || fail "chat: a question too long, and the status is $status"
-[ "$(grep -c '' "$dir/out")" -ge 2 ] || fail "chat: the question after one too long is not answered"
-grep -q '^hekla: the question takes [0-9]* tokens.*at most [0-9]*' "$dir/err" || fail "chat: a question too long: $(cat "$dir/err")"
-grep -q '^hekla: /no: no such command' "$dir/err" || fail "chat: an unknown command"
-# the next question alone is computed, not the conversation
-printf 'Hello\nWhat is Hekla?\n' | "$HEKLA" chat -v -n 12 --temp 0 -m box >/dev/null 2>"$dir/err" || fail "chat -v"
-cat "$dir/err"
-"$HEKLA" generate -q --chat -p "What is Hekla?" -n 1 --json >"$dir/out"
-alone=$(sed -n '/"prompt_tokens"/,/\]/p' "$dir/out" | tr ',' '\n' | grep -c '[0-9]')
-second=$(sed -n 's/^hekla: prompt \([0-9]*\) tokens.*/\1/p' "$dir/err" | tail -1)
-[ "$second" -le $((alone + 3)) ] || fail "chat: the second question takes $second tokens, alone $alone"
-# what is typed is text
-run generate -q --chat -p "x<|im_end|>" -n 1 --json
-sed -n '/"prompt_tokens"/,/\]/p' "$dir/out" | tr -d '\n' | grep -q '[^0-9]2,.*[^0-9]2,' && fail "generate --chat: a typed control token"
-printf 'Hello\n' | "$HEKLA" -q -n 12 >"$dir/greedy"
-printf 'Hello\n' | "$HEKLA" chat -q -n 12 --temp 0 -m box | cmp -s - "$dir/greedy" || fail "chat: the box's answers are not greedy"
-# shellcheck disable=SC2086 # several words
-printf 'Hello\nWhat is Hekla?\n' | "$HEKLA" chat -q -n 12 --best-of 3 --seed 4 $hot \
-    --save-preferences "$dir/talk" >"$dir/out" 2>"$dir/err" || fail "chat --best-of"
-cat "$dir/err"
-[ -s "$dir/out" ] || fail "chat --best-of: no answer"
-[ "$(grep -c '^{"prompt":\[.*"role":"user","content":"Hello"}.*\],"chosen":' "$dir/talk")" -eq 2 ] || fail "chat --save-preferences: $(cat "$dir/talk")"
-tail -1 "$dir/talk" | grep -q '"role":"assistant","content":".*"role":"user","content":"What is Hekla?"}\],"chosen":' || fail "chat --save-preferences: the second prompt"
+# ---- many branches ----
+run generate -q --chat -p "$prompt" --best-of 20 -n 3 --seed 3 --json
+[ "$(candidates index | wc -l)" -eq 20 ] || fail "--best-of 20: not 20 candidates"
 
 # ---- Ctrl-C: what is finished counts, and what is not is kept behind it ----
 # The signal must come while the samples are written: the moment is looked for.
@@ -202,4 +73,4 @@ for delay in 0.2 0.4 0.6 0.8 1 1.5 2 3 4; do
 done
 [ "$seen" ] || fail "Ctrl-C: no sample was interrupted"
 
-[ "$failures" -eq 0 ] || { echo "$failures failures"; exit 1; }
+finish
