@@ -3,7 +3,11 @@
 # reference: what does not depend on a device. test_gpu_cli_best_of.sh holds the devices' numbers.
 # shellcheck disable=SC2086 # $on and $hot are several words
 set -u
-. "$(dirname "$0")/best_of_testing.sh"
+. "$(dirname "$0")/cli_testing.sh"
+"$HEKLA" info box >/dev/null 2>&1 || { echo "skipped: no models in this build's box"; exit 77; }
+prompt="How do I list the devices?"
+# A model that knows its answers well says the same several times at temperature 1.
+hot="--temp 2 --top-k 20 --top-p 1 --min-p 0"
 on="--device reference"
 
 # ---- rank ----

@@ -2,31 +2,11 @@
 # `hekla generate` and its kin on a Vulkan device, against texts and ids that other implementations made.
 # $HEKLA: the program. Needs the shared folder ($HEKLA_SHARED, else shared/ beside the source).
 set -u
-: "${HEKLA:?the program}"
 shared=${HEKLA_SHARED:-${HEKLA_SOURCE_DIR:-.}/../shared}
 [ -d "$shared/models" ] || { echo "skipped: no shared folder"; exit 77; }
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 1' INT TERM
-failures=0
+. "$(dirname "$0")/cli_testing.sh"
 stories=$shared/models/stories260K
 tarot=$shared/models/tarotble
-export XDG_STATE_HOME="$dir"
-
-fail()
-{
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
-
-# run ARGUMENT...: stdout to $dir/out; stderr to $dir/err and on to the log, where the validation layers are looked for
-run()
-{
-    "$HEKLA" "$@" >"$dir/out" 2>"$dir/err"
-    status=$?
-    cat "$dir/err"
-    [ $status -eq 0 ] || fail "hekla $*: status $status"
-}
 
 # begins FILE: what was printed is not empty and the beginning of FILE
 begins()
@@ -100,4 +80,4 @@ printf 'Once upon\n/undo\n/system\n\n' | "$HEKLA" chat -m "$stories/stories260K.
 cat "$dir/err"
 grep -q 'needs .* MiB.*has .* MiB' "$dir/err" || fail "a context beyond memory: need and budget are not said"
 
-[ "$failures" -eq 0 ] || { echo "$failures failures"; exit 1; }
+finish

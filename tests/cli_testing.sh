@@ -1,15 +1,11 @@
-# Sourced by test_cli_best_of.sh and test_gpu_cli_best_of.sh: a folder $dir, and what reads $HEKLA's JSON with a shell's tools.
-# $HEKLA: the program.
+# Sourced by tests of the command line: a folder $dir, failures that are counted, and what reads $HEKLA's JSON with a shell's
+# tools. $HEKLA: the program.
 : "${HEKLA:?the program}"
-"$HEKLA" info box >/dev/null 2>&1 || { echo "skipped: no models in this build's box"; exit 77; }
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM
 failures=0
 export XDG_STATE_HOME="$dir"
-prompt="How do I list the devices?"
-# A model that knows its answers well says the same several times at temperature 1.
-hot="--temp 2 --top-k 20 --top-p 1 --min-p 0"
 
 fail()
 {
