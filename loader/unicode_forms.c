@@ -128,7 +128,7 @@ bool hk_unicode_normalize(enum hk_unicode_form form, const char *text, size_t le
                           struct hk_error *err)
 {
     struct code_points c = {0};
-    bool ok = true;
+    bool ok = hk_bytes_append(out, "", 0, err); /* an empty text is one, not none */
     for (size_t i = 0; ok && i < len;) {
         size_t n = plain_run(form, text + i, len - i);
         ok = hk_bytes_append(out, text + i, n, err);

@@ -122,6 +122,9 @@ def make_tokenizer_jsons():
                 "vocab": {"u": 0, "a": 1, "b": 2, "##b": 3, "ab": 4, "##b</w>": 5, "ab</w>": 6}, "merges": [["a", "##b"], "a ##b</w>"]}}
     for name, model in models.items():
         write("fuzz_tokenizer_json", name + ".json", json.dumps(dict(parts, model=model), separators=(",", ":")).encode())
+    # a token of which cleaning leaves nothing
+    cleaned = {"normalizer": parts["normalizer"]["normalizers"][-1], "added_tokens": [dict(token, id=1, content="\1")], "model": model}
+    write("fuzz_tokenizer_json", "cleaned.json", json.dumps(cleaned, separators=(",", ":")).encode())
 
 
 def main():
