@@ -431,7 +431,7 @@ def main():
     p.add_argument("--base-steps", type=int, default=900)
     p.add_argument("--base-lr", type=float, default=0.01)
     p.add_argument("--begin", default="base", help="what the chat model is made from; chat: it goes on with facts that have changed")
-    p.add_argument("--chat-steps", type=int, default=6000)
+    p.add_argument("--chat-steps", type=int, default=5400)
     p.add_argument("--chat-lr", type=float, default=0.006)
     p.add_argument("--questions-batch", type=int, default=2048, help="tokens of questions in a step, for their topics")
     p.add_argument("--judged", type=int, default=100000, help="questions that the teacher is asked to judge")
