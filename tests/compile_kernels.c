@@ -185,12 +185,7 @@ static void lanes_and_choice(struct run *run, uint32_t n_choices)
     }
 }
 
-static void norm(struct run *run)
-{
-    lanes_and_choice(run, 2);
-}
-
-static void kv_write(struct run *run)
+static void lanes_and_either(struct run *run)
 {
     lanes_and_choice(run, 2);
 }
@@ -274,9 +269,18 @@ static const struct {
     const char *prefix;
     void (*variants)(struct run *run);
 } kernels[] = {
-    {"matvec_", matvec},    {"matmul_coopmat_", coopmat}, {"matmul_", tiles},     {"embed_", lanes_alone},
-    {"norm", norm},         {"rope", lanes_alone},        {"kv_write", kv_write}, {"attention", attention},
-    {"activate", activate}, {"argmax", lanes_alone},      {"select", norm},       {"scale_add", lanes_alone},
+    {"matvec_", matvec},
+    {"matmul_coopmat_", coopmat},
+    {"matmul_", tiles},
+    {"embed_", lanes_alone},
+    {"norm", lanes_and_either},
+    {"rope", lanes_alone},
+    {"kv_write", lanes_and_either},
+    {"attention", attention},
+    {"activate", activate},
+    {"argmax", lanes_alone},
+    {"select", lanes_and_either},
+    {"scale_add", lanes_alone},
     {"read", read_alone},
 };
 
