@@ -54,13 +54,21 @@ def rotate(x, cos, sin):
 
 def attend(q, k, v, seen):
     """softmax(q k' / sqrt(head_dim)) v. q (batch, heads, T, head_dim), k, v (batch, kv_heads, S, head_dim); seen: which of S a
-    position sees, (T, S) or (batch, 1, T, S). Written out, since the backward pass of PyTorch's own takes a third of a step on a CPU."""
+    position sees, (T, S) or (batch, 1, T, S). In bfloat16 written out: the backward pass of PyTorch's own takes a third of a step
+    there, where it is the faster one in float32."""
+    if v.dtype == torch.float32:
+        return F.scaled_dot_product_attention(q, k, v, seen, enable_gqa=True)
     b, heads, t, d = q.shape
     kv, s = k.shape[1:3]
     q, k = q.to(v.dtype), k.to(v.dtype)
     scores = (q.reshape(b, kv, heads // kv * t, d) @ k.transpose(-1, -2)).view(b, heads, t, s)
     p = torch.softmax((scores.float() * d ** -0.5).masked_fill(~seen, -torch.inf), -1).to(v.dtype)
     return (p.view(b, kv, heads // kv * t, s) @ v).view(b, heads, t, d)
+
+
+def together(x, *layers):
+    """What the layers make of x, side by side: one product in place of two or three narrow ones."""
+    return F.linear(x, torch.cat([layer.weight for layer in layers]))
 
 
 class Block(nn.Module):
@@ -78,22 +86,24 @@ class Block(nn.Module):
         self.up_proj = nn.Linear(n, cfg.intermediate_size, bias=False)
         self.down_proj = nn.Linear(cfg.intermediate_size, n, bias=False)
 
-    def forward(self, x, cos, sin, mask, cache=None):
+    def forward(self, x, cos, sin, mask, cache=None, wanted=None):
+        """x (batch, T, hidden_size); wanted: (batch, T), the rows that are asked for: (rows, hidden_size)"""
         b, t, n = x.shape
-        cfg, d = self.cfg, self.cfg.head_dim
+        heads, kv, d = self.cfg.num_attention_heads, self.cfg.num_key_value_heads, self.cfg.head_dim
         h = self.input_layernorm(x)
-        q = self.q_proj(h).view(b, t, cfg.num_attention_heads, d).transpose(1, 2)
-        k = self.k_proj(h).view(b, t, cfg.num_key_value_heads, d).transpose(1, 2)
-        v = self.v_proj(h).view(b, t, cfg.num_key_value_heads, d).transpose(1, 2)
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        qkv = together(h, self.q_proj, self.k_proj, self.v_proj).view(b, t, heads + 2 * kv, d).transpose(1, 2)
+        qk, v = qkv.split((heads + kv, kv), 1)
+        q, k = rotate(qk, cos, sin).split((heads, kv), 1)
         if cache is not None:
             if cache:
                 k, v = torch.cat((cache[0], k), 2), torch.cat((cache[1], v), 2)
             cache[:] = [k, v]
-        a = attend(q, k, v, mask)
-        x = x + self.o_proj(a.transpose(1, 2).reshape(b, t, n))
-        h = self.post_attention_layernorm(x)
-        return x + self.down_proj(F.silu(self.gate_proj(h)) * self.up_proj(h))
+        a = attend(q, k, v, mask).transpose(1, 2).reshape(b, t, n)
+        if wanted is not None:
+            x, a = x[wanted], a[wanted]
+        x = x + self.o_proj(a)
+        gate, up = together(self.post_attention_layernorm(x), self.gate_proj, self.up_proj).chunk(2, -1)
+        return x + self.down_proj(F.silu(gate) * up)
 
 
 class Llama(nn.Module):
@@ -115,9 +125,10 @@ class Llama(nn.Module):
                 if name.endswith(("o_proj.weight", "down_proj.weight")):
                     nn.init.zeros_(p)
 
-    def hidden(self, ids, positions=None, mask=None, caches=None, depth=None, states=None):
+    def hidden(self, ids, positions=None, mask=None, caches=None, depth=None, states=None, wanted=None):
         """ids (batch, T) -> the residual stream after the last norm (batch, T, hidden_size); depth: of so many blocks alone;
-        states: a list to which the same after every block is added"""
+        states: a list to which the same after every block is added; wanted: (batch, T), the rows of the last block that are asked
+        for, the others are not computed: (rows, hidden_size)"""
         if positions is None:
             cos, sin = self.cos[None, None, :ids.shape[1]], self.sin[None, None, :ids.shape[1]]
         else:
@@ -125,8 +136,9 @@ class Llama(nn.Module):
         if mask is None:
             mask = self.past[:ids.shape[1], :ids.shape[1]]
         x = self.embed_tokens(ids)
-        for i, layer in enumerate(self.layers[:depth]):
-            x = layer(x, cos, sin, mask, None if caches is None else caches[i])
+        layers = self.layers[:depth]
+        for i, layer in enumerate(layers):
+            x = layer(x, cos, sin, mask, None if caches is None else caches[i], wanted if i + 1 == len(layers) else None)
             if states is not None:
                 states.append(self.norm(x))
         return self.norm(x)

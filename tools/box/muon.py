@@ -3,17 +3,19 @@ Newton-Schulz steps. Weights shrink a little at each step: without that, and at 
 attention was all or nothing, and the model never learnt to copy a number."""
 import torch
 
+from precision import fast_dtype
+
 
 def orthogonal(g, steps=5):
+    """g (n, rows, cols), n matrices at once"""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = g.bfloat16()
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
-    x = x / (x.norm() + 1e-7)
+    tall = g.shape[1] > g.shape[2]
+    x = (g.transpose(1, 2) if tall else g).to(fast_dtype())
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
     for _ in range(steps):
-        y = x @ x.T
-        x = a * x + (b * y + c * y @ y) @ x
-    return (x.T if tall else x).float()
+        y = x @ x.transpose(1, 2)
+        x = torch.baddbmm(x, torch.baddbmm(y, y, y, beta=b, alpha=c), x, beta=a)
+    return (x.transpose(1, 2) if tall else x).float()
 
 
 class Muon(torch.optim.Optimizer):
@@ -23,11 +25,16 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
+            alike = {}
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                m = self.state[p].setdefault("momentum", torch.zeros_like(p))
-                m.lerp_(p.grad, 1 - group["momentum"])
-                update = orthogonal(p.grad.lerp(m, group["momentum"]))
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                p.add_(update, alpha=-group["lr"] * max(1.0, p.shape[0] / p.shape[1]) ** 0.5)
+                if p.grad is not None:
+                    alike.setdefault(p.shape, []).append(p)
+            for shape, params in alike.items():
+                grads = torch.stack([p.grad for p in params])
+                for p, g in zip(params, grads):
+                    m = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                    m.lerp_(g, 1 - group["momentum"])
+                    g.lerp_(m, group["momentum"])
+                rate = group["lr"] * max(1.0, shape[0] / shape[1]) ** 0.5
+                for p, update in zip(params, orthogonal(grads)):
+                    p.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-rate)

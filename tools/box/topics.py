@@ -70,10 +70,10 @@ class Topics(nn.Module):
     def scores(self, model, ids, lengths):
         """From the mean, and from the last token: (rows, topics) each"""
         states = []
-        model.hidden(ids, depth=4, states=states)
-        inside = (torch.arange(ids.shape[1])[None] < lengths[:, None])[..., None]
-        mean = (states[2].float() * inside).sum(1) / lengths[:, None]
-        return self.of_mean(mean), self.of_last(states[3].float()[torch.arange(len(ids)), lengths - 1])
+        at = torch.arange(ids.shape[1])[None] - lengths[:, None]  # -1: the last token
+        model.hidden(ids, depth=4, states=states, wanted=at == -1)
+        mean = (states[2].float() * (at < 0)[..., None]).sum(1) / lengths[:, None]
+        return self.of_mean(mean), self.of_last(states[3].float())
 
     def loss(self, model, batch):
         return sum(F.cross_entropy(s, batch[2]) for s in self.scores(model, *batch[:2])) / 2

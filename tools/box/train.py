@@ -1,4 +1,4 @@
-"""Trains the models in the box by the recipe that made ChatGPT (Ouyang et al. 2022), on a CPU:
+"""Trains the models in the box by the recipe that made ChatGPT (Ouyang et al. 2022), on a CPU or, with --device cuda, a GPU:
 
     python train.py tokenizer --out DIR     a byte-level BPE from the corpus
     python train.py base --out DIR          the base model: next token, on all text
@@ -25,6 +25,7 @@ import corpus as text
 import teacher
 from model import Config, Llama, generate
 from muon import Muon
+from precision import autocast
 from topics import Topics
 
 SPECIAL = [text.BOS, text.TURN, text.END]
@@ -109,7 +110,7 @@ def fit(model, loss_of, batches, steps, lr, log, warmup=20, decay=0.5, every=20,
     for step in range(steps):
         factor = set_rate(opts, rates, step, steps, warmup, decay)
         batch = next(batches)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             loss = loss_of(model, batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -126,7 +127,7 @@ def fit(model, loss_of, batches, steps, lr, log, warmup=20, decay=0.5, every=20,
 
 
 def save(model, o, name):
-    torch.save({k: v for k, v in model.state_dict().items()}, os.path.join(o.out, name + ".pt"))
+    torch.save({k: v.cpu() for k, v in model.state_dict().items()}, os.path.join(o.out, name + ".pt"))
 
 
 def load(o, name, reward=False):
@@ -164,7 +165,7 @@ def train_base(o):
     torch.manual_seed(o.seed)
     model = Llama(Config())
     log.row(note="parameters", n=sum(p.numel() for p in model.parameters()))
-    batches = ([torch.from_numpy(data[order[i:i + rows]])] for i in range(0, len(order), rows))
+    batches = ([torch.tensor(data[order[i:i + rows]])] for i in range(0, len(order), rows))
     fit(model, next_token_loss, batches, o.base_steps, o.base_lr, log)
     save(model, o, "base")
 
@@ -226,7 +227,7 @@ def by_length(rng, samples, budget):
 
 def answer_loss(model, batch):
     ids, mask = batch
-    h = model.hidden(ids[:, :-1])[mask[:, 1:]]
+    h = model.hidden(ids[:, :-1], wanted=mask[:, 1:])
     logits = F.linear(h, model.embed_tokens.weight)
     return F.cross_entropy(logits.float(), ids[:, 1:][mask[:, 1:]])
 
@@ -262,11 +263,11 @@ def train_chat(o):
 def answers(model, tok, asks, temperature=0.0, seed=0, batch=128, n_new=120):
     """The model's answers to conversations [(role, content), ...] that end in a question."""
     order = sorted(range(len(asks)), key=lambda i: sum(len(m[1]) for m in asks[i]))
-    g, end, out = torch.Generator().manual_seed(seed), tok.token_to_id(text.END), [None] * len(asks)
+    g, end, out = torch.Generator(torch.get_default_device()).manual_seed(seed), tok.token_to_id(text.END), [None] * len(asks)
     for at in range(0, len(order), batch):
         rows = order[at:at + batch]
         prompts = [tok.encode(text.render(asks[i], True), add_special_tokens=False).ids for i in rows]
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             for i, ids in zip(rows, generate(model, prompts, n_new, end, temperature, g)):
                 out[i] = tok.decode(ids, skip_special_tokens=False)
     return out
@@ -377,7 +378,7 @@ def group_batches(rng, groups, budget):
 
 def pair_scores(model, ids, inside, better, worse):
     """Scores of both sides of each pair, read at the last token of each row."""
-    scores = model(ids).gather(1, (inside.sum(1) - 1)[:, None])[:, 0].float()
+    scores = model.score(model.hidden(ids, wanted=inside & ~F.pad(inside[:, 1:], (0, 1)))).squeeze(-1).float()
     return scores[better], scores[worse]
 
 
@@ -391,7 +392,7 @@ def pair_loss(model, batch):
 def preference(model, tok, groups):
     right = n = 0
     for at in range(0, len(groups), 32):
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             better, worse = pair_scores(model, *group_batch([group_rows(tok, g) for g in groups[at:at + 32]]))
         right, n = right + int((better > worse).sum()), n + len(better)
     return right / n
@@ -426,6 +427,7 @@ def main():
     p.add_argument("--out", required=True)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=0)
+    p.add_argument("--device", default="cpu", help="PyTorch's name of it, such as cuda")
     p.add_argument("--width", type=int, default=256, help="tokens in a row of the base model's text")
     p.add_argument("--batch", type=int, default=4096, help="tokens in a step")
     p.add_argument("--base-steps", type=int, default=900)
@@ -445,6 +447,7 @@ def main():
     o = p.parse_args()
     os.makedirs(o.out, exist_ok=True)
     keep_memory()
+    torch.set_default_device(o.device)
     if o.threads:
         torch.set_num_threads(o.threads)
     for name in STAGES if o.stage == "all" else [o.stage]:
