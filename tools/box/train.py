@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 
 import corpus as text
+import ranking
 import teacher
 from model import Config, Llama, generate
 from muon import Muon
@@ -340,64 +341,6 @@ def sampled_groups(o, c, rng, part):
     return groups
 
 
-def group_rows(tok, group):
-    """Token ids of the conversation with the better answer, then of those with the worse ones"""
-    ask, better, worse = group
-    return [tok.encode(text.render([("user", ask), ("assistant", a)]), add_special_tokens=False).ids for a in [better] + worse]
-
-
-def group_batch(groups):
-    """[ids (rows, T), inside (rows, T), better (pairs), worse (pairs)]: the last two say which rows are compared."""
-    flat = [r for rows in groups for r in rows]
-    ids, inside = torch.zeros(len(flat), max(map(len, flat)), dtype=torch.long), torch.zeros(len(flat), max(map(len, flat)), dtype=torch.bool)
-    for i, r in enumerate(flat):
-        ids[i, :len(r)], inside[i, :len(r)] = torch.tensor(r), True
-    better, worse, at = [], [], 0
-    for rows in groups:
-        better += [at] * (len(rows) - 1)
-        worse += range(at + 1, at + len(rows))
-        at += len(rows)
-    return [ids, inside, torch.tensor(better, dtype=torch.int), torch.tensor(worse, dtype=torch.int)]
-
-
-def group_batches(rng, groups, budget):
-    """Batches of about `budget` padded tokens: neighbours in length together, in a random order for ever."""
-    parts, now, n = [], [], 0
-    for g in sorted(groups, key=lambda g: max(map(len, g))):
-        if now and (n + len(g)) * max(map(len, g)) > budget:
-            parts.append(now)
-            now, n = [], 0
-        now.append(g)
-        n += len(g)
-    parts.append(now)
-    while True:
-        rng.shuffle(parts)
-        for p in parts:
-            yield group_batch(p)
-
-
-def pair_scores(model, ids, inside, better, worse):
-    """Scores of both sides of each pair, read at the last token of each row."""
-    scores = model.score(model.hidden(ids, wanted=inside & ~F.pad(inside[:, 1:], (0, 1)))).squeeze(-1).float()
-    return scores[better], scores[worse]
-
-
-def pair_loss(model, batch):
-    better, worse = pair_scores(model, *batch)
-    # the small second term keeps the scores near zero
-    return -F.logsigmoid(better - worse).mean() + 0.001 * (better + worse).square().mean()
-
-
-@torch.no_grad()
-def preference(model, tok, groups):
-    right = n = 0
-    for at in range(0, len(groups), 32):
-        with autocast():
-            better, worse = pair_scores(model, *group_batch([group_rows(tok, g) for g in groups[at:at + 32]]))
-        right, n = right + int((better > worse).sum()), n + len(better)
-    return right / n
-
-
 def train_reward(o):
     c, tok, log = corpus_for_chat(), load_tokenizer(o), Log(o.out, "reward")
     judged = load_judged(o, c)
@@ -406,16 +349,16 @@ def train_reward(o):
         for ask, better, worse in held:
             f.writelines(json.dumps({"prompt": ask, "chosen": better, "rejected": w}) + "\n" for w in worse)
     rng = random.Random(o.seed + 4)
-    rows = [group_rows(tok, g) for g in sampled_groups(o, c, rng, "train") + made_groups(c, rng, o.made)]
-    rows = [r for r in rows if max(map(len, r)) <= Config.max_position_embeddings]
-    log.row(note="pairs", train=sum(len(r) - 1 for r in rows), held_out=sum(len(g[2]) for g in held))
+    groups = [ranking.rows(tok, g) for g in sampled_groups(o, c, rng, "train") + made_groups(c, rng, o.made)]
+    groups = [g for g in groups if max(map(len, g)) <= Config.max_position_embeddings]
+    log.row(note="pairs", train=sum(len(g) - 1 for g in groups), held_out=sum(len(g[2]) for g in held))
     model, topics = load(o, "chat", reward=True), Topics(c, tok, Config.hidden_size, judged)
-    batches = (p + q for p, q in zip(group_batches(random.Random(o.seed + 6), rows, o.pairs_batch),
+    batches = (p + q for p, q in zip(ranking.batches(random.Random(o.seed + 6), groups, o.pairs_batch),
                                      topics.batches(random.Random(o.seed + 9), o.questions_batch // 2)))
-    fit(model, lambda m, b: pair_loss(m, b[:4]) + o.topics_weight / 2 * topics.loss(m, b[4:]), batches, o.reward_steps, o.reward_lr, log,
+    fit(model, lambda m, b: ranking.pair_loss(m, b[:6]) + o.topics_weight / 2 * topics.loss(m, b[6:]), batches, o.reward_steps, o.reward_lr, log,
         decay=1.0, task=topics)
     save(model, o, "reward")
-    log.row(note="held-out pairs ordered right, in PyTorch", part=preference(model, tok, held))
+    log.row(note="held-out pairs ordered right, in PyTorch", part=ranking.preference(model, tok, held))
 
 
 STAGES = {"tokenizer": train_tokenizer, "base": train_base, "teacher": judge_questions, "chat": train_chat, "samples": make_samples, "reward": train_reward}
@@ -441,7 +384,7 @@ def main():
     p.add_argument("--questions", type=int, default=6000, help="how many the chat model answers for the reward model")
     p.add_argument("--per-question", type=int, default=8, help="how often each")
     p.add_argument("--made", type=int, default=8000, help="questions whose wrong answers are made for the reward model, not sampled")
-    p.add_argument("--pairs-batch", type=int, default=6144, help="tokens of conversations in a step")
+    p.add_argument("--pairs-batch", type=int, default=3584, help="tokens of packed conversations in a step")
     p.add_argument("--reward-steps", type=int, default=900)
     p.add_argument("--reward-lr", type=float, default=0.004)
     o = p.parse_args()
