@@ -206,7 +206,7 @@ class Corpus:
 
 # What is asked how often: in the base model's text, which has drills besides, and in fine-tuning, where facts need the most.
 MIX = {"hekla": 46, "errors": 14, "talk": 6, "sums": 17, "counting": 2.5, "calendar": 5, "units": 4, "names": 2.5, "unknown": 5}
-CHAT_MIX = {"hekla": 70, "errors": 26, "talk": 12, "sums": 12, "counting": 3, "calendar": 4, "units": 2, "names": 6, "unknown": 4}
+CHAT_MIX = {"hekla": 56, "errors": 20, "talk": 10, "sums": 12, "counting": 4, "calendar": 5, "units": 3, "names": 8, "unknown": 5}
 ERROR_FRAMES = ["{}", "{}", "what does this mean: {}", "i get: {}", "i get this error: {}", "it says: {}", "what should i do about: {}", "{} what can i do?",
                 "error: {}", "what to do when it says \"{}\"?", "how do i fix this: {}", "{} why?", "help, it prints {}", "i see \"{}\", what now?",
                 "the program stopped with: {}", "what is wrong here? {}", "{}\nwhat does it mean?"]

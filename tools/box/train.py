@@ -226,11 +226,10 @@ def by_length(rng, samples, budget):
             yield [ids, mask]
 
 
-def answer_loss(model, batch):
+def answer_states(model, batch):
+    """The last block's states in front of the assistant's tokens, and these tokens: (tokens, hidden_size), (tokens)"""
     ids, mask = batch
-    h = model.hidden(ids[:, :-1], wanted=mask[:, 1:])
-    logits = F.linear(h, model.embed_tokens.weight)
-    return F.cross_entropy(logits.float(), ids[:, 1:][mask[:, 1:]])
+    return model.hidden(ids[:, :-1], wanted=mask[:, 1:]), ids[:, 1:][mask[:, 1:]]
 
 
 def train_chat(o):
@@ -238,7 +237,7 @@ def train_chat(o):
     rng = random.Random(o.seed + 2)
     judged = load_judged(o, c)
     samples, size = [], 0
-    while size < o.chat_steps * o.batch:
+    while size < o.chat_steps * o.chat_batch:
         ids, mask = encode_turns(tok, c.messages(rng, c.conversation(rng)))
         if len(ids) <= Config.max_position_embeddings:
             samples.append((ids, mask))
@@ -246,12 +245,14 @@ def train_chat(o):
     log.row(note="dialogues", n=len(samples), tokens=size)
     model = load(o, o.begin)
     topics = Topics(c, tok, Config.hidden_size, judged)
-    dialogues, questions = by_length(rng, samples, o.batch), topics.batches(random.Random(o.seed + 7), o.questions_batch)
+    dialogues, questions = by_length(rng, samples, o.chat_batch), topics.batches(random.Random(o.seed + 7), o.questions_batch)
     batches = (d + q for d, q in zip(dialogues, questions))
     parts = {"answers": 0.0, "topics": 0.0}
 
     def loss_of(model, batch):
-        a, t = answer_loss(model, batch[:2]), topics.loss(model, batch[2:])
+        t, *begun = topics.loss(model, batch[2:])
+        h, tokens = (torch.cat(x) for x in zip(answer_states(model, batch[:2]), begun))
+        a = F.cross_entropy(F.linear(h, model.embed_tokens.weight).float(), tokens)
         parts["answers"], parts["topics"] = (0.95 * parts[k] + 0.05 * float(v.detach()) for k, v in (("answers", a), ("topics", t)))
         return a + o.topics_weight * t
     fit(model, loss_of, batches, o.chat_steps, o.chat_lr, log, decay=1.0, rest_lr=0.2, task=topics)
@@ -352,10 +353,10 @@ def train_reward(o):
     groups = [ranking.rows(tok, g) for g in sampled_groups(o, c, rng, "train") + made_groups(c, rng, o.made)]
     groups = [g for g in groups if max(map(len, g)) <= Config.max_position_embeddings]
     log.row(note="pairs", train=sum(len(g) - 1 for g in groups), held_out=sum(len(g[2]) for g in held))
-    model, topics = load(o, "chat", reward=True), Topics(c, tok, Config.hidden_size, judged)
+    model, topics = load(o, "chat", reward=True), Topics(c, tok, Config.hidden_size, judged, begin=0)
     batches = (p + q for p, q in zip(ranking.batches(random.Random(o.seed + 6), groups, o.pairs_batch),
                                      topics.batches(random.Random(o.seed + 9), o.questions_batch // 2)))
-    fit(model, lambda m, b: ranking.pair_loss(m, b[:6]) + o.topics_weight / 2 * topics.loss(m, b[6:]), batches, o.reward_steps, o.reward_lr, log,
+    fit(model, lambda m, b: ranking.pair_loss(m, b[:6]) + o.topics_weight / 2 * topics.loss(m, b[6:])[0], batches, o.reward_steps, o.reward_lr, log,
         decay=1.0, task=topics)
     save(model, o, "reward")
     log.row(note="held-out pairs ordered right, in PyTorch", part=ranking.preference(model, tok, held))
@@ -372,13 +373,14 @@ def main():
     p.add_argument("--threads", type=int, default=0)
     p.add_argument("--device", default="cpu", help="PyTorch's name of it, such as cuda")
     p.add_argument("--width", type=int, default=256, help="tokens in a row of the base model's text")
-    p.add_argument("--batch", type=int, default=4096, help="tokens in a step")
+    p.add_argument("--batch", type=int, default=4096, help="tokens in a step of the base model")
     p.add_argument("--base-steps", type=int, default=900)
     p.add_argument("--base-lr", type=float, default=0.01)
     p.add_argument("--begin", default="base", help="what the chat model is made from; chat: it goes on with facts that have changed")
-    p.add_argument("--chat-steps", type=int, default=5400)
+    p.add_argument("--chat-batch", type=int, default=1792, help="tokens of dialogues in a step")
+    p.add_argument("--chat-steps", type=int, default=4600)
     p.add_argument("--chat-lr", type=float, default=0.006)
-    p.add_argument("--questions-batch", type=int, default=2048, help="tokens of questions in a step, for their topics")
+    p.add_argument("--questions-batch", type=int, default=1792, help="tokens of questions and of beginnings of their answers in a step")
     p.add_argument("--judged", type=int, default=100000, help="questions that the teacher is asked to judge")
     p.add_argument("--topics-weight", type=float, default=0.2)
     p.add_argument("--questions", type=int, default=6000, help="how many the chat model answers for the reward model")
