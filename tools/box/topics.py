@@ -36,8 +36,7 @@ class Topics(nn.Module):
         c = self.corpus
         if self.judged and rng.random() < 0.6:
             ask, likely = rng.choice(self.judged)
-            t = rng.choices([t for t, _ in likely], [p for _, p in likely])[0]
-            return self.encode(ask), self.begun(rng.choice(t.say)), [(self.label[t.id], p) for t, p in likely]
+            return self.encode(ask), self.begun(rng.choice(likely[0][0].say)), [(self.label[t.id], p) for t, p in likely]
         name = rng.choice(list(self.label))
         if name in c.mix:
             x = text.skills.SKILLS[name](rng)
