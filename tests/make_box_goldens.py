@@ -92,15 +92,16 @@ def make():
 
 
 def compare(folder):
+    from tokenizers import Tokenizer
     hekla, devices = os.environ["HEKLA"], os.environ.get("DEVICES", "0").split(",")
     export_to = os.path.join(folder, "hf")
+    tok = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))  # the run's own: a rerun's text, and so its tokens, may differ
     for name in export.TITLES:
         export.write_hf(folder, name, os.path.join(export_to, name))
         state = torch.load(os.path.join(folder, name + ".pt"))
         model = Llama(Config(), name == "reward")
         model.load_state_dict(state)
         model.eval()
-        _, tok = from_gguf(os.path.join(BOX, "models", name + ".gguf"))
         for device in devices:
             worst = 0.0
             for m in SCORED if name == "reward" else texts(name):
