@@ -204,9 +204,11 @@ class Corpus:
         return [w for w in out if not right(w, x.must)]
 
 
-# What is asked how often: in the base model's text, which has drills besides, and in fine-tuning, where facts need the most.
+# What is asked how often: in the base model's text, which has drills besides; in fine-tuning, where facts need the most; and for the
+# reward model's made-up answers, as a sum has to be checked digit by digit.
 MIX = {"hekla": 46, "errors": 14, "talk": 6, "sums": 17, "counting": 2.5, "calendar": 5, "units": 4, "names": 2.5, "unknown": 5}
 CHAT_MIX = {"hekla": 56, "errors": 20, "talk": 10, "sums": 12, "counting": 4, "calendar": 5, "units": 3, "names": 8, "unknown": 5}
+RANK_MIX = {**CHAT_MIX, "sums": 36}
 ERROR_FRAMES = ["{}", "{}", "what does this mean: {}", "i get: {}", "i get this error: {}", "it says: {}", "what should i do about: {}", "{} what can i do?",
                 "error: {}", "what to do when it says \"{}\"?", "how do i fix this: {}", "{} why?", "help, it prints {}", "i see \"{}\", what now?",
                 "the program stopped with: {}", "what is wrong here? {}", "{}\nwhat does it mean?"]

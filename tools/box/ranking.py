@@ -1,6 +1,10 @@
 """What the reward model is trained by: groups of a question's better answer and some worse ones. The conversations of a group
 begin alike, so that their beginning stands once in a row of a batch and the rest of each behind it, at the positions it would
-have alone and seeing nothing of the others: a third fewer tokens for the same scores."""
+have alone and seeing nothing of the others: a third fewer tokens for the same scores.
+
+The score counts at a conversation's last token. In training every token of an answer is judged besides, by what the whole answer is
+worth (token-level verifiers, Cobbe et al. 2021): where a sum goes wrong the score is to fall at the wrong digit, and not to be
+found out at the end from nothing but pairs."""
 import os
 
 import torch
@@ -17,22 +21,25 @@ def rows(tok, group):
 
 
 def pack(conversations):
-    """(ids, positions, parts, ends) of one row: parts is 0 in the beginning that all share and 1, 2, ... in what follows it, ends is
-    1 at the last token of each."""
+    """(ids, positions, parts, ends, worth) of one row: parts is 0 in the beginning that all share and 1, 2, ... in what follows it,
+    ends is 1 at the last token of each, worth is 1 where the answer is the better one, 0 in a worse one from where it departs from
+    the better, -1 where there is nothing to judge."""
     shared = min(len(os.path.commonprefix(conversations)), min(map(len, conversations)) - 1)
-    ids, positions, parts, ends = conversations[0][:shared], list(range(shared)), [0] * shared, [0] * shared
+    ids, positions, parts, ends, worth = conversations[0][:shared], list(range(shared)), [0] * shared, [0] * shared, [-1] * shared
     for i, c in enumerate(conversations):
         n = len(c) - shared
         ids = ids + c[shared:]
         positions += range(shared, len(c))
         parts += [i + 1] * n
         ends += [0] * (n - 1) + [1]
-    return ids, positions, parts, ends
+        alike = min(n, len(os.path.commonprefix([c, conversations[0]])) - shared) if i else 0
+        worth += [-1] * alike + [int(i == 0)] * (n - alike)
+    return ids, positions, parts, ends, worth
 
 
 def batch(groups):
-    """groups: of lists of token ids, the better conversation first -> [ids, positions, parts, ends (rows, T), better (pairs), worse
-    (pairs)]: the last two say which ends are compared, counted through all rows."""
+    """groups: of lists of token ids, the better conversation first -> [ids, positions, parts, ends, worth (rows, T), better (pairs),
+    worse (pairs)]: the last two say which ends are compared, counted through all rows."""
     packed = [pack(g) for g in groups]
     width = max(len(p[0]) for p in packed)
 
@@ -44,7 +51,7 @@ def batch(groups):
         worse += range(at + 1, at + len(g))
         at += len(g)
     return [padded(0, 0, torch.long), padded(1, 0, torch.int), padded(2, -1, torch.int), padded(3, 0, torch.bool),
-            torch.tensor(better, dtype=torch.int), torch.tensor(worse, dtype=torch.int)]
+            padded(4, -1, torch.int), torch.tensor(better, dtype=torch.int), torch.tensor(worse, dtype=torch.int)]
 
 
 def batches(rng, groups, budget):
@@ -62,18 +69,22 @@ def batches(rng, groups, budget):
             yield batch(some)
 
 
-def pair_scores(model, ids, positions, parts, ends, better, worse):
-    """Scores of both sides of each pair, read at the last token of each conversation."""
+def scores(model, ids, positions, parts, wanted):
+    """Scores (tokens) of the wanted (rows, T) tokens"""
     past = torch.ones(2 * [ids.shape[1]], dtype=torch.bool).tril()
     seen = past & ((parts[:, None] == 0) | (parts[:, None] == parts[:, :, None]))
-    scores = model.score(model.hidden(ids, positions, seen[:, None], wanted=ends)).squeeze(-1).float()
-    return scores[better], scores[worse]
+    return model.score(model.hidden(ids, positions, seen[:, None], wanted=wanted)).squeeze(-1).float()
 
 
-def pair_loss(model, data):
-    better, worse = pair_scores(model, *data)
-    # the small second term keeps the scores near zero
-    return -F.logsigmoid(better - worse).mean() + 0.001 * (better + worse).square().mean()
+def loss(model, data, tokens_weight=0.5):
+    """-log sigmoid(better - worse) over the pairs, and the tokens' own logistic loss"""
+    ids, positions, parts, ends, worth, better, worse = data
+    wanted = ends | (worth >= 0)
+    s = scores(model, ids, positions, parts, wanted)
+    last, worth = s[ends[wanted]], worth[wanted]
+    pairs = -F.logsigmoid(last[better] - last[worse]).mean()
+    tokens = F.binary_cross_entropy_with_logits(s[worth >= 0], worth[worth >= 0].float())
+    return pairs + tokens_weight * tokens
 
 
 @torch.no_grad()
@@ -81,7 +92,8 @@ def preference(model, tok, groups):
     """The part of the groups' pairs whose better side has the higher score"""
     right = n = 0
     for at in range(0, len(groups), 32):
+        ids, positions, parts, ends, _, better, worse = batch([rows(tok, g) for g in groups[at:at + 32]])
         with autocast():
-            better, worse = pair_scores(model, *batch([rows(tok, g) for g in groups[at:at + 32]]))
-        right, n = right + int((better > worse).sum()), n + len(better)
+            s = scores(model, ids, positions, parts, ends)
+        right, n = right + int((s[better] > s[worse]).sum()), n + len(better)
     return right / n

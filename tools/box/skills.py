@@ -1,6 +1,7 @@
 """What the help desk can do besides telling facts about Hekla: sums, counting, the calendar, units, small talk, names,
 and saying that it does not know. Every skill is a function of a random generator that gives one exchange."""
 import hashlib
+import random
 from dataclasses import dataclass, field
 
 
@@ -45,24 +46,41 @@ def sum_held_out(op, a, b):
 # The sum is said again first, so that every digit that a step needs stands at a fixed distance before it: copying a question's
 # numbers is easy for a small model, picking the last digit out of one that stands anywhere is not.
 
-def add_steps(a, b):
+def add_steps(a, b, slip=(0, 0, 0)):
+    """slip: what the tens' sum, the ones' and the result are wrong by; what follows goes on from the mistake."""
     parts = [n // 10 * 10 for n in (a, b) if n >= 10]
     if not parts:
-        return f"{a} + {b} = {a + b}."
+        return f"{a} + {b} = {a + b + slip[2]}."
     split = " + ".join(map(str, parts + [a % 10, b % 10]))
-    return f"{a} + {b} = {split} = {sum(parts)} + {a % 10 + b % 10} = {a + b}."
+    tens, ones = sum(parts) + slip[0], a % 10 + b % 10 + slip[1]
+    return f"{a} + {b} = {split} = {tens} + {ones} = {tens + ones + slip[2]}."
 
 
-def sub_steps(a, b):
+def sub_steps(a, b, slip=(0, 0, 0)):
+    """slip: what the difference without the ones, the ones taken from it and the result are wrong by."""
     if a >= b and (b < 10 or b % 10 == 0):
-        return f"{a} - {b} = {a - b}."
+        return f"{a} - {b} = {a - b + slip[2]}."
     if a >= b:
-        middle = a - b // 10 * 10
-        return f"{a} - {b} = {a} - {b // 10 * 10} - {b % 10} = {middle} - {b % 10} = {a - b}."
+        middle, ones = a - b // 10 * 10 + slip[0], b % 10 + slip[1]
+        return f"{a} - {b} = {a} - {b // 10 * 10} - {b % 10} = {middle} - {ones} = {middle - ones + slip[2]}."
     if a < 10 or a % 10 == 0:
-        return f"{a} - {b} = -({b} - {a}) = -{b - a}."
-    middle = b - a // 10 * 10
-    return f"{a} - {b} = -({b} - {a}) = -({b} - {a // 10 * 10} - {a % 10}) = -({middle} - {a % 10}) = -{b - a}."
+        return f"{a} - {b} = -({b} - {a}) = {a - b - slip[2]}."
+    middle, ones = b - a // 10 * 10 + slip[0], a % 10 + slip[1]
+    return f"{a} - {b} = -({b} - {a}) = -({b} - {a // 10 * 10} - {a % 10}) = -({middle} - {ones}) = {ones - middle - slip[2]}."
+
+
+def slipped_sums(rng, op, a, b):
+    """Sums that go wrong on the way, as a model's do: in a step, in what is split, in what is copied from the question. Without them
+    a reward model looks at the last step alone, and prefers a sum that is wrong but goes on well from its mistake."""
+    steps, out = add_steps if op == "+" else sub_steps, []
+    for place in (0, 1, 2):
+        slip = [0, 0, 0]
+        slip[place] = rng.choice([-10, 10] if place == 0 else [-1, 1, -2, 2] if place == 1 else [-10, 10, -1, 1, -2, 2])
+        out.append(steps(a, b, slip))
+    other = {n: max(0, n + rng.choice([-10, 10, -1, 1, -2, 2])) for n in (a, b)}
+    for x, y in ((other[a], b), (a, other[b])):
+        out += [steps(x, y), steps(x, y).replace(f"{x} {op} {y}", f"{a} {op} {b}", 1)]
+    return out
 
 
 def sums(rng, held_out=False, op=None):
@@ -88,6 +106,7 @@ def sums(rng, held_out=False, op=None):
             x.wrong.append(text[:-len(end)] + f"= {result + off}.")
     if result < 0:
         x.wrong.append(x.say.replace(f"= {result}.", f"= {-result}."))
+    x.wrong += slipped_sums(random.Random(f"{a} {op} {b}"), op, a, b)  # a generator of its own: what is asked next does not depend on it
     c = rng.randint(2, 9)
     if 0 < result <= 90 and not held_out and rng.random() < 0.3:
         if rng.random() < 0.6:

@@ -17,6 +17,7 @@ import os
 import random
 import time
 
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # PyTorch asks Linux for huge pages, a tenth of a step: read when it is loaded
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -44,9 +45,9 @@ def keep_memory():
         pass  # another C library
 
 
-def corpus_for_chat():
+def corpus_for_chat(mix=text.CHAT_MIX):
     c = text.Corpus()
-    c.mix = text.CHAT_MIX
+    c.mix = mix
     return c
 
 
@@ -308,7 +309,7 @@ def make_samples(o):
                     ok = text.right(said, x.must)
                     n, n_right = n + 1, n_right + ok
                     f.write(json.dumps({"part": part, "group": x.group, "topic": x.topic, "ask": x.ask, "answer": said, "right": ok, "say": x.say,
-                                        "must": x.must}) + "\n")
+                                        "must": x.must, "wrong": x.wrong}) + "\n")
                 log.row(note=part, round=k + 1, samples=n, right=n_right / n)
 
 
@@ -334,7 +335,7 @@ def sampled_groups(o, c, rng, part):
     for ask, samples in by_ask.items():
         good = [s["answer"] for s in samples if s["right"]] + [samples[0]["say"]]
         first = samples[0]
-        made = c.wrong_answers(rng, text.Exchange(first["group"], ask, first["say"], first["must"], topic=first["topic"]))
+        made = c.wrong_answers(rng, text.Exchange(first["group"], ask, first["say"], first["must"], wrong=first["wrong"], topic=first["topic"]))
         own = sorted({s["answer"] for s in samples if not s["right"]})
         worse = rng.sample(own, min(4, len(own))) + ([rng.choice(made)] if made else [])
         if worse:
@@ -343,7 +344,7 @@ def sampled_groups(o, c, rng, part):
 
 
 def train_reward(o):
-    c, tok, log = corpus_for_chat(), load_tokenizer(o), Log(o.out, "reward")
+    c, tok, log = corpus_for_chat(text.RANK_MIX), load_tokenizer(o), Log(o.out, "reward")
     judged = load_judged(o, c)
     held = sampled_groups(o, c, random.Random(o.seed + 5), "held-out")
     with open(os.path.join(o.out, "pairs-held-out.jsonl"), "w", encoding="utf-8") as f:
@@ -356,7 +357,7 @@ def train_reward(o):
     model, topics = load(o, "chat", reward=True), Topics(c, tok, Config.hidden_size, judged, begin=0)
     batches = (p + q for p, q in zip(ranking.batches(random.Random(o.seed + 6), groups, o.pairs_batch),
                                      topics.batches(random.Random(o.seed + 9), o.questions_batch // 2)))
-    fit(model, lambda m, b: ranking.pair_loss(m, b[:6]) + o.topics_weight / 2 * topics.loss(m, b[6:])[0], batches, o.reward_steps, o.reward_lr, log,
+    fit(model, lambda m, b: ranking.loss(m, b[:7]) + o.topics_weight / 2 * topics.loss(m, b[7:])[0], batches, o.reward_steps, o.reward_lr, log,
         decay=1.0, task=topics)
     save(model, o, "reward")
     log.row(note="held-out pairs ordered right, in PyTorch", part=ranking.preference(model, tok, held))
@@ -374,20 +375,20 @@ def main():
     p.add_argument("--device", default="cpu", help="PyTorch's name of it, such as cuda")
     p.add_argument("--width", type=int, default=256, help="tokens in a row of the base model's text")
     p.add_argument("--batch", type=int, default=4096, help="tokens in a step of the base model")
-    p.add_argument("--base-steps", type=int, default=900)
+    p.add_argument("--base-steps", type=int, default=800)
     p.add_argument("--base-lr", type=float, default=0.01)
     p.add_argument("--begin", default="base", help="what the chat model is made from; chat: it goes on with facts that have changed")
     p.add_argument("--chat-batch", type=int, default=1792, help="tokens of dialogues in a step")
-    p.add_argument("--chat-steps", type=int, default=4400)
+    p.add_argument("--chat-steps", type=int, default=3600)
     p.add_argument("--chat-lr", type=float, default=0.006)
     p.add_argument("--questions-batch", type=int, default=1792, help="tokens of questions and of beginnings of their answers in a step")
     p.add_argument("--judged", type=int, default=100000, help="questions that the teacher is asked to judge")
     p.add_argument("--topics-weight", type=float, default=0.2)
-    p.add_argument("--questions", type=int, default=4500, help="how many the chat model answers for the reward model")
+    p.add_argument("--questions", type=int, default=3500, help="how many the chat model answers for the reward model")
     p.add_argument("--per-question", type=int, default=8, help="how often each")
     p.add_argument("--made", type=int, default=8000, help="questions whose wrong answers are made for the reward model, not sampled")
     p.add_argument("--pairs-batch", type=int, default=3584, help="tokens of packed conversations in a step")
-    p.add_argument("--reward-steps", type=int, default=800)
+    p.add_argument("--reward-steps", type=int, default=700)
     p.add_argument("--reward-lr", type=float, default=0.004)
     o = p.parse_args()
     os.makedirs(o.out, exist_ok=True)
