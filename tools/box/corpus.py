@@ -205,10 +205,10 @@ class Corpus:
 
 
 # What is asked how often: in the base model's text, which has drills besides; in fine-tuning, where facts need the most; and for the
-# reward model's made-up answers, as a sum has to be checked digit by digit.
+# reward model, as a sum, a count or a name has to be checked piece by piece.
 MIX = {"hekla": 46, "errors": 14, "talk": 6, "sums": 17, "counting": 2.5, "calendar": 5, "units": 4, "names": 2.5, "unknown": 5}
-CHAT_MIX = {"hekla": 56, "errors": 20, "talk": 10, "sums": 12, "counting": 4, "calendar": 5, "units": 3, "names": 8, "unknown": 5}
-RANK_MIX = {**CHAT_MIX, "sums": 36}
+CHAT_MIX = {"hekla": 48, "errors": 18, "talk": 9, "sums": 14, "counting": 7, "calendar": 7, "units": 4, "names": 10, "unknown": 6}
+RANK_MIX = {**CHAT_MIX, "sums": 32, "counting": 10, "calendar": 12, "units": 10}
 ERROR_FRAMES = ["{}", "{}", "what does this mean: {}", "i get: {}", "i get this error: {}", "it says: {}", "what should i do about: {}", "{} what can i do?",
                 "error: {}", "what to do when it says \"{}\"?", "how do i fix this: {}", "{} why?", "help, it prints {}", "i see \"{}\", what now?",
                 "the program stopped with: {}", "what is wrong here? {}", "{}\nwhat does it mean?"]

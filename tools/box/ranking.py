@@ -3,8 +3,8 @@ begin alike, so that their beginning stands once in a row of a batch and the res
 have alone and seeing nothing of the others: a third fewer tokens for the same scores.
 
 The score counts at a conversation's last token. In training every token of an answer is judged besides, by what the whole answer is
-worth (token-level verifiers, Cobbe et al. 2021): where a sum goes wrong the score is to fall at the wrong digit, and not to be
-found out at the end from nothing but pairs."""
+worth (token-level verifiers, Cobbe et al. 2021, who go on training the language model beside them, as is done here): where a sum
+goes wrong the score is to fall at the wrong digit, and not to be found out at the end from nothing but pairs."""
 import os
 
 import torch
@@ -69,22 +69,32 @@ def batches(rng, groups, budget):
             yield batch(some)
 
 
-def scores(model, ids, positions, parts, wanted):
-    """Scores (tokens) of the wanted (rows, T) tokens"""
+def states(model, ids, positions, parts, wanted):
+    """The last states (tokens, hidden_size) of the wanted (rows, T) tokens"""
     past = torch.ones(2 * [ids.shape[1]], dtype=torch.bool).tril()
     seen = past & ((parts[:, None] == 0) | (parts[:, None] == parts[:, :, None]))
-    return model.score(model.hidden(ids, positions, seen[:, None], wanted=wanted)).squeeze(-1).float()
+    return model.hidden(ids, positions, seen[:, None], wanted=wanted)
+
+
+def scores(model, h):
+    """h (tokens, hidden_size) -> (tokens)"""
+    return model.score(h).squeeze(-1).float()
 
 
 def loss(model, data, tokens_weight=0.5):
-    """-log sigmoid(better - worse) over the pairs, and the tokens' own logistic loss"""
+    """-log sigmoid(better - worse) over the pairs, the tokens' own logistic loss, and the chat model's: the next token of the
+    better answers, so that what is right is not forgotten while it is told from what is wrong."""
     ids, positions, parts, ends, worth, better, worse = data
-    wanted = ends | (worth >= 0)
-    s = scores(model, ids, positions, parts, wanted)
-    last, worth = s[ends[wanted]], worth[wanted]
+    good = worth == 1
+    before = F.pad(good[:, 1:], (0, 1))  # the better answer stands right behind the beginning that all share
+    wanted = ends | (worth >= 0) | before
+    h = states(model, ids, positions, parts, wanted)
+    s = scores(model, h)
+    last, judged = s[ends[wanted]], (worth >= 0)[wanted]
     pairs = -F.logsigmoid(last[better] - last[worse]).mean()
-    tokens = F.binary_cross_entropy_with_logits(s[worth >= 0], worth[worth >= 0].float())
-    return pairs + tokens_weight * tokens
+    tokens = F.binary_cross_entropy_with_logits(s[judged], worth[worth >= 0].float())
+    said = F.cross_entropy(F.linear(h[before[wanted]], model.embed_tokens.weight).float(), ids[good])
+    return pairs + tokens_weight * tokens + said
 
 
 @torch.no_grad()
@@ -94,6 +104,6 @@ def preference(model, tok, groups):
     for at in range(0, len(groups), 32):
         ids, positions, parts, ends, _, better, worse = batch([rows(tok, g) for g in groups[at:at + 32]])
         with autocast():
-            s = scores(model, ids, positions, parts, ends)
+            s = scores(model, states(model, ids, positions, parts, ends))
         right, n = right + int((s[better] > s[worse]).sum()), n + len(better)
     return right / n

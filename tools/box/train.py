@@ -296,7 +296,7 @@ def accuracy(model, tok, c, temperature=0.0, failures=None):
 
 def make_samples(o):
     """Questions answered by the chat model at temperature 1, training ones several times each, and judged: DIR/samples.jsonl"""
-    c, tok, model = corpus_for_chat(), load_tokenizer(o), load(o, "chat")
+    c, tok, model = corpus_for_chat(text.RANK_MIX), load_tokenizer(o), load(o, "chat")
     rng, log = random.Random(o.seed + 3), Log(o.out, "samples")
     asked = [c.exchange(rng) for _ in range(o.questions)]
     held = text.questions(c)
@@ -351,8 +351,11 @@ def train_reward(o):
         for ask, better, worse in held:
             f.writelines(json.dumps({"prompt": ask, "chosen": better, "rejected": w}) + "\n" for w in worse)
     rng = random.Random(o.seed + 4)
-    groups = [ranking.rows(tok, g) for g in sampled_groups(o, c, rng, "train") + made_groups(c, rng, o.made)]
-    groups = [g for g in groups if max(map(len, g)) <= Config.max_position_embeddings]
+    groups, size = [], 0
+    while size < o.reward_steps * o.pairs_batch:  # each time round the samples are put together anew, and others are made
+        new = [ranking.rows(tok, g) for g in sampled_groups(o, c, rng, "train") + made_groups(c, rng, o.made)]
+        groups += [g for g in new if max(map(len, g)) <= Config.max_position_embeddings]
+        size = sum(len(ranking.pack(g)[0]) for g in groups)
     log.row(note="pairs", train=sum(len(g) - 1 for g in groups), held_out=sum(len(g[2]) for g in held))
     model, topics = load(o, "chat", reward=True), Topics(c, tok, Config.hidden_size, judged, begin=0)
     batches = (p + q for p, q in zip(ranking.batches(random.Random(o.seed + 6), groups, o.pairs_batch),
@@ -375,20 +378,20 @@ def main():
     p.add_argument("--device", default="cpu", help="PyTorch's name of it, such as cuda")
     p.add_argument("--width", type=int, default=256, help="tokens in a row of the base model's text")
     p.add_argument("--batch", type=int, default=4096, help="tokens in a step of the base model")
-    p.add_argument("--base-steps", type=int, default=800)
+    p.add_argument("--base-steps", type=int, default=640)
     p.add_argument("--base-lr", type=float, default=0.01)
     p.add_argument("--begin", default="base", help="what the chat model is made from; chat: it goes on with facts that have changed")
     p.add_argument("--chat-batch", type=int, default=2560, help="tokens of dialogues in a step")
-    p.add_argument("--chat-steps", type=int, default=2700)
+    p.add_argument("--chat-steps", type=int, default=3850)
     p.add_argument("--chat-lr", type=float, default=0.006)
     p.add_argument("--questions-batch", type=int, default=2560, help="tokens of questions and of beginnings of their answers in a step")
     p.add_argument("--judged", type=int, default=100000, help="questions that the teacher is asked to judge")
     p.add_argument("--topics-weight", type=float, default=0.2)
-    p.add_argument("--questions", type=int, default=3000, help="how many the chat model answers for the reward model")
+    p.add_argument("--questions", type=int, default=4000, help="how many the chat model answers for the reward model")
     p.add_argument("--per-question", type=int, default=8, help="how often each")
-    p.add_argument("--made", type=int, default=8000, help="questions whose wrong answers are made for the reward model, not sampled")
+    p.add_argument("--made", type=int, default=3000, help="questions whose wrong answers are made for the reward model, for each time round the samples")
     p.add_argument("--pairs-batch", type=int, default=3584, help="tokens of packed conversations in a step")
-    p.add_argument("--reward-steps", type=int, default=600)
+    p.add_argument("--reward-steps", type=int, default=1150)
     p.add_argument("--reward-lr", type=float, default=0.004)
     o = p.parse_args()
     os.makedirs(o.out, exist_ok=True)
