@@ -354,8 +354,9 @@ def train_reward(o):
     groups, size = [], 0
     while size < o.reward_steps * o.pairs_batch:  # each time round the samples are put together anew, and others are made
         new = [ranking.rows(tok, g) for g in sampled_groups(o, c, rng, "train") + made_groups(c, rng, o.made)]
-        groups += [g for g in new if max(map(len, g)) <= Config.max_position_embeddings]
-        size = sum(len(ranking.pack(g)[0]) for g in groups)
+        new = [g for g in new if max(map(len, g)) <= Config.max_position_embeddings]
+        groups += new
+        size += sum(len(ranking.pack(g)[0]) for g in new)
     log.row(note="pairs", train=sum(len(g) - 1 for g in groups), held_out=sum(len(g[2]) for g in held))
     model, topics = load(o, "chat", reward=True), Topics(c, tok, Config.hidden_size, judged, begin=0)
     batches = (p + q for p, q in zip(ranking.batches(random.Random(o.seed + 6), groups, o.pairs_batch),
