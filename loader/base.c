@@ -1,5 +1,5 @@
 /* Errors, checked arithmetic and arenas. */
-#include "base.h"
+#include "loader/base.h"
 
 #include <stdio.h>
 #include <stdlib.h>

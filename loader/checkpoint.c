@@ -1,8 +1,8 @@
 /* Checkpoints whatever their format: the list of formats, and the checks that all of them share. */
-#include "formats.h"
-#include "quantized.h"
-#include "llama2c.h"
-#include "vocab_file.h"
+#include "loader/formats/formats.h"
+#include "loader/weights/quantized.h"
+#include "loader/formats/llama2c.h"
+#include "loader/formats/vocab_file.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -7,9 +7,9 @@
 #ifndef HEKLA_LOADER_CHECKPOINT_H
 #define HEKLA_LOADER_CHECKPOINT_H
 
-#include "base.h"
-#include "text_steps.h"
-#include "weight_types.h"
+#include "loader/base.h"
+#include "loader/tokenizer/text_steps.h"
+#include "loader/weights/types.h"
 
 struct hk_quantized;
 
@@ -21,8 +21,7 @@ enum hk_rope_pairing {
 enum hk_rope_scaling { HK_ROPE_SCALING_NONE, HK_ROPE_SCALING_LINEAR, HK_ROPE_SCALING_LLAMA3 };
 enum hk_activation { HK_ACT_SILU, HK_ACT_GELU_TANH, HK_ACT_GELU_ERF, HK_ACT_RELU };
 
-/* Hyperparameters. Every number has been checked to be in a sane range (counts > 0, products fit in 32 bits).
- */
+/* Hyperparameters. Every number has been checked to be in a sane range (counts > 0, products fit in 32 bits). */
 struct hk_hparams {
     char arch[32]; /* "llama", "gpt2", ... as the file names it; a runtime may not know it */
     /* 0: a language model. 1: a reward model: a sequence-classification head, tensor "cls.output.weight"
@@ -50,7 +49,7 @@ struct hk_ckpt_tensor {
     const void *data;  /* in a mapped file; may be unaligned; NULL where `quantized` is given */
     uint64_t size;     /* bytes, checked to equal what shape and type need */
     const struct hk_quantized *quantized; /* or NULL: rows of `type` that are made of codes and scales when
-                                             they are read (quantized.h); never transposed */
+                                             they are read (weights/quantized.h); never transposed */
     const uint32_t *order; /* or NULL: rows have their columns in this order, (cols): the one at c is of input
                               order[c]. Only matrices that are made. */
 };
@@ -98,7 +97,8 @@ struct hk_vocab {
     char kind_name[32]; /* as the file says it ("gpt2", "llama", "bert"); kind is NONE where it is not
                            supported */
     char pre[64];       /* pre-tokenizer: "gpt-2", "llama-bpe", ...; "steps" when steps holds it */
-    bool has_steps;     /* false: kind, pre and the fields below say what the steps are (vocab_steps.h) */
+    bool
+        has_steps; /* false: kind, pre and the fields below say what the steps are (tokenizer/vocab_steps.h) */
     struct hk_text_steps steps; /* what happens to a text before and behind the model */
     uint32_t n_tokens;
     const struct hk_vocab_token *tokens;
@@ -150,7 +150,8 @@ struct hk_checkpoint {
     const char *chat_template;    /* or NULL */
     struct hk_mapping **mappings; /* files that stay open as long as the checkpoint */
     uint32_t n_mappings;
-    const struct hk_gguf *gguf; /* its keys as the file has them (gguf.h), or NULL: it is no GGUF file */
+    const struct hk_gguf
+        *gguf; /* its keys as the file has them (formats/gguf.h), or NULL: it is no GGUF file */
 };
 
 struct hk_checkpoint_options {

@@ -3,7 +3,7 @@
 #define _POSIX_C_SOURCE   200809L
 #define _DEFAULT_SOURCE   /* MADV_DONTNEED */
 #define _FILE_OFFSET_BITS 64
-#include "file.h"
+#include "loader/file.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,10 +1,9 @@
 /* Files: read-only mappings, a bounds-checked cursor over bytes, and the few questions asked of a file
- * system. The seam to the operating system: file.c is the only file of loader/ that includes system headers.
- */
+ * system. The seam to the operating system: file.c is the only file of loader/ that includes system headers. */
 #ifndef HEKLA_LOADER_FILE_H
 #define HEKLA_LOADER_FILE_H
 
-#include "base.h"
+#include "loader/base.h"
 
 /* A file's bytes, read-only, valid until closed. Where the system can map files, pages come in as they are
  * touched; elsewhere the whole file is read. A file that somebody truncates while it is mapped is not

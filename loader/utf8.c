@@ -1,5 +1,5 @@
 /* UTF-8 by RFC 3629's table 3-7: the first byte fixes the length and the range of the second. */
-#include "utf8.h"
+#include "loader/utf8.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef HEKLA_LOADER_UTF8_H
 #define HEKLA_LOADER_UTF8_H
 
-#include "base.h"
+#include "loader/base.h"
 
 /* Bytes (1..4) of the well-formed character at s[0..n); 0 when there is none. No overlong forms, no
  * surrogates. */

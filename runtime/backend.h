@@ -4,8 +4,8 @@
 #ifndef HEKLA_RUNTIME_BACKEND_H
 #define HEKLA_RUNTIME_BACKEND_H
 
-#include "gpu.h"
-#include "ops.h"
+#include "runtime/gpu/gpu.h"
+#include "runtime/ops.h"
 
 enum op_kind {
     OP_EMBED,
@@ -58,8 +58,7 @@ struct backend_table {
     /* Bytes that a weight takes on this backend. */
     uint64_t (*weight_bytes)(const struct hk_weight_layout *l);
     /* Packs and uploads tiles first..first+n of w: rows in the file's form at src, row_stride bytes apart;
-     * n_rows of them are there. Calls may overlap the previous one's transfer; weight_finish waits for all.
-     */
+     * n_rows of them are there. Calls may overlap the previous one's transfer; weight_finish waits for all. */
     bool (*weight_upload)(struct backend *b, const struct hk_weight *w, uint32_t first_tile, uint32_t n_tiles,
                           const void *src, uint64_t row_stride, uint32_t n_rows, struct hk_error *err);
     bool (*weight_finish)(struct backend *b, struct hk_error *err);
@@ -72,8 +71,7 @@ struct backend_table {
     bool (*submit)(struct backend *b, struct recorder *r, uint64_t *ticket, struct hk_error *err);
     bool (*wait)(struct backend *b, uint64_t ticket, struct hk_error *err);
     /* How many ways this backend has to do a matmul of n_tokens tokens: 0 where there is nothing to choose.
-     * What way i < that is, for people, goes to name; the NMSE it may have against the reference is returned.
-     */
+     * What way i < that is, for people, goes to name; the NMSE it may have against the reference is returned. */
     uint32_t (*n_variants)(struct backend *b, uint32_t n_tokens);
     double (*variant_name)(struct backend *b, uint32_t n_tokens, uint32_t i, char name[48]);
     /* Bytes per second, 1e9, that a plain read of memory reaches; 0 where that means nothing. */

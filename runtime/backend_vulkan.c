@@ -1,10 +1,10 @@
-/* The device backend: memory and recordings of gpu.h behind the backend's table; weights packed into device
+/* The device backend: memory and recordings of gpu/gpu.h behind the backend's table; weights packed into device
  * layout on their way up. The ops themselves are in ops_vulkan.c. */
-#include "ops_vulkan.h"
-#include "os.h"
-#include "tuner.h"
+#include "runtime/ops_vulkan.h"
+#include "runtime/os.h"
+#include "runtime/tuner.h"
 
-#include "../shaders/args.h"
+#include "shaders/args.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -1,9 +1,8 @@
-/* Prefill and decode speed of a model, timed as a user meets it: through a session, waiting for each result.
- */
-#include "hekla.h"
-#include "backend.h"
-#include "model.h"
-#include "os.h"
+/* Prefill and decode speed of a model, timed as a user meets it: through a session, waiting for each result. */
+#include "runtime/hekla.h"
+#include "runtime/backend.h"
+#include "runtime/model.h"
+#include "runtime/os.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * The branches share the keys and values of the timeline; behind it each has rows of the cache for itself,
  * branch b those from n_ctx + b * branch_tokens on. Where a token's positions lie is an input of the step
  * like its position, so that the same recording serves every token of every fork. */
-#include "session.h"
+#include "runtime/session.h"
 
 #include <string.h>
 

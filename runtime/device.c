@@ -1,6 +1,6 @@
 /* hk_device: a backend under the public API's name. */
-#include "backend.h"
-#include "hekla.h"
+#include "runtime/backend.h"
+#include "runtime/hekla.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /* Hekla's public API: the only header the tools include.
  *
  *   checkpoint  a file on disk, opened and checked          (loader/checkpoint.h)
- *   tokenizer   text <-> tokens                             (loader/tokenizer.h)
- *   conversion  a checkpoint -> a GGUF file                 (loader/convert.h)
- *   template    messages -> the text that a model is given  (loader/chat_template.h)
+ *   tokenizer   text <-> tokens                             (loader/tokenizer/tokenizer.h)
+ *   conversion  a checkpoint -> a GGUF file                 (loader/convert/convert.h)
+ *   template    messages -> the text that a model is given  (loader/jinja/chat_template.h)
  *   device      a Vulkan device, or the C reference
  *   model       a checkpoint's weights on a device, bound to an architecture
  *   session     one timeline on a model: a KV cache that is synced to a token prefix
@@ -15,12 +15,12 @@
 #ifndef HEKLA_RUNTIME_HEKLA_H
 #define HEKLA_RUNTIME_HEKLA_H
 
-#include "../loader/base.h"
-#include "../loader/chat_template.h"
-#include "../loader/checkpoint.h"
-#include "../loader/convert.h"
-#include "../loader/tokenizer.h"
-#include "gpu.h"
+#include "loader/base.h"
+#include "loader/jinja/chat_template.h"
+#include "loader/checkpoint.h"
+#include "loader/convert/convert.h"
+#include "loader/tokenizer/tokenizer.h"
+#include "runtime/gpu/gpu.h"
 
 #define HK_VERSION "0.1.0"
 
@@ -28,8 +28,7 @@
  * (HK_ERR_CANCELLED). */
 typedef bool (*hk_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
 
-/* ---- device -----------------------------------------------------------------------------------------------
- */
+/* ---- device ----------------------------------------------------------------------------------------------- */
 
 struct hk_device_options {
     const char
@@ -47,16 +46,14 @@ const struct gpu_caps *hk_device_caps(const struct hk_device *d);
 bool hk_device_profile(struct hk_device *d, struct gpu_profile_row **rows, uint32_t *n, struct hk_error *err);
 void hk_device_profile_reset(struct hk_device *d);
 
-/* ---- model ------------------------------------------------------------------------------------------------
- */
+/* ---- model ------------------------------------------------------------------------------------------------ */
 
 struct hk_model_options {
     enum hk_weight_type quant; /* matrices stored as F32/F16/BF16 become this type at load;
                                   HK_WEIGHT_TYPE_COUNT: as they are */
     hk_progress_fn progress;
     void *user;
-    /* what will be opened on it, so that memory can be refused before the load; 0: the session's own defaults
-     */
+    /* what will be opened on it, so that memory can be refused before the load; 0: the session's own defaults */
     uint32_t plan_ctx;
 };
 struct hk_model_stats {
@@ -66,8 +63,7 @@ struct hk_model_stats {
     double load_seconds;
 };
 struct hk_model;
-/* Binds, checks every shape, uploads. The checkpoint must stay open while the model lives. opt may be NULL.
- */
+/* Binds, checks every shape, uploads. The checkpoint must stay open while the model lives. opt may be NULL. */
 struct hk_model *hk_model_open(struct hk_device *d, const struct hk_checkpoint *c,
                                const struct hk_model_options *opt, struct hk_error *err);
 void hk_model_close(struct hk_model *m);
@@ -83,8 +79,7 @@ const char *hk_known_architectures(void);
 struct hk_checkpoint *hk_synthetic_checkpoint(const char *shape, enum hk_weight_type type,
                                               struct hk_error *err);
 
-/* ---- session ----------------------------------------------------------------------------------------------
- */
+/* ---- session ---------------------------------------------------------------------------------------------- */
 
 /* AUTO: f32 where every matrix of the model is f32, else f16: the cache is no narrower than the weights. */
 enum hk_kv_type { HK_KV_AUTO, HK_KV_F16, HK_KV_F32 };
@@ -115,8 +110,7 @@ const uint32_t *hk_session_tokens(const struct hk_session *s, uint32_t *n);
 /* Logits (n_vocab floats) after the last token; valid until the next sync. NULL before the first one, and for
  * a reward model, which has a score instead. */
 const float *hk_session_logits(struct hk_session *s);
-/* With all_logits: those after position `pos` of the timeline; NULL where the latest sync did not compute it.
- */
+/* With all_logits: those after position `pos` of the timeline; NULL where the latest sync did not compute it. */
 const float *hk_session_logits_at(struct hk_session *s, uint32_t pos);
 
 /* Reward models: syncs the timeline to tokens[0..n) as hk_session_sync does, and gives the head's score after
@@ -147,8 +141,7 @@ bool hk_session_branch_step(struct hk_session *s, const uint32_t *tokens, struct
  * branch. Valid until the next step, fork or sync. */
 const float *hk_session_branch_logits(const struct hk_session *s, uint32_t b);
 
-/* ---- sampling ---------------------------------------------------------------------------------------------
- */
+/* ---- sampling --------------------------------------------------------------------------------------------- */
 
 struct hk_logit_bias {
     uint32_t token;
@@ -182,8 +175,7 @@ float hk_logprob(const float *logits, uint32_t n_vocab, uint32_t token);
 /* The k most likely, best first; ties by lower id. Returns how many (min(k, n_vocab)). */
 uint32_t hk_top_logprobs(const float *logits, uint32_t n_vocab, uint32_t k, struct hk_token_logprob *out);
 
-/* ---- selftest and bench -----------------------------------------------------------------------------------
- */
+/* ---- selftest and bench ----------------------------------------------------------------------------------- */
 
 struct hk_selftest_result {
     const char *op;  /* "matmul", "attention", ... */

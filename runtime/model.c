@@ -1,11 +1,11 @@
 /* Binds an architecture's weight table to a checkpoint: finds every tensor, checks its shape, converts where
  * asked, packs and uploads. Nothing is allocated on the device before the whole need is known and compared
  * with the budget. */
-#include "model.h"
-#include "archs.h"
-#include "backend.h"
-#include "os.h"
-#include "weights.h"
+#include "runtime/model.h"
+#include "runtime/arch/archs.h"
+#include "runtime/backend.h"
+#include "runtime/os.h"
+#include "runtime/weights.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -51,8 +51,7 @@ uint32_t hk_dim(const struct hk_hparams *hp, enum dim d)
     return 0;
 }
 
-/* ---- rotary frequencies
- * ------------------------------------------------------------------------------------- */
+/* ---- rotary frequencies ---- */
 
 /* Llama 3's frequency scaling: long wavelengths are slowed down by the factor, short ones kept, between them
  * a ramp. */
@@ -66,8 +65,7 @@ static double llama3_scale(const struct hk_hparams *hp, double freq)
     return (1.0 - ramp) * freq / (double)hp->rope_factor + ramp * freq;
 }
 
-/* inv_freq[i] = theta^(-2i / rope_dim), scaled as the configuration says or divided by the rope_freqs tensor.
- */
+/* inv_freq[i] = theta^(-2i / rope_dim), scaled as the configuration says or divided by the rope_freqs tensor. */
 static bool make_inv_freq(struct hk_model *m, struct hk_error *err)
 {
     const struct hk_hparams *hp = &m->hp;
@@ -109,8 +107,7 @@ void hk_rope_table(const struct hk_model *m, uint32_t n_ctx, float *out)
         }
 }
 
-/* ---- open
- * --------------------------------------------------------------------------------------------------- */
+/* ---- open ---- */
 
 static const struct arch *find_arch(const struct hk_checkpoint *c, struct hk_error *err)
 {

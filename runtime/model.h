@@ -2,8 +2,8 @@
 #ifndef HEKLA_RUNTIME_MODEL_H
 #define HEKLA_RUNTIME_MODEL_H
 
-#include "hekla.h"
-#include "tensor.h"
+#include "runtime/hekla.h"
+#include "runtime/tensor.h"
 
 struct backend;
 struct arena;

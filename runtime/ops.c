@@ -1,6 +1,6 @@
 /* Each op: assert that the shapes fit, then hand one struct op to the recorder's backend. */
-#include "ops.h"
-#include "backend.h"
+#include "runtime/ops.h"
+#include "runtime/backend.h"
 
 #include <assert.h>
 

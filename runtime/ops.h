@@ -8,8 +8,8 @@
 #ifndef HEKLA_RUNTIME_OPS_H
 #define HEKLA_RUNTIME_OPS_H
 
-#include "../loader/checkpoint.h" /* enum hk_activation, hk_rope_pairing */
-#include "tensor.h"
+#include "loader/checkpoint.h" /* enum hk_activation, hk_rope_pairing */
+#include "runtime/tensor.h"
 
 struct recorder;
 
@@ -62,8 +62,7 @@ void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor q, con
 
 /* dst = f(x)                  x, dst (T, n); dst may be x */
 void activate(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, enum hk_activation f);
-/* dst = f(gate) * up          all (T, n); dst may be gate                                       Shazeer 2020
- */
+/* dst = f(gate) * up          all (T, n); dst may be gate                                       Shazeer 2020 */
 void activate_mul(struct recorder *r, struct hk_tensor dst, struct hk_tensor gate, struct hk_tensor up,
                   enum hk_activation f);
 

@@ -1,9 +1,9 @@
 /* The reference backend: every op in plain C on the host, one short function each, accumulating in double. It
  * is what selftest and the tests hold a device against; nothing in it is fast. Addresses are host pointers;
- * weights keep the file's blocks and are decoded by weight_types.c, so that the packing of the device path is
+ * weights keep the file's blocks and are decoded by loader/weights/types.c, so that the packing of the device path is
  * tested too. */
-#include "backend.h"
-#include "os.h"
+#include "runtime/backend.h"
+#include "runtime/os.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -25,8 +25,7 @@ struct reference_recorder {
     bool failed;
 };
 
-/* ---- access
- * ------------------------------------------------------------------------------------------------- */
+/* ---- access ---- */
 
 static float *row(const struct hk_tensor *t, uint32_t r)
 {
@@ -88,8 +87,7 @@ static double kv_get(const struct hk_kv *kv, bool is_k, uint32_t head, uint32_t 
     return (double)f;
 }
 
-/* ---- ops
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- ops ---- */
 
 static bool do_embed(const struct op *op)
 {
@@ -297,8 +295,7 @@ static bool (*const run[OP_KIND_COUNT])(const struct op *op) = {
     [OP_ARGMAX] = do_argmax,
 };
 
-/* ---- backend
- * ------------------------------------------------------------------------------------------------ */
+/* ---- backend ---- */
 
 static uint64_t ref_budget(struct backend *b)
 {

@@ -1,15 +1,14 @@
 /* Each op on the device: choose a variant, fill its args struct, dispatch. Nothing else. */
-#include "ops_vulkan.h"
-#include "tuner.h"
+#include "runtime/ops_vulkan.h"
+#include "runtime/tuner.h"
 
-#include "../shaders/args.h"
+#include "shaders/args.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-/* ---- helpers
- * ------------------------------------------------------------------------------------------------ */
+/* ---- helpers ---- */
 
 /* A dispatch in the making. */
 struct call {
@@ -89,8 +88,7 @@ static void elementwise(struct call *c, uint32_t cols, uint32_t rows)
     groups(c, hk_div_up(cols, lanes), rows);
 }
 
-/* ---- ops
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- ops ---- */
 
 static void plane_addrs(const struct hk_weight *w, struct hk_addr out[HK_MAX_PLANES])
 {

@@ -2,8 +2,8 @@
 #ifndef HEKLA_RUNTIME_OPS_VULKAN_H
 #define HEKLA_RUNTIME_OPS_VULKAN_H
 
-#include "backend.h"
-#include "tune.h"
+#include "runtime/backend.h"
+#include "runtime/tune.h"
 
 struct tuner;
 

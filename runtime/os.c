@@ -1,5 +1,5 @@
 #define _POSIX_C_SOURCE 200809L
-#include "os.h"
+#include "runtime/os.h"
 
 #include <errno.h>
 #include <stdio.h>

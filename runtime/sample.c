@@ -1,7 +1,7 @@
 /* Logits -> token. The order of the steps is the usual one: bias, repetition penalty, temperature, top-k,
  * top-p, min-p, then a draw. Sums are in double and candidates are sorted with ties by token id, so that the
  * same logits and seed give the same token everywhere. */
-#include "hekla.h"
+#include "runtime/hekla.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -24,8 +24,7 @@ struct hk_sampler {
     uint32_t draw;
 };
 
-/* ---- random numbers: xoshiro256** seeded by splitmix64 (Blackman & Vigna 2018)
- * ------------------------------- */
+/* ---- random numbers: xoshiro256** seeded by splitmix64 (Blackman & Vigna 2018) ---- */
 
 static uint64_t rotl(uint64_t x, int k)
 {
@@ -55,8 +54,7 @@ static double uniform(uint64_t s[4])
     return (double)(result >> 11) * 0x1p-53;
 }
 
-/* ---- log-probabilities
- * -------------------------------------------------------------------------------------- */
+/* ---- log-probabilities ---- */
 
 /* log(sum(exp(x))). NaN and -inf contribute nothing. */
 static double log_sum_exp(const float *x, uint32_t n)
@@ -132,8 +130,7 @@ uint32_t hk_top_logprobs(const float *logits, uint32_t n_vocab, uint32_t k, stru
     return n;
 }
 
-/* ---- the sampler
- * -------------------------------------------------------------------------------------------- */
+/* ---- the sampler ---- */
 
 void hk_sampler_defaults(struct hk_sampler_options *o)
 {

@@ -1,7 +1,7 @@
 /* Every op on this device against the reference: the same op, the same random operands, on two backends. */
-#include "backend.h"
-#include "hekla.h"
-#include "synthetic.h"
+#include "runtime/backend.h"
+#include "runtime/hekla.h"
+#include "runtime/synthetic.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -38,8 +38,7 @@ static float noise(struct pair *p)
     return (float)(int32_t)p->noise * 0x1p-31f;
 }
 
-/* ---- operands
- * ----------------------------------------------------------------------------------------------- */
+/* ---- operands ---- */
 
 static bool begin_case(struct pair *p)
 {
@@ -133,8 +132,7 @@ static struct pair_weight random_weight(struct pair *p, enum hk_weight_type type
     return out;
 }
 
-/* ---- running and comparing
- * ---------------------------------------------------------------------------------- */
+/* ---- running and comparing ---- */
 
 static struct recorder *start(struct pair *p, int s)
 {
@@ -181,8 +179,7 @@ static void report(struct pair *p, const char *op, const char *detail, double er
     for (int s = 0; s < N_SIDES; s++)                                                                        \
         for (struct recorder *r = start(p, s); r; finish(p, s, r), r = NULL)
 
-/* ---- cases
- * -------------------------------------------------------------------------------------------------- */
+/* ---- cases ---- */
 
 static void test_matmul(struct pair *p, enum hk_weight_type type, uint32_t rows, uint32_t cols,
                         uint32_t tokens, bool accumulate, bool with_bias)
@@ -491,8 +488,7 @@ static void test_cols(struct pair *p, uint32_t cols)
     free(idx);
 }
 
-/* ---- the lists
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the lists ---- */
 
 static void all_weights(struct pair *p)
 {

@@ -2,7 +2,7 @@
  * wants; what the cache already holds of it is kept, the rest is computed in chunks. Steps are recorded once
  * for each number of tokens and replayed: what changes (ids, positions) lives in a small buffer that the host
  * writes. */
-#include "session.h"
+#include "runtime/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +10,7 @@
 
 enum { DEFAULT_CTX = 4096 };
 
-/* ---- memory
- * ------------------------------------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 /* How many logits a sync's step gives at most. */
 static uint32_t sync_outputs(const struct hk_session_options *opt)
@@ -264,8 +263,7 @@ void hk_session_close(struct hk_session *s)
     free(s);
 }
 
-/* ---- steps
- * -------------------------------------------------------------------------------------------------- */
+/* ---- steps ---- */
 
 static struct hk_tensor slot_row(const struct hk_session *s, uint32_t slot, enum input which, uint32_t n)
 {
@@ -456,8 +454,7 @@ const float *hk_session_logits_at(struct hk_session *s, uint32_t pos)
     return s->all + (size_t)(pos - s->all_first) * s->model->hp.n_vocab;
 }
 
-/* ---- greedy decoding
- * ---------------------------------------------------------------------------------------- */
+/* ---- greedy decoding ---- */
 
 /* Submits the step that feeds position pos; its token is already in the slot's inputs, or will be put there
  * by the step before it. */

@@ -2,8 +2,8 @@
 #ifndef HEKLA_RUNTIME_SESSION_H
 #define HEKLA_RUNTIME_SESSION_H
 
-#include "backend.h"
-#include "model.h"
+#include "runtime/backend.h"
+#include "runtime/model.h"
 
 enum {
     N_SLOTS =

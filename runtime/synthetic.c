@@ -1,8 +1,8 @@
 /* Checkpoints in memory with random weights of a named shape, for benchmarks: no file is needed, nothing is
  * read from disk, and every weight type can be timed at every size. All matrices share one block of random
  * rows (a device gets its own copy of each), so that the host needs little memory. */
-#include "hekla.h"
-#include "synthetic.h"
+#include "runtime/hekla.h"
+#include "runtime/synthetic.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef HEKLA_RUNTIME_TENSOR_H
 #define HEKLA_RUNTIME_TENSOR_H
 
-#include "weight_layout.h"
+#include "runtime/weight_layout.h"
 
 /* A matrix (rows, cols) of 32-bit values: float activations, or uint32 ids and positions. Row r begins at
  * addr + 4 * r * ld. Activations that a matmul reads have rows padded with zeros to a multiple of 32

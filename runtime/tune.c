@@ -1,5 +1,5 @@
 /* Which variant runs where. shaders/README.md has the measurements behind the numbers. */
-#include "tune.h"
+#include "runtime/tune.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 #ifndef HEKLA_RUNTIME_TUNE_H
 #define HEKLA_RUNTIME_TUNE_H
 
-#include "gpu.h"
-#include "weight_layout.h"
+#include "runtime/gpu/gpu.h"
+#include "runtime/weight_layout.h"
 
 /* How a matmul is carried out: the kernel, and its specialization constants. */
 enum matmul_kind {

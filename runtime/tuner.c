@@ -1,7 +1,7 @@
-#include "tuner.h"
-#include "os.h"
-#include "ops_vulkan.h"
-#include "shader_table.h"
+#include "runtime/tuner.h"
+#include "runtime/os.h"
+#include "runtime/ops_vulkan.h"
+#include "runtime/gpu/shader_table.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -33,8 +33,7 @@ struct tuner {
     bool changed;
 };
 
-/* ---- keys -------------------------------------------------------------------------------------------------
- */
+/* ---- keys ------------------------------------------------------------------------------------------------- */
 
 static uint32_t log2_class(uint64_t n)
 {
@@ -77,8 +76,7 @@ static void remember(struct tuner *t, const struct key *key, struct matmul_varia
     if (t->n_choices < MAX_CHOICES) t->choices[t->n_choices++] = (struct choice){*key, v};
 }
 
-/* ---- the cache: a header line that names device and driver, then a line a choice
- * ----------------------------- */
+/* ---- the cache: a header line that names device and driver, then a line a choice ---- */
 
 static void header(const struct tuner *t, char out[64])
 {
@@ -162,8 +160,7 @@ static void save(const struct tuner *t)
     hk_bytes_free(&out);
 }
 
-/* ---- measuring --------------------------------------------------------------------------------------------
- */
+/* ---- measuring -------------------------------------------------------------------------------------------- */
 
 /* What a measurement runs on: the model's weight, and vectors of its own. */
 struct trial {
@@ -268,8 +265,7 @@ static bool measure(struct trial *t, const struct matmul_variant *list, uint32_t
     return true;
 }
 
-/* ---- the tuner --------------------------------------------------------------------------------------------
- */
+/* ---- the tuner -------------------------------------------------------------------------------------------- */
 
 struct tuner *tuner_new(struct gpu *g, enum tuner_mode mode, const char *cache_dir, struct hk_error *err)
 {

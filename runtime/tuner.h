@@ -6,9 +6,9 @@
 #ifndef HEKLA_RUNTIME_TUNER_H
 #define HEKLA_RUNTIME_TUNER_H
 
-#include "backend.h"
-#include "tensor.h"
-#include "tune.h"
+#include "runtime/backend.h"
+#include "runtime/tensor.h"
+#include "runtime/tune.h"
 
 struct tuner;
 

@@ -1,5 +1,5 @@
 /* The device layout of weights: sizes, and packing from the file's blocks. */
-#include "weight_layout.h"
+#include "runtime/weight_layout.h"
 
 #include <string.h>
 

@@ -17,7 +17,7 @@
 #ifndef HEKLA_RUNTIME_WEIGHT_LAYOUT_H
 #define HEKLA_RUNTIME_WEIGHT_LAYOUT_H
 
-#include "../loader/weight_types.h"
+#include "loader/weights/types.h"
 
 enum { HK_TILE_ROWS = 32 };
 

@@ -1,7 +1,6 @@
-/* A checkpoint's tensors -> an architecture's structs and device memory, by the architecture's weight table.
- */
-#include "weights.h"
-#include "backend.h"
+/* A checkpoint's tensors -> an architecture's structs and device memory, by the architecture's weight table. */
+#include "runtime/weights.h"
+#include "runtime/backend.h"
 
 #include <assert.h>
 #include <math.h>
@@ -51,8 +50,7 @@ struct weight_plan {
     uint32_t stack_start[HK_STACK_PARTS + 1];
 };
 
-/* ---- binding ----------------------------------------------------------------------------------------------
- */
+/* ---- binding ---------------------------------------------------------------------------------------------- */
 
 static bool check_shape(const struct hk_ckpt_tensor *t, uint32_t rows, uint32_t cols, struct hk_error *err)
 {
@@ -182,7 +180,7 @@ static bool bind_matrix(struct weight_plan *p, const struct weight_row *row, con
     if (type != HK_F32) p->m->f32_only = false;
     if (!find_scale(p, t, &scale, err) || !shape_weight(w, t, type, rows, cols, scale, err)) return false;
     size_t home = add_home(p, device_bytes(p, w), false);
-    assert(!(t->order && looked_up)); /* hf.c has seen to that */
+    assert(!(t->order && looked_up)); /* loader/formats/hf.c has seen to that */
     if (t->order) bind_order(p, find_order(p, t, cols), w);
     add_field(p, &w->addr, home, looked_up ? NULL : w);
     add_binding(p, t, w, rows, cols, 0, home);
@@ -326,8 +324,7 @@ void weights_plan_free(struct weight_plan *p)
     free(p);
 }
 
-/* ---- upload -----------------------------------------------------------------------------------------------
- */
+/* ---- upload ----------------------------------------------------------------------------------------------- */
 
 /* n_rows rows from `first` of a tensor as float: out (n_rows, cols). src is where they lie, unless the tensor
  * is transposed. */

@@ -3,7 +3,7 @@
 #ifndef HEKLA_RUNTIME_WEIGHTS_H
 #define HEKLA_RUNTIME_WEIGHTS_H
 
-#include "model.h"
+#include "runtime/model.h"
 
 /* Finds every tensor of m->arch's table in m->ckpt, checks its shape, decides its type on the device, and
  * fills m->global and m->layers but for addresses; fills m->stats (parameters, bytes) and m->f32_only.

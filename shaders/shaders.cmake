@@ -1,5 +1,5 @@
 # Reads kernels.txt and makes, for every kernel in it, a command that compiles, checks and embeds it.
-# Sets HEKLA_SHADER_SOURCES: the C file that holds the table of runtime/shader_table.h.
+# Sets HEKLA_SHADER_SOURCES: the C file that holds the table of runtime/gpu/shader_table.h.
 # What the lines of kernels.txt mean: README.md, "How a kernel gets built".
 
 set(shader_dir ${CMAKE_CURRENT_LIST_DIR})
@@ -149,7 +149,7 @@ list(SORT names COMPARE STRING)
 list(LENGTH names count)
 message(STATUS "${count} shaders")
 
-set(table "/* Generated from shaders/kernels.txt. */\n#include \"shader_table.h\"\n\n")
+set(table "/* Generated from shaders/kernels.txt. */\n#include \"runtime/gpu/shader_table.h\"\n\n")
 set(rows "")
 set(incs "")
 foreach(name IN LISTS names)
@@ -162,5 +162,5 @@ string(APPEND table "\n/* Sorted by name, as hk_shader_find needs it; the last r
     "const uint32_t hk_n_shaders = ${count};\n")
 file(CONFIGURE OUTPUT ${shader_out}/shader_table_data.c CONTENT "${table}" @ONLY)
 set_source_files_properties(${shader_out}/shader_table_data.c PROPERTIES
-    OBJECT_DEPENDS "${incs}" INCLUDE_DIRECTORIES "${shader_out};${PROJECT_SOURCE_DIR}/runtime")
+    OBJECT_DEPENDS "${incs}" INCLUDE_DIRECTORIES "${shader_out};${PROJECT_SOURCE_DIR}")
 set(HEKLA_SHADER_SOURCES ${shader_out}/shader_table_data.c)

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "file.h"
-#include "tokenizer.h"
+#include "loader/file.h"
+#include "loader/tokenizer/tokenizer.h"
 
 static double now(void)
 {

@@ -1,5 +1,5 @@
-#include "box_testing.h"
-#include "rig.h"
+#include "tests/box_testing.h"
+#include "tests/rig.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-#include "branches_testing.h"
-#include "rig.h"
-#include "model.h"
+#include "tests/branches_testing.h"
+#include "tests/rig.h"
+#include "runtime/model.h"
 
 enum { N_BRANCHES = 4, N_STEPS = 11, MAX_TOKENS = 128 };
 

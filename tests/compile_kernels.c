@@ -6,17 +6,17 @@
  *
  * --only: kernels whose names begin so. --text: the driver's own representations (NIR, machine code) into
  * files. Exit status: 1 when a kernel was refused, 77 when there is no device or it is below the floor. */
-#include "gpu_internal.h"
+#include "runtime/gpu/internal.h"
 
-#include "os.h"
-#include "shader_table.h"
-#include "tune.h"
+#include "runtime/os.h"
+#include "runtime/gpu/shader_table.h"
+#include "runtime/tune.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../loader/checkpoint.h" /* enum hk_activation */
+#include "loader/checkpoint.h" /* enum hk_activation */
 
 struct run {
     struct gpu *g;
@@ -29,7 +29,7 @@ struct run {
     uint32_t kernels, variants, failed, left_out, spilling;
 };
 
-/* ---- what the compiler says ------------------------------------------------------------------------- */
+/* ---- what the compiler says ---- */
 
 static bool contains(const char *name, const char *part)
 {
@@ -56,8 +56,7 @@ static double number(const VkPipelineExecutableStatisticKHR *s)
     }
 }
 
-/* Whether a statistic counts what lies in memory but should be in registers; every driver has its own words.
- */
+/* Whether a statistic counts what lies in memory but should be in registers; every driver has its own words. */
 static bool in_memory(const char *name)
 {
     if (contains(name, "to reg")) return false; /* NVK: out of uniform registers or predicates into others */
@@ -134,7 +133,7 @@ static void describe(struct run *run, const struct gpu_kernel *k, const char *va
     run->spilling += spills;
 }
 
-/* ---- one variant ------------------------------------------------------------------------------------ */
+/* ---- one variant ---- */
 
 static void try_variant(struct run *run, const uint32_t *spec, uint32_t n_spec)
 {
@@ -164,7 +163,7 @@ static void try_variant(struct run *run, const uint32_t *spec, uint32_t n_spec)
     run->failed += !k;
 }
 
-/* ---- the variants, as ops_vulkan.c chooses them ----------------------------------------------------- */
+/* ---- the variants, as ops_vulkan.c chooses them ---- */
 
 /* Sizes whose workgroups are the smallest and the largest. */
 static const uint32_t few_cols = 8, many_cols = 1u << 16;

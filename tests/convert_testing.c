@@ -1,4 +1,4 @@
-#include "convert_testing.h"
+#include "tests/convert_testing.h"
 
 #include <stdio.h>
 

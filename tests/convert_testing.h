@@ -2,8 +2,8 @@
 #ifndef HEKLA_TESTS_CONVERT_TESTING_H
 #define HEKLA_TESTS_CONVERT_TESTING_H
 
-#include "rig.h"
-#include "convert.h"
+#include "tests/rig.h"
+#include "loader/convert/convert.h"
 
 /* The notes of a conversion, one after the other. */
 struct notes {

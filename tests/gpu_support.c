@@ -1,6 +1,6 @@
-#include "gpu_support.h"
+#include "tests/gpu_support.h"
 
-#include "../shaders/args.h"
+#include "shaders/args.h"
 
 #include <stdio.h>
 

@@ -1,8 +1,8 @@
-/* What the tests of gpu.h share: a device that may pretend, and work whose results are exact. */
+/* What the tests of runtime/gpu/gpu.h share: a device that may pretend, and work whose results are exact. */
 #ifndef HEKLA_TESTS_GPU_SUPPORT_H
 #define HEKLA_TESTS_GPU_SUPPORT_H
 
-#include "../runtime/gpu_pretend.h"
+#include "runtime/gpu/pretend.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

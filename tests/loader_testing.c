@@ -1,7 +1,7 @@
 /* What the tests of the checkpoint formats share. */
 #define _DEFAULT_SOURCE /* mkdtemp */
 #define _POSIX_C_SOURCE 200809L
-#include "loader_testing.h"
+#include "tests/loader_testing.h"
 
 #include <stdio.h>
 #include <unistd.h>

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "formats.h"
+#include "loader/formats/formats.h"
 
 enum { HK_TEST_PATH = 1024 };
 

@@ -1,5 +1,5 @@
-#include "logits_testing.h"
-#include "rig.h"
+#include "tests/logits_testing.h"
+#include "tests/rig.h"
 
 #include <math.h>
 
@@ -18,8 +18,7 @@ static const char *const quantized[] = {
 };
 enum { N_QUANTIZED = sizeof quantized / sizeof *quantized };
 
-/* ---- against transformers
- * ------------------------------------------------------------------------------------ */
+/* ---- against transformers ---- */
 
 /* The largest difference over all positions of all prompts; *nmse (may be NULL): the squares of all of them
  * over those of the golden's logits. */
@@ -169,8 +168,7 @@ static void scores_equal_transformers(void **state)
     rig_close(&r);
 }
 
-/* ---- consistency
- * --------------------------------------------------------------------------------------------- */
+/* ---- consistency ---- */
 
 static void fill(uint32_t *tokens, uint32_t n, uint32_t first, uint32_t step)
 {
@@ -297,8 +295,7 @@ static void greedy_on_the_device(void **state)
     rig_close(&r);
 }
 
-/* ---- real models
- * --------------------------------------------------------------------------------------------- */
+/* ---- real models ---- */
 
 static void check_reference(const char *model, const char *reference)
 {
@@ -347,8 +344,7 @@ static void tarotble(void **state)
     check_reference("models/tarotble", "models/tarotble/reference.json");
 }
 
-/* ---- refusals
- * ------------------------------------------------------------------------------------------------ */
+/* ---- refusals ---- */
 
 static void refusals(void **state)
 {

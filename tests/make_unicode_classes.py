@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes loader/unicode_classes.inc: the character classes by which Hugging Face's tokenizers cuts texts, as ranges.
+"""Makes loader/tokenizer/unicode_classes.inc: the character classes by which Hugging Face's tokenizers cuts texts, as ranges.
 
 The library takes them from several crates, some of which keep an old version of Unicode for ever. So they are asked of
 the library itself, for every code point, and do not depend on the version of Unicode of this program's libraries.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes loader/weight_grids.c: the codebooks of the IQ types, as gguf-py's gguf/quants.py has them.
+"""Writes loader/weights/grids.c: the codebooks of the IQ types, as gguf-py's gguf/quants.py has them.
 
 Made with gguf 0.19.0. Run from the repository: python3 tests/make_weight_grids.py
 

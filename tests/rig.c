@@ -1,4 +1,4 @@
-#include "rig.h"
+#include "tests/rig.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #ifndef HEKLA_TESTS_RIG_H
 #define HEKLA_TESTS_RIG_H
 
-#include "loader_testing.h"
-#include "hekla.h"
+#include "tests/loader_testing.h"
+#include "runtime/hekla.h"
 
 #include <cjson/cJSON.h>
 

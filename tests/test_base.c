@@ -1,6 +1,6 @@
 /* Errors, arenas, byte buffers, mappings, cursors and JSON. */
-#include "loader_testing.h"
-#include "json_util.h"
+#include "tests/loader_testing.h"
+#include "loader/json.h"
 
 #include <stdio.h>
 

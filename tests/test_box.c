@@ -10,7 +10,7 @@
 
 #define FILE_IN_BOX    HEKLA_SOURCE_DIR "/tests/fuzz/seeds/fuzz_gguf/spm.gguf"
 #define HEKLA_BOX_CHAT FILE_IN_BOX
-#include "../tools/box.c"
+#include "tools/box.c"
 
 static void same_bytes(void **state)
 {

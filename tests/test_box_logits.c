@@ -1,5 +1,5 @@
 /* The models in the box on the C reference. */
-#include "box_testing.h"
+#include "tests/box_testing.h"
 
 int main(void)
 {

@@ -1,5 +1,5 @@
 /* Branches on the C reference. */
-#include "branches_testing.h"
+#include "tests/branches_testing.h"
 
 int main(void)
 {

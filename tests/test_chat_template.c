@@ -1,12 +1,12 @@
 /* Chat templates against what jinja2 makes of them (golden/templates.json, by make_template_goldens.py),
  * against the renderings in the shared material, and against templates that mean harm. */
-#include "loader_testing.h"
+#include "tests/loader_testing.h"
 
 #include <stdio.h>
 
-#include "chat_template.h"
-#include "json_util.h"
-#include "tokenizer_testing.h"
+#include "loader/jinja/chat_template.h"
+#include "loader/json.h"
+#include "tests/tokenizer_testing.h"
 
 static const struct hk_chat_template_options noon = {.now = {2025, 7, 26, 12, 0, 0}};
 

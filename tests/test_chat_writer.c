@@ -9,13 +9,13 @@
 
 #include <cmocka.h>
 
-#include "byte_level.h"
-#include "tokenizer_testing.h"
+#include "loader/tokenizer/byte_level.h"
+#include "tests/tokenizer_testing.h"
 
-#include "../tools/chat_text.c"
-#include "../tools/chat_writer.c"
-#include "../tools/conversation.c"
-#include "../tools/json.c"
+#include "tools/chat_text.c"
+#include "tools/chat_writer.c"
+#include "tools/conversation.c"
+#include "tools/json.c"
 
 static const struct hk_wall_time noon = {2025, 7, 26, 12, 0, 0};
 

@@ -1,7 +1,7 @@
 /* Conversion to GGUF: the same logits, the encoders' own bytes, the same tokens, and nothing half-written. */
-#include "convert_testing.h"
-#include "convert_types.h"
-#include "gguf.h"
+#include "tests/convert_testing.h"
+#include "loader/convert/convert_types.h"
+#include "loader/formats/gguf.h"
 
 #include <stdio.h>
 

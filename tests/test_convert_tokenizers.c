@@ -1,6 +1,6 @@
 /* Conversion to GGUF: the file's tokenizer gives the same tokens. */
-#include "convert_testing.h"
-#include "gguf.h"
+#include "tests/convert_testing.h"
+#include "loader/formats/gguf.h"
 
 #include <stdio.h>
 

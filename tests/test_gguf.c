@@ -1,6 +1,6 @@
 /* GGUF: real files, every kind of damage, and what the keys mean. */
-#include "loader_testing.h"
-#include "gguf.h"
+#include "tests/loader_testing.h"
+#include "loader/formats/gguf.h"
 
 #include <stdio.h>
 

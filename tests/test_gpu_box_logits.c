@@ -1,5 +1,5 @@
 /* The models in the box on a Vulkan device. */
-#include "box_testing.h"
+#include "tests/box_testing.h"
 
 #include <stddef.h>
 

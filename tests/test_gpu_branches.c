@@ -1,5 +1,5 @@
 /* Branches on a device, under each driver. */
-#include "branches_testing.h"
+#include "tests/branches_testing.h"
 
 int main(void)
 {

@@ -1,11 +1,11 @@
-/* gpu.h on a real device: devices, memory in and out, order, replay, splitting. Every test runs on the device
+/* runtime/gpu/gpu.h on a real device: devices, memory in and out, order, replay, splitting. Every test runs on the device
  * as it is and as it pretends to be: with fences for a timeline, and with memory that the host cannot see. */
-#include "gpu_support.h"
+#include "tests/gpu_support.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- devices ---------------------------------------------------------------------------------------- */
+/* ---- devices ---- */
 
 static void devices_are_listed(void **state)
 {
@@ -75,7 +75,7 @@ static void two_devices_at_once(void **state)
     gpu_close(g[1]);
 }
 
-/* ---- memory ----------------------------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 static void data_goes_in_and_out(void **state)
 {
@@ -254,7 +254,7 @@ static void arenas_are_made_of_blocks(void **state)
     gpu_close(g);
 }
 
-/* ---- order ------------------------------------------------------------------------------------------ */
+/* ---- order ---- */
 
 /* A chain in which each dispatch and copy depends on the one before by RAW, WAR or WAW: any that ran too
  * early shows. */

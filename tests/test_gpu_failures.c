@@ -1,7 +1,7 @@
-/* gpu.h when things go wrong, and what is beside the main path: recordings that cannot be, the profile, the
+/* runtime/gpu/gpu.h when things go wrong, and what is beside the main path: recordings that cannot be, the profile, the
  * cache on disk, a lost device, memory that runs out anywhere. */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
-#include "gpu_support.h"
+#include "tests/gpu_support.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- kernels and recordings that cannot be ---------------------------------------------------------- */
+/* ---- kernels and recordings that cannot be ---- */
 
 static void kernels_are_made_once(void **state)
 {
@@ -111,7 +111,7 @@ static void bad_dispatches_stick(void **state)
     gpu_close(g);
 }
 
-/* ---- profile ---------------------------------------------------------------------------------------- */
+/* ---- profile ---- */
 
 static void profile_counts_and_times(void **state)
 {
@@ -157,7 +157,7 @@ static void profile_counts_and_times(void **state)
     gpu_close(g);
 }
 
-/* ---- the cache on disk ------------------------------------------------------------------------------ */
+/* ---- the cache on disk ---- */
 
 /* The one file in dir; false: there is none. */
 static bool only_file(const char *dir, char *path, size_t capacity)
@@ -248,7 +248,7 @@ static void damaged_caches_are_ignored(void **state)
     assert_int_equal(rmdir(dir), 0);
 }
 
-/* ---- failures --------------------------------------------------------------------------------------- */
+/* ---- failures ---- */
 
 static void a_lost_device_is_an_error(void **state)
 {

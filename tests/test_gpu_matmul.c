@@ -1,8 +1,8 @@
 /* The matmuls for many tokens against the reference: awkward shapes, and numbers for which f16 has no room.
  * Compared token by token: a small one next to a large one must be right too. */
-#include "backend.h"
-#include "loader_testing.h"
-#include "synthetic.h"
+#include "runtime/backend.h"
+#include "tests/loader_testing.h"
+#include "runtime/synthetic.h"
 
 #include <math.h>
 #include <stdio.h>

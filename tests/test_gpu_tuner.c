@@ -1,9 +1,9 @@
 /* The tuner on a real device: what it chooses computes what the reference computes; it is kept and found
  * again; a damaged cache is measured anew. */
-#include "backend.h"
-#include "loader_testing.h"
-#include "synthetic.h"
-#include "tuner.h"
+#include "runtime/backend.h"
+#include "tests/loader_testing.h"
+#include "runtime/synthetic.h"
+#include "runtime/tuner.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* A small model in every weight type, as it is in a file and as --quant makes it: the device's logits against
  * the reference's, and what becomes of the bits on the device. */
-#include "../runtime/hekla.h"
-#include "../loader/checkpoint.h"
-#include "../loader/weight_types.h"
+#include "runtime/hekla.h"
+#include "loader/checkpoint.h"
+#include "loader/weights/types.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

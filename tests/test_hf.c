@@ -1,6 +1,6 @@
 /* Hugging Face folders and safetensors. */
-#include "loader_testing.h"
-#include "hf.h"
+#include "tests/loader_testing.h"
+#include "loader/formats/hf.h"
 
 #include <stdio.h>
 

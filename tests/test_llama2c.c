@@ -1,6 +1,6 @@
 /* llama2.c's .bin and tokenizer.bin. */
-#include "loader_testing.h"
-#include "llama2c.h"
+#include "tests/loader_testing.h"
+#include "loader/formats/llama2c.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* Models on the C reference. */
-#include "logits_testing.h"
+#include "tests/logits_testing.h"
 
 int main(void)
 {

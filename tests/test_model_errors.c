@@ -1,8 +1,8 @@
 /* Checkpoints that lie, through checkpoint, model and session on the C reference: one line of error, nothing
  * leaked, and what is damaged in a way that cannot be seen computes something. */
-#include "loader_testing.h"
+#include "tests/loader_testing.h"
 
-#include <hekla.h>
+#include "runtime/hekla.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -10,8 +10,7 @@
 
 static struct hk_device *device;
 
-/* ---- folders ----------------------------------------------------------------------------------------------
- */
+/* ---- folders ---------------------------------------------------------------------------------------------- */
 
 struct file {
     char *data;
@@ -87,8 +86,7 @@ static void refuses(const char *source, const char *key, const char *value, cons
     hk_test_error_says(&err, says);
 }
 
-/* ---- tests ------------------------------------------------------------------------------------------------
- */
+/* ---- tests ------------------------------------------------------------------------------------------------ */
 
 static void a_config_that_lies(void **state)
 {

@@ -1,5 +1,4 @@
-/* The option parser of tools/: every form of writing an option, every way of getting it wrong, and the help.
- */
+/* The option parser of tools/: every form of writing an option, every way of getting it wrong, and the help. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "../tools/options.c"
+#include "tools/options.c"
 
 struct shared {
     const char *device;

@@ -1,8 +1,8 @@
 /* The ordered pipeline, both bodies: every item made once and taken in order, whatever the number of threads
  * and slots; the first failure ends it. And files that are written whole or not at all. */
-#include "loader_testing.h"
-#include "out_file.h"
-#include "pipeline.h"
+#include "tests/loader_testing.h"
+#include "loader/convert/out_file.h"
+#include "loader/convert/pipeline.h"
 
 #include <stdio.h>
 
@@ -14,7 +14,7 @@
 #define hk_pipeline_processors processors_without_threads
 bool run_without_threads(const struct hk_pipeline *p, struct hk_error *err);
 uint32_t processors_without_threads(void);
-#include "../loader/pipeline.c"
+#include "loader/convert/pipeline.c"
 #undef hk_pipeline_run
 #undef hk_pipeline_processors
 

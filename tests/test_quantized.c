@@ -1,7 +1,7 @@
 /* Quantized folders: every weight of the golden ones, the choice of the type, and what is refused. That
  * models run on them is test_logits' to say. */
-#include "hf.h"
-#include "loader_testing.h"
+#include "loader/formats/hf.h"
+#include "tests/loader_testing.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>

@@ -1,8 +1,8 @@
 /* Sampling: every choice against a computation of the test's own that sorts all tokens and walks down the
  * list, over random logits, ties, infinities and NaN; the draws' frequencies against their probabilities. */
-#include "loader_testing.h"
+#include "tests/loader_testing.h"
 
-#include <hekla.h>
+#include "runtime/hekla.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -44,8 +44,7 @@ static uint32_t next_once(const struct hk_sampler_options *o, const float *logit
     return token;
 }
 
-/* ---- the test's own computation
- * ------------------------------------------------------------------------------ */
+/* ---- the test's own computation ---- */
 
 struct oracle {
     uint32_t n;           /* tokens that may be drawn */
@@ -115,8 +114,7 @@ static void check_draws(const struct hk_sampler_options *opt, const float *logit
     assert_int_equal(inside, draws);
 }
 
-/* ---- tests
- * --------------------------------------------------------------------------------------------------- */
+/* ---- tests ---- */
 
 static void draws_follow_the_options(void **state)
 {

@@ -1,5 +1,5 @@
-/* The decisions of gpu_plan.h: which device, where a barrier, how much at once. Needs no device. */
-#include "gpu_plan.h"
+/* The decisions of runtime/gpu/plan.h: which device, where a barrier, how much at once. Needs no device. */
+#include "runtime/gpu/plan.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-/* ---- which device ----------------------------------------------------------------------------------- */
+/* ---- which device ---- */
 
 static struct gpu_caps device(const char *name, enum gpu_type type, bool usable)
 {
@@ -72,7 +72,7 @@ static void by_number_or_name(void **state)
     expect_refusal(&c[2], 1, NULL, "bufferDeviceAddress is missing");
 }
 
-/* ---- barriers --------------------------------------------------------------------------------------- */
+/* ---- barriers ---- */
 
 static bool next(struct gpu_hazards *h, uint64_t read, uint64_t write)
 {
@@ -157,7 +157,7 @@ static void every_hazard_and_no_other(void **state)
     }
 }
 
-/* ---- how much at once ------------------------------------------------------------------------------- */
+/* ---- how much at once ---- */
 
 static void splits_stay_within_the_target(void **state)
 {
@@ -203,7 +203,7 @@ static void cost_has_no_overflow(void **state)
     assert_true(gpu_plan_cost(0, 8000000) > gpu_plan_cost(900000, 0));
 }
 
-/* ---- blocks ----------------------------------------------------------------------------------------- */
+/* ---- blocks ---- */
 
 static void blocks_fit_what_is_expected(void **state)
 {

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "../runtime/shader_table.h"
+#include "runtime/gpu/shader_table.h"
 
 static void every_kernel_is_found_and_is_spirv(void **state)
 {

@@ -1,6 +1,6 @@
 /* Ids against the original libraries (tests/golden/tokenizers.json, and the vectors of the shared folder),
  * the way back, streaming, long and broken input. */
-#include "tokenizer_testing.h"
+#include "tests/tokenizer_testing.h"
 
 #include <stdio.h>
 #include <time.h>

@@ -1,6 +1,6 @@
 /* tokenizer.json: what is read out of it, and that what cannot be reproduced is refused by name. */
-#include "tokenizer_testing.h"
-#include "tokenizer_json.h"
+#include "tests/tokenizer_testing.h"
+#include "loader/formats/tokenizer_json.h"
 
 #include <stdio.h>
 

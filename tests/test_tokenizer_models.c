@@ -1,12 +1,12 @@
 /* Tokenizers in the files of their own makers, against tests/golden/tokenizer_models.json: SentencePiece's
  * tokenizer.model, tiktoken's ranks, and the older files of Hugging Face's folders. */
-#include "tokenizer_testing.h"
-#include "base64.h"
-#include "gguf_write.h"
-#include "sentencepiece_model.h"
-#include "tiktoken.h"
-#include "tokenizer_json.h"
-#include "utf8.h"
+#include "tests/tokenizer_testing.h"
+#include "loader/tokenizer/base64.h"
+#include "loader/convert/gguf_write.h"
+#include "loader/formats/sentencepiece_model.h"
+#include "loader/formats/tiktoken.h"
+#include "loader/formats/tokenizer_json.h"
+#include "loader/utf8.h"
 
 #include <stdio.h>
 
@@ -413,8 +413,7 @@ static void put_note(void *user, const char *text)
     hk_test_put(user, text, strlen(text));
 }
 
-/* The tokenizer once more, from a GGUF file of its vocabulary alone. Close what is returned after freeing it.
- */
+/* The tokenizer once more, from a GGUF file of its vocabulary alone. Close what is returned after freeing it. */
 static struct hk_checkpoint *through_gguf(const struct hk_vocab *v, struct test_tokenizer *t,
                                           struct hk_bytes *notes)
 {

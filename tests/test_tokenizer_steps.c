@@ -1,7 +1,7 @@
 /* tokenizer.json's parts, one by one and together, against tests/golden/tokenizer_steps.json; and what
  * SentencePiece's and BERT's own files give. */
-#include "tokenizer_testing.h"
-#include "tokenizer_json.h"
+#include "tests/tokenizer_testing.h"
+#include "loader/formats/tokenizer_json.h"
 
 #include <stdio.h>
 

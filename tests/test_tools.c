@@ -7,13 +7,13 @@
 
 #include <cmocka.h>
 
-#include "tokenizer_testing.h"
+#include "tests/tokenizer_testing.h"
 
-#include "../tools/chat_text.c"
-#include "../tools/chat_writer.c"
-#include "../tools/conversation.c"
-#include "../tools/json.c"
-#include "../tools/preferences.c"
+#include "tools/chat_text.c"
+#include "tools/chat_writer.c"
+#include "tools/conversation.c"
+#include "tools/json.c"
+#include "tools/preferences.c"
 
 static void expect_utf8(const char *in, size_t len, const char *out, bool clean)
 {

@@ -1,9 +1,9 @@
 /* PyTorch's .bin files: each form of torch.save's against the same tensors as safetensors, hostile pickles
  * and archives, every truncation. */
-#include "hf.h"
-#include "loader_testing.h"
-#include "pickle.h"
-#include "torch_bin.h"
+#include "loader/formats/hf.h"
+#include "tests/loader_testing.h"
+#include "loader/formats/pickle.h"
+#include "loader/formats/torch_bin.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 /* Packing weights for the device: every byte of every field is where weight_layout.h says, everything else is
  * zero, and sizes that the kernels cannot address are refused. */
-#include "../runtime/weight_layout.h"
+#include "runtime/weight_layout.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

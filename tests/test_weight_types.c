@@ -1,5 +1,5 @@
 /* The weight types' codecs against gguf-py's (golden/weight_types.bin, made by make_weight_goldens.py). */
-#include "loader_testing.h"
+#include "tests/loader_testing.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* What the tests of the tokenizers share. */
-#include "tokenizer_testing.h"
-#include "tokenizer_json.h"
+#include "tests/tokenizer_testing.h"
+#include "loader/formats/tokenizer_json.h"
 
 #include <stdio.h>
 #include <time.h>

@@ -2,9 +2,9 @@
 #ifndef HEKLA_TESTS_TOKENIZER_TESTING_H
 #define HEKLA_TESTS_TOKENIZER_TESTING_H
 
-#include "loader_testing.h"
-#include "json_util.h"
-#include "tokenizer.h"
+#include "tests/loader_testing.h"
+#include "loader/json.h"
+#include "loader/tokenizer/tokenizer.h"
 
 /* How much slower than a release the sanitizers may be. */
 #if defined(__SANITIZE_ADDRESS__)

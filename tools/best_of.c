@@ -1,11 +1,11 @@
-#include "best_of.h"
+#include "tools/best_of.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "box.h"
-#include "json.h"
-#include "term.h"
+#include "tools/box.h"
+#include "tools/json.h"
+#include "tools/term.h"
 
 /* ---- options ---- */
 

@@ -3,9 +3,9 @@
 #ifndef HEKLA_TOOLS_BEST_OF_H
 #define HEKLA_TOOLS_BEST_OF_H
 
-#include "completion.h"
-#include "preferences.h"
-#include "scorer.h"
+#include "tools/completion.h"
+#include "tools/preferences.h"
+#include "tools/scorer.h"
 
 enum { BEST_OF_MAX = 64 };
 

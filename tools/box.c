@@ -1,4 +1,4 @@
-#include "box.h"
+#include "tools/box.h"
 
 #include <stdio.h>
 #include <string.h>

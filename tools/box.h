@@ -2,7 +2,7 @@
 #ifndef HEKLA_TOOLS_BOX_H
 #define HEKLA_TOOLS_BOX_H
 
-#include "../runtime/hekla.h"
+#include "runtime/hekla.h"
 
 struct box_model {
     const char *name;                /* "box:chat": what is written where a MODEL is */

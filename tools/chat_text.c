@@ -1,9 +1,9 @@
-#include "chat_text.h"
+#include "tools/chat_text.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "tools/json.h"
 
 /* ---- rendering ---- */
 

@@ -7,7 +7,7 @@
 #ifndef HEKLA_TOOLS_CHAT_TEXT_H
 #define HEKLA_TOOLS_CHAT_TEXT_H
 
-#include "../runtime/hekla.h"
+#include "runtime/hekla.h"
 
 struct chat_message {
     const char *role; /* "system", "user", "assistant" */

@@ -1,4 +1,4 @@
-#include "chat_writer.h"
+#include "tools/chat_writer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +11,7 @@ static bool is_control(const struct hk_vocab_token *t)
 }
 
 /* Whether a token that is found in every text is one of the template's marks: some vocabularies have
- * "<|user|>" as such. One that is made like a mark, in brackets, and that the template writes or looks for.
- */
+ * "<|user|>" as such. One that is made like a mark, in brackets, and that the template writes or looks for. */
 static bool is_marker(const struct hk_vocab_token *t, const char *template)
 {
     char text[64];

@@ -2,7 +2,7 @@
 #ifndef HEKLA_TOOLS_CHAT_WRITER_H
 #define HEKLA_TOOLS_CHAT_WRITER_H
 
-#include "chat_text.h"
+#include "tools/chat_text.h"
 
 /* Zero-initialise; chat_writer_close closes whatever is open. */
 struct chat_writer {

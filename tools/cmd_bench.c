@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common.h"
-#include "json.h"
-#include "term.h"
+#include "tools/common.h"
+#include "tools/json.h"
+#include "tools/term.h"
 
 struct bench {
     struct model_options model;

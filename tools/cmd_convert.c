@@ -1,8 +1,8 @@
 /* hekla convert: any readable checkpoint -> GGUF, quantized on request. Needs no device. */
 #include <string.h>
 
-#include "common.h"
-#include "term.h"
+#include "tools/common.h"
+#include "tools/term.h"
 
 struct convert {
     struct verbosity v;

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common.h"
-#include "json.h"
+#include "tools/common.h"
+#include "tools/json.h"
 
 struct devices {
     struct verbosity v;

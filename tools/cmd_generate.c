@@ -2,11 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "best_of.h"
-#include "box.h"
-#include "json.h"
-#include "now.h"
-#include "term.h"
+#include "tools/best_of.h"
+#include "tools/box.h"
+#include "tools/json.h"
+#include "tools/now.h"
+#include "tools/term.h"
 
 struct generate {
     struct model_options model;

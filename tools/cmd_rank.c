@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "box.h"
-#include "json.h"
-#include "scorer.h"
-#include "term.h"
+#include "tools/box.h"
+#include "tools/json.h"
+#include "tools/scorer.h"
+#include "tools/term.h"
 
 struct rank {
     struct model_options model;

@@ -1,9 +1,9 @@
 /* hekla selftest: every op on every weight type and awkward shape on a device, against the C reference. */
 #include <string.h>
 
-#include "common.h"
-#include "json.h"
-#include "term.h"
+#include "tools/common.h"
+#include "tools/json.h"
+#include "tools/term.h"
 
 struct selftest {
     struct device_options device;

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common.h"
-#include "now.h"
+#include "tools/common.h"
+#include "tools/now.h"
 
 struct template_options {
     struct verbosity v;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common.h"
+#include "tools/common.h"
 
 struct tokenize {
     struct verbosity v;

@@ -1,12 +1,12 @@
-#include "common.h"
+#include "tools/common.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "box.h"
-#include "json.h"
-#include "term.h"
+#include "tools/box.h"
+#include "tools/json.h"
+#include "tools/term.h"
 
 /* ---- errors and files ---- */
 

@@ -2,8 +2,8 @@
 #ifndef HEKLA_TOOLS_COMMON_H
 #define HEKLA_TOOLS_COMMON_H
 
-#include "commands.h"
-#include "options.h"
+#include "tools/commands.h"
+#include "tools/options.h"
 
 enum { TOOL_DONE = 0, TOOL_FAILED = 1, TOOL_USAGE = 2 };
 
@@ -38,8 +38,7 @@ struct device_options {
 };
 extern const struct opt device_opts[];
 
-/* What a command can use, a language model or a reward model: the other is refused before a device is opened.
- */
+/* What a command can use, a language model or a reward model: the other is refused before a device is opened. */
 enum model_use { MODEL_PREDICTS, MODEL_SCORES };
 
 /* -m, --tokenizer, --quant, --ctx, --kv */
@@ -50,8 +49,8 @@ struct model_options {
     enum hk_kv_type kv;
     /* what the command itself says: */
     enum model_use use;
-    uint32_t n_branches, branch_tokens; /* as hk_session_options has them; more than the context is cut to it
-                                         */
+    uint32_t n_branches,
+        branch_tokens; /* as hk_session_options has them; more than the context is cut to it */
 };
 extern const struct opt model_opts[];
 void model_options_init(struct model_options *o);

@@ -1,9 +1,9 @@
-#include "completion.h"
+#include "tools/completion.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#include "term.h"
+#include "tools/term.h"
 
 struct run {
     struct engine *e;

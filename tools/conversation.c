@@ -1,10 +1,10 @@
-#include "conversation.h"
+#include "tools/conversation.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "tools/json.h"
 
 static char *copy(const char *s, struct hk_error *err)
 {

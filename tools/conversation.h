@@ -6,7 +6,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "chat_writer.h"
+#include "tools/chat_writer.h"
 
 struct turn {
     char *question;

@@ -6,7 +6,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "../runtime/hekla.h"
+#include "runtime/hekla.h"
 
 /* Appends text[0..len) with every byte sequence that is not UTF-8, and every NUL (which C strings end at),
  * replaced by U+FFFD, one for each maximal part of a character as the Unicode standard recommends

@@ -1,4 +1,4 @@
-#include "lines.h"
+#include "tools/lines.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 #include <histedit.h>
 
-#include "term.h"
+#include "tools/term.h"
 
 struct lines {
     EditLine *edit; /* NULL: no terminal */

@@ -2,7 +2,7 @@
 #ifndef HEKLA_TOOLS_LINES_H
 #define HEKLA_TOOLS_LINES_H
 
-#include "../runtime/hekla.h"
+#include "runtime/hekla.h"
 
 enum lines_got {
     LINES_LINE,

@@ -1,9 +1,9 @@
 /* The `hekla` command: a table of subcommands. */
 #include <string.h>
 
-#include "box.h"
-#include "common.h"
-#include "term.h"
+#include "tools/box.h"
+#include "tools/common.h"
+#include "tools/term.h"
 
 static const struct command {
     const char *name;

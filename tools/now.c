@@ -1,9 +1,9 @@
-#include "now.h"
+#include "tools/now.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "term.h"
+#include "tools/term.h"
 
 static int days_in(int year, int month)
 {

@@ -2,7 +2,7 @@
 #ifndef HEKLA_TOOLS_NOW_H
 #define HEKLA_TOOLS_NOW_H
 
-#include "../runtime/hekla.h"
+#include "runtime/hekla.h"
 
 /* The local time, or what $HEKLA_NOW says (2025-07-26T12:00:00), so that a prompt can be made again exactly.
  * False and *err where that is no such time. */

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "../runtime/hekla.h"
+#include "runtime/hekla.h"
 
 enum opt_kind {
     OPT_FLAG,  /* bool, no value */

@@ -1,9 +1,9 @@
-#include "preferences.h"
+#include "tools/preferences.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "json.h"
+#include "tools/json.h"
 
 static bool cannot(const struct preferences *p, struct hk_error *err)
 {

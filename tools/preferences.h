@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "conversation.h"
+#include "tools/conversation.h"
 
 /* Zero-initialise. */
 struct preferences {

@@ -1,9 +1,9 @@
-#include "scorer.h"
+#include "tools/scorer.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#include "now.h"
+#include "tools/now.h"
 
 bool scorer_open_checkpoint(struct scorer *s, const struct model_options *m, struct hk_error *err)
 {

@@ -1,6 +1,6 @@
 /* POSIX. The only file of tools/ that asks the operating system for more than the C library has. */
 #define _POSIX_C_SOURCE 200809L
-#include "term.h"
+#include "tools/term.h"
 
 #include <langinfo.h>
 #include <locale.h>

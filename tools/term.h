@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "../runtime/hekla.h"
+#include "runtime/hekla.h"
 
 bool term_is_tty(FILE *f);
 double term_seconds(void);                                         /* monotonic */

@@ -1,5 +1,5 @@
 /* Any bytes as a GGUF file. */
-#include "gguf.h"
+#include "loader/formats/gguf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,6 @@
 /* Any texts as the small files of a Hugging Face folder: the input is cut at bytes 0xFF into config.json,
- * tokenizer_config.json, generation_config.json and special_tokens_map.json; tokenizer.json is a fixed one.
- */
-#include "hf.h"
+ * tokenizer_config.json, generation_config.json and special_tokens_map.json; tokenizer.json is a fixed one. */
+#include "loader/formats/hf.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Any bytes as a llama2.c model, and the same bytes as its tokenizer.bin (for a vocabulary of 1 to 256
  * tokens, by the last byte). */
-#include "llama2c.h"
+#include "loader/formats/llama2c.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* Any bytes as a file of torch.save's; and, because few mutations keep an archive whole, as the pickle inside
  * one with a storage "0" of 64 bytes. */
-#include "torch_bin.h"
+#include "loader/formats/torch_bin.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Any bytes as a safetensors file of a Llama whose matrices are quantized: the first byte chooses the method,
  * the rest is the file. All rows of what is accepted are read. */
-#include "hf.h"
+#include "loader/formats/hf.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Any bytes as a safetensors file of a Llama. */
-#include "hf.h"
+#include "loader/formats/hf.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Any bytes as a template, and behind the first NUL as its variables; without one the variables are these
  * below. */
-#include "chat_template.h"
+#include "loader/jinja/chat_template.h"
 
 #include <stdint.h>
 #include <string.h>

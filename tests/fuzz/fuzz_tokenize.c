@@ -1,6 +1,6 @@
 /* Any bytes as a text, for each kind of tokenizer: it has tokens, and they are the text again. */
-#include "tokenizer.h"
-#include "tokenizer_json.h"
+#include "loader/tokenizer/tokenizer.h"
+#include "loader/formats/tokenizer_json.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Any bytes as a tokenizer.json; what is accepted is used. */
-#include "tokenizer.h"
-#include "tokenizer_json.h"
+#include "loader/tokenizer/tokenizer.h"
+#include "loader/formats/tokenizer_json.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* Any bytes as a tokenizer.model, SentencePiece's or tiktoken's; what is accepted is used. */
-#include "sentencepiece_model.h"
-#include "tiktoken.h"
-#include "tokenizer.h"
+#include "loader/formats/sentencepiece_model.h"
+#include "loader/formats/tiktoken.h"
+#include "loader/tokenizer/tokenizer.h"
 
 #include <stdlib.h>
 

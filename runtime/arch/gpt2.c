@@ -1,0 +1,94 @@
+/* GPT-2 (Radford et al. 2019): LayerNorm before each block, learned positions, one projection for q, k and v,
+ * GELU, biases everywhere, output tied to the embedding. */
+#include "runtime/model.h"
+#include "runtime/ops.h"
+#include "runtime/arch/archs.h"
+
+#include <math.h>
+
+struct gpt2 {
+    struct hk_weight token_embd;    /* (n_vocab, n_embd) */
+    struct hk_weight position_embd; /* (n_ctx_train, n_embd) */
+    struct hk_tensor output_norm, output_norm_b;
+    struct hk_weight output; /* (n_vocab or n_labels, n_embd) */
+};
+
+struct gpt2_layer {
+    struct hk_tensor attn_norm, attn_norm_b; /* (1, n_embd) */
+    struct hk_weight wqkv;                   /* (3 n_embd, n_embd) */
+    struct hk_tensor bqkv;
+    struct hk_weight wo; /* (n_embd, n_embd) */
+    struct hk_tensor bo;
+    struct hk_tensor ffn_norm, ffn_norm_b;
+    struct hk_weight w_up; /* (n_ff, n_embd) */
+    struct hk_tensor b_up;
+    struct hk_weight w_down; /* (n_embd, n_ff) */
+    struct hk_tensor b_down;
+};
+
+#define G(field) offsetof(struct gpt2, field)
+static const struct weight_row global_rows[] = {
+    {"token_embd.weight", G(token_embd), 0, DIM_VOCAB, DIM_EMBD},
+    {"position_embd.weight", G(position_embd), 0, DIM_CTX_TRAIN, DIM_EMBD, .keep = true},
+    {"output_norm.weight", G(output_norm), 0, DIM_ONE, DIM_EMBD},
+    {"output_norm.bias", G(output_norm_b), 0, DIM_ONE, DIM_EMBD},
+    {"output.weight", G(output), 0, DIM_OUT, DIM_EMBD, .fallback = "token_embd.weight",
+     .head = "cls.output.weight"},
+    {0},
+};
+#undef G
+
+#define L(field) offsetof(struct gpt2_layer, field)
+static const struct weight_row layer_rows[] = {
+    {"blk.%u.attn_norm.weight", L(attn_norm), 0, DIM_ONE, DIM_EMBD},
+    {"blk.%u.attn_norm.bias", L(attn_norm_b), 0, DIM_ONE, DIM_EMBD},
+    {"blk.%u.attn_qkv.weight", L(wqkv), 0, DIM_QKV, DIM_EMBD},
+    {"blk.%u.attn_qkv.bias", L(bqkv), 0, DIM_ONE, DIM_QKV},
+    {"blk.%u.attn_output.weight", L(wo), 0, DIM_EMBD, DIM_HEADS},
+    {"blk.%u.attn_output.bias", L(bo), 0, DIM_ONE, DIM_EMBD},
+    {"blk.%u.ffn_norm.weight", L(ffn_norm), 0, DIM_ONE, DIM_EMBD},
+    {"blk.%u.ffn_norm.bias", L(ffn_norm_b), 0, DIM_ONE, DIM_EMBD},
+    {"blk.%u.ffn_up.weight", L(w_up), 0, DIM_FF, DIM_EMBD},
+    {"blk.%u.ffn_up.bias", L(b_up), 0, DIM_ONE, DIM_FF},
+    {"blk.%u.ffn_down.weight", L(w_down), 0, DIM_EMBD, DIM_FF},
+    {"blk.%u.ffn_down.bias", L(b_down), 0, DIM_ONE, DIM_EMBD},
+    {0},
+};
+#undef L
+
+static void forward(struct recorder *r, const struct hk_model *m, const struct step *s)
+{
+    const struct hk_hparams *p = &m->hp;
+    const struct gpt2 *g = m->global;
+    const float scale = 1.0f / sqrtf((float)p->head_dim);
+
+    embed(r, s->x, &g->token_embd, s->tokens);
+    embed_add(r, s->x, &g->position_embd, s->pos);
+    for (uint32_t i = 0; i < p->n_layer; i++) {
+        const struct gpt2_layer *w = (const struct gpt2_layer *)m->layers + i;
+
+        layernorm(r, s->h, s->x, w->attn_norm, w->attn_norm_b, p->norm_eps);
+        matmul(r, s->qkv, &w->wqkv, w->bqkv, s->h);
+        kv_write(r, &s->kv[i], s->k, s->v, s->pos, s->fork);
+        attention(r, s->a, s->q, &s->kv[i], s->pos, s->fork, p->n_head, scale);
+        matmul_add(r, s->x, &w->wo, w->bo, s->a);
+
+        layernorm(r, s->h, s->x, w->ffn_norm, w->ffn_norm_b, p->norm_eps);
+        matmul(r, s->ffn, &w->w_up, w->b_up, s->h);
+        activate(r, s->ffn, s->ffn, p->activation);
+        matmul_add(r, s->x, &w->w_down, w->b_down, s->ffn);
+    }
+    if (!s->n_out) return;
+    select_rows(r, s->last, s->x, s->out_idx);
+    layernorm(r, s->last_h, s->last, g->output_norm, g->output_norm_b, p->norm_eps);
+    matmul(r, s->logits, &g->output, (struct hk_tensor){0}, s->last_h);
+}
+
+const struct arch arch_gpt2 = {
+    .name = "gpt2",
+    .global_size = sizeof(struct gpt2),
+    .layer_size = sizeof(struct gpt2_layer),
+    .global_rows = global_rows,
+    .layer_rows = layer_rows,
+    .forward = forward,
+};

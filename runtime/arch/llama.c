@@ -1,0 +1,94 @@
+/* Llama (Touvron et al. 2023): RMSNorm before each block, rotary positions, grouped-query attention, SwiGLU,
+ * no biases unless the checkpoint has them. */
+#include "runtime/model.h"
+#include "runtime/ops.h"
+#include "runtime/arch/archs.h"
+
+#include <math.h>
+
+struct llama {
+    struct hk_weight token_embd;  /* (n_vocab, n_embd) */
+    struct hk_tensor output_norm; /* (1, n_embd) */
+    struct hk_weight output;      /* (n_vocab or n_labels, n_embd) */
+};
+
+struct llama_layer {
+    struct hk_tensor attn_norm; /* (1, n_embd) */
+    struct hk_stack qkv;        /* q (n_head * head_dim, n_embd); k, v (n_head_kv * head_dim, n_embd) */
+    struct hk_weight wo;        /* (n_embd, n_head * head_dim) */
+    struct hk_tensor bo;
+    struct hk_tensor ffn_norm; /* (1, n_embd) */
+    struct hk_stack gate_up;   /* each (n_ff, n_embd) */
+    struct hk_weight w_down;   /* (n_embd, n_ff) */
+    struct hk_tensor b_down;
+};
+
+#define G(field) offsetof(struct llama, field)
+static const struct weight_row global_rows[] = {
+    {"token_embd.weight", G(token_embd), 0, DIM_VOCAB, DIM_EMBD},
+    {"output_norm.weight", G(output_norm), 0, DIM_ONE, DIM_EMBD},
+    {"output.weight", G(output), 0, DIM_OUT, DIM_EMBD, .fallback = "token_embd.weight",
+     .head = "cls.output.weight"},
+    {0},
+};
+#undef G
+
+#define L(field) offsetof(struct llama_layer, field)
+static const struct weight_row layer_rows[] = {
+    {"blk.%u.attn_norm.weight", L(attn_norm), 0, DIM_ONE, DIM_EMBD},
+    {"blk.%u.attn_q.weight", L(qkv), 1, DIM_HEADS, DIM_EMBD},
+    {"blk.%u.attn_k.weight", L(qkv), 2, DIM_KV, DIM_EMBD},
+    {"blk.%u.attn_v.weight", L(qkv), 3, DIM_KV, DIM_EMBD},
+    {"blk.%u.attn_q.bias", L(qkv), 1, DIM_ONE, DIM_HEADS, .optional = true},
+    {"blk.%u.attn_k.bias", L(qkv), 2, DIM_ONE, DIM_KV, .optional = true},
+    {"blk.%u.attn_v.bias", L(qkv), 3, DIM_ONE, DIM_KV, .optional = true},
+    {"blk.%u.attn_output.weight", L(wo), 0, DIM_EMBD, DIM_HEADS},
+    {"blk.%u.attn_output.bias", L(bo), 0, DIM_ONE, DIM_EMBD, .optional = true},
+    {"blk.%u.ffn_norm.weight", L(ffn_norm), 0, DIM_ONE, DIM_EMBD},
+    {"blk.%u.ffn_gate.weight", L(gate_up), 1, DIM_FF, DIM_EMBD},
+    {"blk.%u.ffn_up.weight", L(gate_up), 2, DIM_FF, DIM_EMBD},
+    {"blk.%u.ffn_gate.bias", L(gate_up), 1, DIM_ONE, DIM_FF, .optional = true},
+    {"blk.%u.ffn_up.bias", L(gate_up), 2, DIM_ONE, DIM_FF, .optional = true},
+    {"blk.%u.ffn_down.weight", L(w_down), 0, DIM_EMBD, DIM_FF},
+    {"blk.%u.ffn_down.bias", L(b_down), 0, DIM_ONE, DIM_EMBD, .optional = true},
+    {0},
+};
+#undef L
+
+static void forward(struct recorder *r, const struct hk_model *m, const struct step *s)
+{
+    const struct hk_hparams *p = &m->hp;
+    const struct llama *g = m->global;
+    const float scale = 1.0f / sqrtf((float)p->head_dim);
+
+    embed(r, s->x, &g->token_embd, s->tokens);
+    for (uint32_t i = 0; i < p->n_layer; i++) {
+        const struct llama_layer *w = (const struct llama_layer *)m->layers + i;
+
+        rmsnorm(r, s->h, s->x, w->attn_norm, p->norm_eps);
+        matmul_stack(r, s->qkv, &w->qkv, s->h);
+        rope(r, s->qk, s->rope, s->pos, p->head_dim, p->rope_pairing);
+        kv_write(r, &s->kv[i], s->k, s->v, s->pos, s->fork);
+        attention(r, s->a, s->q, &s->kv[i], s->pos, s->fork, p->n_head, scale);
+        matmul_add(r, s->x, &w->wo, w->bo, s->a);
+
+        rmsnorm(r, s->h, s->x, w->ffn_norm, p->norm_eps);
+        matmul_stack(r, s->gate_up, &w->gate_up, s->h);
+        activate_mul(r, s->ffn, s->gate, s->up, p->activation);
+        matmul_add(r, s->x, &w->w_down, w->b_down, s->ffn);
+    }
+    if (!s->n_out) return;
+    select_rows(r, s->last, s->x, s->out_idx);
+    rmsnorm(r, s->last_h, s->last, g->output_norm, p->norm_eps);
+    matmul(r, s->logits, &g->output, (struct hk_tensor){0}, s->last_h);
+}
+
+const struct arch arch_llama = {
+    .name = "llama",
+    .rope = true,
+    .global_size = sizeof(struct llama),
+    .layer_size = sizeof(struct llama_layer),
+    .global_rows = global_rows,
+    .layer_rows = layer_rows,
+    .forward = forward,
+};

@@ -1,0 +1,181 @@
+/* A device, its memory, its kernels and its schedule. No Vulkan type appears here; behind it are
+ * device.c, memory.c, kernel.c, scheduler.c, the only files that include Vulkan.
+ * Nothing here knows tensors, models or checkpoints: memory is addresses, work is dispatches.
+ *
+ * One struct gpu is used by one thread at a time. Errors: recording is sticky (gpu_recording_end reports the
+ * first failure); everything else returns false or NULL and fills *err. A lost device gives
+ * HK_ERR_DEVICE_LOST from then on; all objects may still be freed, and the process may open the device again. */
+#ifndef HEKLA_RUNTIME_GPU_H
+#define HEKLA_RUNTIME_GPU_H
+
+#include "loader/base.h"
+
+/* ---- devices ---------------------------------------------------------------------------------------------- */
+
+enum gpu_type { GPU_TYPE_OTHER, GPU_TYPE_INTEGRATED, GPU_TYPE_DISCRETE, GPU_TYPE_VIRTUAL, GPU_TYPE_CPU };
+
+enum { GPU_MAX_HEAPS = 16, GPU_MAX_FEATURES = 24 };
+
+/* An optional feature: whether the device has it, whether Hekla uses it here, and if not, why. */
+struct gpu_feature {
+    const char *name;
+    bool present, used;
+    char why[96]; /* "", or why it is not used, or what is used instead */
+};
+
+struct gpu_heap {
+    uint64_t size,
+        budget; /* bytes; budget is what this process may still take (VK_EXT_memory_budget, else size) */
+    bool device_local, host_visible;
+};
+
+/* What a device is and can do: everything `hekla devices` prints and everything the variants depend on. */
+struct gpu_caps {
+    char name[256], driver[256], driver_version[256];
+    char api_version[16];
+    enum gpu_type type;
+    uint32_t vendor_id, device_id;
+    uint8_t uuid[16];           /* of the pipeline cache: device and driver build */
+    bool usable;                /* meets the floor: Vulkan 1.1 + bufferDeviceAddress */
+    char unusable_why[128];     /* the missing feature */
+    uint32_t subgroup_size;     /* default size; a path may not depend on it */
+    uint32_t max_invocations;   /* per workgroup */
+    uint32_t max_group_size[3]; /* per dimension */
+    uint32_t max_groups[3];     /* per dispatch dimension */
+    uint32_t shared_bytes;      /* shared memory of a workgroup */
+    uint64_t max_allocation;    /* bytes in one allocation */
+    bool unified_memory;        /* device-local memory that the host sees, all of it */
+    bool fp16, int8_dot, coopmat, subgroup_arithmetic, timestamps;
+    uint32_t coopmat_m, coopmat_n, coopmat_k; /* (m, k) x (k, n) of f16 into f32 by a subgroup, powers of two;
+                                                 0 where !coopmat */
+    double timestamp_ns;                      /* nanoseconds per tick */
+    uint32_t n_heaps;
+    struct gpu_heap heaps[GPU_MAX_HEAPS];
+    uint32_t n_features;
+    struct gpu_feature features[GPU_MAX_FEATURES];
+};
+
+/* Every Vulkan device, also those below the floor, in the instance's order. *caps is freed by the caller with
+ * free(). Errors name what is missing and what to install: no libvulkan, no driver (ICD), no device. */
+bool gpu_list(struct gpu_caps **caps, uint32_t *n, struct hk_error *err);
+
+struct gpu_options {
+    const char *select; /* NULL or "": best by type, discrete > integrated > virtual > CPU; a number: index in
+                           gpu_list; else: case-insensitive part of the name; several matches or none is an
+                           error that lists them */
+    const char *cache_dir; /* for the pipeline cache; NULL: the user's ($XDG_CACHE_HOME, ~/.cache,
+                              %LOCALAPPDATA%) /hekla; "": none */
+    bool profile;          /* timestamps around every dispatch */
+};
+
+/* Which of gpu_list's devices `select` means (see gpu_options). False and *err: none, several, or below the
+ * floor. */
+bool gpu_choose(const struct gpu_caps *caps, uint32_t n, const char *select, uint32_t *index,
+                struct hk_error *err);
+
+struct gpu;
+struct gpu *gpu_open(const struct gpu_options *opt, struct hk_error *err);
+void gpu_close(struct gpu *g); /* waits for the device; saves the pipeline cache; NULL is accepted */
+const struct gpu_caps *gpu_capabilities(const struct gpu *g);
+
+/* ---- memory ----------------------------------------------------------------------------------------------- */
+
+enum gpu_memory {
+    GPU_MEMORY_WEIGHTS, /* written once by uploads, read by kernels. Device-local; on unified memory
+                           host-visible too */
+    GPU_MEMORY_STATE,   /* activations, KV cache. Device-local, zeroed at allocation */
+    GPU_MEMORY_HOST, /* small: step inputs and read-back. Host-visible, coherent, cached where there is such;
+                        zeroed */
+};
+
+/* An arena: allocations of one lifetime. Grows by blocks of at most 1 GiB (or one larger allocation where a
+ * single span needs it and the device can). */
+struct gpu_arena;
+struct gpu_span {
+    uint64_t addr; /* device address, 256-byte aligned */
+    uint64_t size; /* bytes */
+    void *host;    /* mapped, or NULL where the host cannot see it */
+};
+/* expected: how much will be allocated in all, bytes, so that blocks fit exactly (0: unknown). */
+struct gpu_arena *gpu_arena_new(struct gpu *g, enum gpu_memory kind, uint64_t expected, struct hk_error *err);
+bool gpu_arena_alloc(struct gpu_arena *a, uint64_t size, struct gpu_span *out, struct hk_error *err);
+uint64_t gpu_arena_size(const struct gpu_arena *a); /* bytes of device memory taken */
+void gpu_arena_free(struct gpu_arena *a); /* waits until no submitted work uses it; NULL is accepted */
+
+/* Bytes that weights and state can still take on this device now (device-local heaps' budgets). */
+uint64_t gpu_memory_budget(struct gpu *g);
+
+/* Upload: returns where to write `size` bytes that shall end up at device address addr (inside a span): the
+ * final place itself on unified memory, else a piece of a staging ring. size <= GPU_UPLOAD_MAX. The previous
+ * piece's copy runs on the device while the caller fills the next. Every begin is followed by its end. */
+enum { GPU_UPLOAD_MAX = 8 << 20 };
+void *gpu_upload_begin(struct gpu *g, uint64_t addr, uint64_t size, struct hk_error *err);
+bool gpu_upload_end(struct gpu *g, struct hk_error *err);
+/* Waits for all uploads: the data is there for every later submission. */
+bool gpu_upload_finish(struct gpu *g, struct hk_error *err);
+/* Whole transfers, waiting: for tests and small things. */
+bool gpu_write(struct gpu *g, uint64_t addr, const void *src, uint64_t size, struct hk_error *err);
+bool gpu_read(struct gpu *g, uint64_t addr, void *dst, uint64_t size, struct hk_error *err);
+
+/* ---- kernels ---------------------------------------------------------------------------------------------- */
+
+enum { GPU_MAX_SPEC = 12, GPU_MAX_PUSH = 128, GPU_MAX_ACCESS = 12 };
+
+/* An embedded shader by name with its specialization constants (constant_id 0, 1, ...; by convention 0 is the
+ * workgroup size x). Compiled at first use, kept until gpu_close. NULL and *err: no such shader in this
+ * build, or the driver refused it. */
+struct gpu_kernel;
+struct gpu_kernel *gpu_kernel_get(struct gpu *g, const char *name, const uint32_t *spec, uint32_t n_spec,
+                                  struct hk_error *err);
+
+/* ---- recording and schedule ------------------------------------------------------------------------------- */
+
+struct gpu_access {
+    uint64_t addr, size; /* bytes */
+    bool write;
+};
+
+struct gpu_dispatch {
+    struct gpu_kernel *kernel;
+    const char *label; /* static string: the row in a profile */
+    const void *push;  /* push constants, push_size <= GPU_MAX_PUSH bytes */
+    uint32_t push_size;
+    uint32_t groups[3]; /* each > 0 and within caps (an excess is a sticky error) */
+    struct gpu_access
+        access[GPU_MAX_ACCESS]; /* all memory that it reads and writes: barriers come from these */
+    uint32_t n_access;
+    uint64_t bytes, flops; /* estimated memory traffic and arithmetic: for GB/s, and to split long work */
+};
+
+/* A recording can be submitted many times, in order; its commands must not change what it recorded. It is
+ * split inside into submissions whose estimated time stays under ~100 ms on this device. */
+struct gpu_recording;
+struct gpu_recording *gpu_record_begin(struct gpu *g, struct hk_error *err);
+void gpu_record_dispatch(struct gpu_recording *rec, const struct gpu_dispatch *d);
+void gpu_record_copy(struct gpu_recording *rec, uint64_t dst, uint64_t src, uint64_t size);
+/* Reports the first failure of the recording. After a failure only gpu_recording_free may be called. */
+bool gpu_record_end(struct gpu_recording *rec, struct hk_error *err);
+void gpu_recording_free(struct gpu_recording *rec); /* waits for its last submission; NULL is accepted */
+
+/* Queues the recording behind all earlier submissions (with a full barrier between) and returns at once.
+ * *ticket (may be NULL) is what gpu_wait takes. Host memory written before is seen by it. */
+bool gpu_submit(struct gpu *g, struct gpu_recording *rec, uint64_t *ticket, struct hk_error *err);
+/* Waits until that submission is done, and everything before it; its writes to HOST memory can then be read. */
+bool gpu_wait(struct gpu *g, uint64_t ticket, struct hk_error *err);
+bool gpu_wait_idle(struct gpu *g, struct hk_error *err);
+
+/* ---- profile ---------------------------------------------------------------------------------------------- */
+
+struct gpu_profile_row {
+    const char *label;
+    const char *kernel; /* shader's name */
+    uint64_t calls;
+    double seconds;
+    uint64_t bytes, flops;
+};
+/* Sums since gpu_open or the last reset, largest time first; only with gpu_options.profile on a device with
+ * timestamps (else zero rows). *rows is freed by the caller with free(). Waits for the device. */
+bool gpu_profile(struct gpu *g, struct gpu_profile_row **rows, uint32_t *n, struct hk_error *err);
+void gpu_profile_reset(struct gpu *g);
+
+#endif
