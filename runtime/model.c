@@ -29,6 +29,8 @@ const char *hk_known_architectures(void)
 uint32_t hk_dim(const struct hk_hparams *hp, enum dim d)
 {
     switch (d) {
+    case DIM_NONE:
+        return 0;
     case DIM_ONE:
         return 1;
     case DIM_EMBD:
@@ -49,6 +51,13 @@ uint32_t hk_dim(const struct hk_hparams *hp, enum dim d)
         return hp->n_labels ? hp->n_labels : hp->n_vocab;
     }
     return 0;
+}
+
+void hk_model_record(struct recorder *r, const struct hk_model *m, const struct step *s)
+{
+    m->arch->embed(r, m, s);
+    for (uint32_t i = 0; i < m->hp.n_layer; i++) m->arch->layer(r, m, s, i);
+    if (s->n_out) m->arch->head(r, m, s);
 }
 
 /* ---- rotary frequencies ---- */

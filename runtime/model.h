@@ -1,4 +1,4 @@
-/* A model: an architecture's weights on a backend. What arch_*.c see of it, and the step they record. */
+/* A model: an architecture's weights on a backend. What arch/ sees of it, and the step they record. */
 #ifndef HEKLA_RUNTIME_MODEL_H
 #define HEKLA_RUNTIME_MODEL_H
 
@@ -25,30 +25,9 @@ struct hk_model {
     struct hk_model_stats stats;
 };
 
-/* The buffers of one step of T = n_tokens tokens, of which n_out want logits. */
-struct step {
-    uint32_t n_tokens, n_out;
-    struct hk_tensor tokens;  /* (1, T) ids */
-    struct hk_tensor pos;     /* (1, T) positions; an inactive token has UINT32_MAX */
-    struct hk_tensor fork;    /* (T, 2) where positions lie in the cache (ops.h); absent: ordinary */
-    struct hk_tensor out_idx; /* (1, n_out) which of the T */
-    struct hk_tensor x, h;    /* (T, n_embd) residual stream, normalised input */
-    struct hk_tensor qkv;     /* (T, (n_head + 2 n_head_kv) head_dim); q, k, v are column views of it */
-    struct hk_tensor q, k, v;
-    struct hk_tensor qk;      /* q and k together: the view that rotates */
-    struct hk_tensor a;       /* (T, n_head * head_dim) attention's output */
-    struct hk_tensor gate_up; /* (T, 2 n_ff); gate and up are column views of it */
-    struct hk_tensor gate, up;
-    struct hk_tensor ffn;          /* (T, n_ff) what the down projection reads */
-    struct hk_tensor last, last_h; /* (n_out, n_embd) */
-    struct hk_tensor logits;       /* (n_out, DIM_OUT) */
-    struct hk_tensor sorted;       /* (T, order_cols) an input in the order of a matrix's columns */
-    struct hk_tensor rope;         /* (n_ctx, rope_dim) cos, sin */
-    const struct hk_kv *kv;        /* [n_layer] */
-};
-
-/* Sizes a weight's dimensions can have. */
+/* Sizes that dimensions of weights and buffers can have. */
 enum dim {
+    DIM_NONE, /* 0 */
     DIM_ONE,
     DIM_EMBD,
     DIM_VOCAB,
@@ -74,14 +53,49 @@ struct weight_row {
     const char *head;     /* use this one, as it is, in a reward model; `name` and `fallback` in the others */
 };
 
+/* A row of an architecture's table of the buffers it works in (scratch.h): rows as many as the step's tokens or
+ * outputs, columns the sum of cols. */
+enum { MAX_SCRATCH = 24, MAX_SCRATCH_PARTS = 3 };
+enum scratch_rows { PER_TOKEN, PER_OUTPUT };
+struct scratch_row {
+    const char *name;
+    enum scratch_rows rows;
+    enum dim cols[MAX_SCRATCH_PARTS];
+    bool view; /* columns of row `of` of the table, behind the sum of skip: no memory of its own */
+    uint32_t of;
+    enum dim skip[MAX_SCRATCH_PARTS];
+};
+
+/* The buffers of one step of T = n_tokens tokens, of which n_out want logits: what every model has. */
+struct step {
+    uint32_t n_tokens, n_out;
+    struct hk_tensor tokens;  /* (1, T) ids */
+    struct hk_tensor pos;     /* (1, T) positions; an inactive token has UINT32_MAX */
+    struct hk_tensor fork;    /* (T, 2) where positions lie in the cache (ops.h); absent: ordinary */
+    struct hk_tensor out_idx; /* (1, n_out) which of the T */
+    struct hk_tensor x;       /* (T, n_embd) residual stream: all that a layer leaves to the next, but kv */
+    struct hk_tensor logits;  /* (n_out, DIM_OUT) */
+    struct hk_tensor sorted;  /* (T, order_cols) an input in the order of a matrix's columns */
+    struct hk_tensor rope;    /* (n_ctx, rope_dim) cos, sin */
+    const struct hk_kv *kv;   /* [n_layer] */
+    struct hk_tensor scratch[MAX_SCRATCH]; /* the architecture's own */
+};
+
 struct arch {
     const char *name;
     bool rope;
     size_t global_size, layer_size;
     const struct weight_row *global_rows, *layer_rows; /* each ends at name == NULL */
-    /* Records one step: tokens -> logits (when n_out > 0), writing this step's keys and values. */
-    void (*forward)(struct recorder *r, const struct hk_model *m, const struct step *s);
+    const struct scratch_row *scratch;                 /* ends at name == NULL; at most MAX_SCRATCH */
+    /* Record parts of a step: tokens -> x; x -> x by layer i, writing its keys and values; x -> logits of the
+     * step's outputs, where it has any. */
+    void (*embed)(struct recorder *r, const struct hk_model *m, const struct step *s);
+    void (*layer)(struct recorder *r, const struct hk_model *m, const struct step *s, uint32_t i);
+    void (*head)(struct recorder *r, const struct hk_model *m, const struct step *s);
 };
+
+/* Records a whole step: tokens -> logits (when n_out > 0), writing its keys and values. */
+void hk_model_record(struct recorder *r, const struct hk_model *m, const struct step *s);
 
 /* cos and sin of every position: out (n_ctx, rope_dim), as ops.h's rope takes it. */
 void hk_rope_table(const struct hk_model *m, uint32_t n_ctx, float *out);

@@ -3,6 +3,7 @@
  * for each number of tokens and replayed: what changes (ids, positions) lives in a small buffer that the host
  * writes. */
 #include "runtime/session.h"
+#include "runtime/scratch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,36 +31,29 @@ static void fill_defaults(const struct hk_model *m, struct hk_session_options *o
     if (!opt->n_branches) opt->branch_tokens = 0;
 }
 
-static struct hk_tensor shaped(uint32_t rows, uint64_t cols)
+/* The most outputs of a step. */
+static uint32_t step_outputs(const struct hk_session_options *opt)
 {
-    return (struct hk_tensor){
-        .rows = rows, .cols = (uint32_t)cols, .ld = (uint32_t)hk_align_up(cols, HK_ROW_ALIGN)};
+    uint32_t n = sync_outputs(opt);
+    return n > opt->n_branches ? n : opt->n_branches;
 }
 
-/* The shapes of a step's buffers, without memory. */
+/* The shapes of the step buffers that every model has, without memory. */
 static void shape_step(const struct hk_model *m, const struct hk_session_options *opt, struct step *s)
 {
     const struct hk_hparams *hp = &m->hp;
-    uint32_t t = step_rows(opt), n_out = sync_outputs(opt);
-    if (n_out < opt->n_branches) n_out = opt->n_branches;
+    uint32_t t = step_rows(opt), n_out = step_outputs(opt);
     *s = (struct step){.n_tokens = t, .n_out = n_out};
-    s->x = s->h = shaped(t, hp->n_embd);
-    s->qkv = shaped(t, hk_dim(hp, DIM_QKV));
-    s->a = shaped(t, hk_dim(hp, DIM_HEADS));
-    s->gate_up = shaped(t, 2ull * hp->n_ff);
-    s->ffn = shaped(t, hp->n_ff);
-    s->sorted = shaped(t, m->order_cols);
-    s->last = s->last_h = shaped(n_out, hp->n_embd);
-    s->logits = shaped(n_out, hk_dim(hp, DIM_OUT));
+    s->x = scratch_shape(t, hp->n_embd);
+    s->sorted = scratch_shape(t, m->order_cols);
+    s->logits = scratch_shape(n_out, hk_dim(hp, DIM_OUT));
     s->rope = (struct hk_tensor){.rows = opt->n_ctx, .cols = hp->rope_dim, .ld = hp->rope_dim};
 }
 
-enum { N_STEP_BUFFERS = 11 };
+enum { N_STEP_BUFFERS = 4 };
 static void step_buffers(struct step *s, struct hk_tensor *out[N_STEP_BUFFERS])
 {
-    struct hk_tensor *all[N_STEP_BUFFERS] = {&s->x,       &s->h,      &s->qkv,    &s->a,
-                                             &s->gate_up, &s->ffn,    &s->sorted, &s->last,
-                                             &s->last_h,  &s->logits, &s->rope};
+    struct hk_tensor *all[N_STEP_BUFFERS] = {&s->x, &s->sorted, &s->logits, &s->rope};
     memcpy(out, all, sizeof all);
 }
 
@@ -94,24 +88,10 @@ bool hk_session_plan(const struct hk_model *m, struct hk_session_options *opt, u
     if (!hk_mul_u64(16ull * kv.n_head_kv, kv.head_words, &plane) || !hk_mul_u64(plane, kv.n_rows, &plane) ||
         !hk_mul_u64(hk_align_up(plane, 256), 2ull * hp->n_layer, &total))
         return false;
-    for (int i = 0; i < N_STEP_BUFFERS; i++) {
-        uint64_t size = 0;
-        if (!hk_mul_u64(4ull * buffers[i]->rows, buffers[i]->ld, &size) ||
-            !hk_add_u64(total, size + 512, &total))
-            return false;
-    }
+    for (int i = 0; i < N_STEP_BUFFERS; i++)
+        if (!scratch_add_bytes(buffers[i], &total)) return false;
     *bytes = total;
-    return true;
-}
-
-static bool alloc_tensor(struct arena *a, const struct backend_table *be, struct hk_tensor *t,
-                         struct hk_error *err)
-{
-    struct gpu_span span;
-    uint64_t bytes = 4ull * t->rows * t->ld;
-    if (!be->arena_alloc(a, bytes ? bytes : 4, &span, err)) return false;
-    t->addr = span.addr;
-    return true;
+    return scratch_add_plan(m, s.n_tokens, s.n_out, bytes);
 }
 
 static bool alloc_state(struct hk_session *s, uint64_t bytes, struct hk_error *err)
@@ -124,14 +104,9 @@ static bool alloc_state(struct hk_session *s, uint64_t bytes, struct hk_error *e
     struct hk_tensor *buffers[N_STEP_BUFFERS];
     step_buffers(&s->full, buffers);
     for (int i = 0; i < N_STEP_BUFFERS; i++)
-        if (!alloc_tensor(s->state, be, buffers[i], err)) return false;
-    uint32_t heads = hk_dim(hp, DIM_HEADS), kv = hk_dim(hp, DIM_KV);
-    s->full.q = hk_tensor_cols(s->full.qkv, 0, heads);
-    s->full.k = hk_tensor_cols(s->full.qkv, heads, kv);
-    s->full.qk = hk_tensor_cols(s->full.qkv, 0, heads + kv);
-    s->full.v = hk_tensor_cols(s->full.qkv, heads + kv, kv);
-    s->full.gate = hk_tensor_cols(s->full.gate_up, 0, hp->n_ff);
-    s->full.up = hk_tensor_cols(s->full.gate_up, hp->n_ff, hp->n_ff);
+        if (!scratch_alloc_tensor(be, s->state, buffers[i], err)) return false;
+    if (!scratch_alloc(s->model, s->full.n_tokens, s->full.n_out, s->state, s->full.scratch, err))
+        return false;
 
     s->kv = hk_calloc(hp->n_layer, sizeof *s->kv, err);
     if (!s->kv) return false;
@@ -284,10 +259,9 @@ static struct step make_step(const struct hk_session *s, const struct recording 
     if (key->kind == STEP_BRANCHES)
         step.fork = (struct hk_tensor){
             .addr = slot_row(s, key->slot, IN_FORK, n).addr, .rows = n, .cols = 2, .ld = 2};
-    struct hk_tensor *per_token[] = {&step.x, &step.h, &step.qkv,     &step.qk,   &step.q,  &step.k,
-                                     &step.v, &step.a, &step.gate_up, &step.gate, &step.up, &step.ffn};
-    for (size_t i = 0; i < sizeof per_token / sizeof *per_token; i++) per_token[i]->rows = n;
-    step.last.rows = step.last_h.rows = step.logits.rows = n_out;
+    step.x.rows = n;
+    step.logits.rows = n_out;
+    scratch_shrink(s->model, n, n_out, step.scratch);
     return step;
 }
 
@@ -298,7 +272,7 @@ static struct recorder *record(struct hk_session *s, const struct recording *key
     if (!r) return NULL;
     struct step step = make_step(s, key);
     r->sorted = step.sorted;
-    s->model->arch->forward(r, s->model, &step);
+    hk_model_record(r, s->model, &step);
     uint64_t to = key->kind == STEP_BRANCHES ? s->branch_logits_host_addr : s->logits_host_addr;
     if (key->kind == STEP_GREEDY)
         argmax(r, slot_row(s, (key->slot + 1) % N_SLOTS, IN_TOKENS, 1), step.logits);

@@ -56,32 +56,53 @@ static const struct weight_row layer_rows[] = {
 };
 #undef L
 
-static void forward(struct recorder *r, const struct hk_model *m, const struct step *s)
-{
-    const struct hk_hparams *p = &m->hp;
-    const struct gpt2 *g = m->global;
-    const float scale = 1.0f / sqrtf((float)p->head_dim);
+enum { H, QKV, Q, K, V, A, FFN, LAST, LAST_H };
+static const struct scratch_row scratch[] = {
+    [H] = {"h", PER_TOKEN, {DIM_EMBD}}, /* normalised input */
+    [QKV] = {"qkv", PER_TOKEN, {DIM_QKV}},
+    [Q] = {"q", PER_TOKEN, {DIM_HEADS}, .view = true, .of = QKV},
+    [K] = {"k", PER_TOKEN, {DIM_KV}, .view = true, .of = QKV, .skip = {DIM_HEADS}},
+    [V] = {"v", PER_TOKEN, {DIM_KV}, .view = true, .of = QKV, .skip = {DIM_HEADS, DIM_KV}},
+    [A] = {"a", PER_TOKEN, {DIM_HEADS}}, /* attention's output */
+    [FFN] = {"ffn", PER_TOKEN, {DIM_FF}},
+    [LAST] = {"last", PER_OUTPUT, {DIM_EMBD}},
+    [LAST_H] = {"last_h", PER_OUTPUT, {DIM_EMBD}},
+    {0},
+};
 
+static void gpt2_embed(struct recorder *r, const struct hk_model *m, const struct step *s)
+{
+    const struct gpt2 *g = m->global;
     embed(r, s->x, &g->token_embd, s->tokens);
     embed_add(r, s->x, &g->position_embd, s->pos);
-    for (uint32_t i = 0; i < p->n_layer; i++) {
-        const struct gpt2_layer *w = (const struct gpt2_layer *)m->layers + i;
+}
 
-        layernorm(r, s->h, s->x, w->attn_norm, w->attn_norm_b, p->norm_eps);
-        matmul(r, s->qkv, &w->wqkv, w->bqkv, s->h);
-        kv_write(r, &s->kv[i], s->k, s->v, s->pos, s->fork);
-        attention(r, s->a, s->q, &s->kv[i], s->pos, s->fork, p->n_head, scale);
-        matmul_add(r, s->x, &w->wo, w->bo, s->a);
+static void gpt2_layer(struct recorder *r, const struct hk_model *m, const struct step *s, uint32_t i)
+{
+    const struct hk_hparams *p = &m->hp;
+    const struct gpt2_layer *w = (const struct gpt2_layer *)m->layers + i;
+    const struct hk_tensor *b = s->scratch;
+    const float scale = 1.0f / sqrtf((float)p->head_dim);
 
-        layernorm(r, s->h, s->x, w->ffn_norm, w->ffn_norm_b, p->norm_eps);
-        matmul(r, s->ffn, &w->w_up, w->b_up, s->h);
-        activate(r, s->ffn, s->ffn, p->activation);
-        matmul_add(r, s->x, &w->w_down, w->b_down, s->ffn);
-    }
-    if (!s->n_out) return;
-    select_rows(r, s->last, s->x, s->out_idx);
-    layernorm(r, s->last_h, s->last, g->output_norm, g->output_norm_b, p->norm_eps);
-    matmul(r, s->logits, &g->output, (struct hk_tensor){0}, s->last_h);
+    layernorm(r, b[H], s->x, w->attn_norm, w->attn_norm_b, p->norm_eps);
+    matmul(r, b[QKV], &w->wqkv, w->bqkv, b[H]);
+    kv_write(r, &s->kv[i], b[K], b[V], s->pos, s->fork);
+    attention(r, b[A], b[Q], &s->kv[i], s->pos, s->fork, p->n_head, scale);
+    matmul_add(r, s->x, &w->wo, w->bo, b[A]);
+
+    layernorm(r, b[H], s->x, w->ffn_norm, w->ffn_norm_b, p->norm_eps);
+    matmul(r, b[FFN], &w->w_up, w->b_up, b[H]);
+    activate(r, b[FFN], b[FFN], p->activation);
+    matmul_add(r, s->x, &w->w_down, w->b_down, b[FFN]);
+}
+
+static void gpt2_head(struct recorder *r, const struct hk_model *m, const struct step *s)
+{
+    const struct gpt2 *g = m->global;
+    const struct hk_tensor *b = s->scratch;
+    select_rows(r, b[LAST], s->x, s->out_idx);
+    layernorm(r, b[LAST_H], b[LAST], g->output_norm, g->output_norm_b, m->hp.norm_eps);
+    matmul(r, s->logits, &g->output, (struct hk_tensor){0}, b[LAST_H]);
 }
 
 const struct arch arch_gpt2 = {
@@ -90,5 +111,8 @@ const struct arch arch_gpt2 = {
     .layer_size = sizeof(struct gpt2_layer),
     .global_rows = global_rows,
     .layer_rows = layer_rows,
-    .forward = forward,
+    .scratch = scratch,
+    .embed = gpt2_embed,
+    .layer = gpt2_layer,
+    .head = gpt2_head,
 };

@@ -55,32 +55,57 @@ static const struct weight_row layer_rows[] = {
 };
 #undef L
 
-static void forward(struct recorder *r, const struct hk_model *m, const struct step *s)
+enum { H, QKV, Q, K, QK, V, A, GATE_UP, GATE, UP, FFN, LAST, LAST_H };
+static const struct scratch_row scratch[] = {
+    [H] = {"h", PER_TOKEN, {DIM_EMBD}}, /* normalised input */
+    [QKV] = {"qkv", PER_TOKEN, {DIM_QKV}},
+    [Q] = {"q", PER_TOKEN, {DIM_HEADS}, .view = true, .of = QKV},
+    [K] = {"k", PER_TOKEN, {DIM_KV}, .view = true, .of = QKV, .skip = {DIM_HEADS}},
+    [QK] = {"qk", PER_TOKEN, {DIM_HEADS, DIM_KV}, .view = true, .of = QKV}, /* what rotates */
+    [V] = {"v", PER_TOKEN, {DIM_KV}, .view = true, .of = QKV, .skip = {DIM_HEADS, DIM_KV}},
+    [A] = {"a", PER_TOKEN, {DIM_HEADS}}, /* attention's output */
+    [GATE_UP] = {"gate_up", PER_TOKEN, {DIM_FF, DIM_FF}},
+    [GATE] = {"gate", PER_TOKEN, {DIM_FF}, .view = true, .of = GATE_UP},
+    [UP] = {"up", PER_TOKEN, {DIM_FF}, .view = true, .of = GATE_UP, .skip = {DIM_FF}},
+    [FFN] = {"ffn", PER_TOKEN, {DIM_FF}}, /* what the down projection reads */
+    [LAST] = {"last", PER_OUTPUT, {DIM_EMBD}},
+    [LAST_H] = {"last_h", PER_OUTPUT, {DIM_EMBD}},
+    {0},
+};
+
+static void llama_embed(struct recorder *r, const struct hk_model *m, const struct step *s)
+{
+    const struct llama *g = m->global;
+    embed(r, s->x, &g->token_embd, s->tokens);
+}
+
+static void llama_layer(struct recorder *r, const struct hk_model *m, const struct step *s, uint32_t i)
 {
     const struct hk_hparams *p = &m->hp;
-    const struct llama *g = m->global;
+    const struct llama_layer *w = (const struct llama_layer *)m->layers + i;
+    const struct hk_tensor *b = s->scratch;
     const float scale = 1.0f / sqrtf((float)p->head_dim);
 
-    embed(r, s->x, &g->token_embd, s->tokens);
-    for (uint32_t i = 0; i < p->n_layer; i++) {
-        const struct llama_layer *w = (const struct llama_layer *)m->layers + i;
+    rmsnorm(r, b[H], s->x, w->attn_norm, p->norm_eps);
+    matmul_stack(r, b[QKV], &w->qkv, b[H]);
+    rope(r, b[QK], s->rope, s->pos, p->head_dim, p->rope_pairing);
+    kv_write(r, &s->kv[i], b[K], b[V], s->pos, s->fork);
+    attention(r, b[A], b[Q], &s->kv[i], s->pos, s->fork, p->n_head, scale);
+    matmul_add(r, s->x, &w->wo, w->bo, b[A]);
 
-        rmsnorm(r, s->h, s->x, w->attn_norm, p->norm_eps);
-        matmul_stack(r, s->qkv, &w->qkv, s->h);
-        rope(r, s->qk, s->rope, s->pos, p->head_dim, p->rope_pairing);
-        kv_write(r, &s->kv[i], s->k, s->v, s->pos, s->fork);
-        attention(r, s->a, s->q, &s->kv[i], s->pos, s->fork, p->n_head, scale);
-        matmul_add(r, s->x, &w->wo, w->bo, s->a);
+    rmsnorm(r, b[H], s->x, w->ffn_norm, p->norm_eps);
+    matmul_stack(r, b[GATE_UP], &w->gate_up, b[H]);
+    activate_mul(r, b[FFN], b[GATE], b[UP], p->activation);
+    matmul_add(r, s->x, &w->w_down, w->b_down, b[FFN]);
+}
 
-        rmsnorm(r, s->h, s->x, w->ffn_norm, p->norm_eps);
-        matmul_stack(r, s->gate_up, &w->gate_up, s->h);
-        activate_mul(r, s->ffn, s->gate, s->up, p->activation);
-        matmul_add(r, s->x, &w->w_down, w->b_down, s->ffn);
-    }
-    if (!s->n_out) return;
-    select_rows(r, s->last, s->x, s->out_idx);
-    rmsnorm(r, s->last_h, s->last, g->output_norm, p->norm_eps);
-    matmul(r, s->logits, &g->output, (struct hk_tensor){0}, s->last_h);
+static void llama_head(struct recorder *r, const struct hk_model *m, const struct step *s)
+{
+    const struct llama *g = m->global;
+    const struct hk_tensor *b = s->scratch;
+    select_rows(r, b[LAST], s->x, s->out_idx);
+    rmsnorm(r, b[LAST_H], b[LAST], g->output_norm, m->hp.norm_eps);
+    matmul(r, s->logits, &g->output, (struct hk_tensor){0}, b[LAST_H]);
 }
 
 const struct arch arch_llama = {
@@ -90,5 +115,8 @@ const struct arch arch_llama = {
     .layer_size = sizeof(struct llama_layer),
     .global_rows = global_rows,
     .layer_rows = layer_rows,
-    .forward = forward,
+    .scratch = scratch,
+    .embed = llama_embed,
+    .layer = llama_layer,
+    .head = llama_head,
 };
