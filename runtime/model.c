@@ -5,7 +5,7 @@
 #include "runtime/arch/archs.h"
 #include "runtime/backend.h"
 #include "runtime/os.h"
-#include "runtime/weights.h"
+#include "runtime/upload.h"
 
 #include <math.h>
 #include <stdio.h>
