@@ -2,7 +2,7 @@
  * and slots; the first failure ends it. And files that are written whole or not at all. */
 #include "tests/loader_testing.h"
 #include "loader/convert/out_file.h"
-#include "loader/convert/pipeline.h"
+#include "loader/pipeline.h"
 
 #include <stdio.h>
 
@@ -14,7 +14,7 @@
 #define hk_pipeline_processors processors_without_threads
 bool run_without_threads(const struct hk_pipeline *p, struct hk_error *err);
 uint32_t processors_without_threads(void);
-#include "loader/convert/pipeline.c"
+#include "loader/pipeline.c"
 #undef hk_pipeline_run
 #undef hk_pipeline_processors
 

@@ -4,7 +4,7 @@
 #include "loader/file.h"
 #include "loader/convert/gguf_write.h"
 #include "loader/convert/out_file.h"
-#include "loader/convert/pipeline.h"
+#include "loader/pipeline.h"
 
 #include <stdio.h>
 #include <stdlib.h>

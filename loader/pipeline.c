@@ -2,7 +2,7 @@
  * here). */
 #define _POSIX_C_SOURCE 200809L
 #define _DEFAULT_SOURCE /* _SC_NPROCESSORS_ONLN */
-#include "loader/convert/pipeline.h"
+#include "loader/pipeline.h"
 
 #include <stdlib.h>
 
