@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """Every error text of Hekla's C sources, as format strings.
 
-usage: extract_errors.py ROOT [--where] [--check errors.json]
+usage: error_texts.py ROOT [--where]
 
 Prints one JSON string per distinct text found under ROOT/loader, ROOT/runtime and ROOT/tools: string literals in a
 row are joined, PRI* macros become the conversion they stand for, and each branch of a ?: counts. With --where the
-places follow it. With --check, nothing is printed but what errors.json lacks, has twice or has too much, and the
-exit status is 1 if there is any.
+places follow it.
 
 A text may be only the frame of a message ("%s: tensor %s: %s") whose rest is an argument of a helper in the same file,
 or follow a text of hk_fail_prefix and ": ".
@@ -142,38 +141,14 @@ def extract(root):
     return found
 
 
-def check(found, path):
-    """What is wrong with errors.json's sources, line by line."""
-    facts = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-    where = collections.defaultdict(list)
-    for family in facts["errors"]:
-        for text in family["source"]:
-            where[text].append(family["id"])
-    for row in facts["ignored"]:
-        where[row["source"]].append("ignored")
-    for text, places in found.items():
-        if text not in where:
-            yield f"missing: {json.dumps(text)} ({', '.join(places)})"
-    for text, owners in where.items():
-        if len(owners) > 1:
-            yield f"more than once: {json.dumps(text)} ({', '.join(owners)})"
-        if text not in found:
-            yield f"not in the sources: {json.dumps(text)} ({', '.join(owners)})"
-
-
 def main():
     parser = argparse.ArgumentParser(description="Every error text of Hekla's C sources, as format strings.")
     parser.add_argument("root", type=pathlib.Path, help="the folder that has loader/, runtime/ and tools/")
     parser.add_argument("--where", action="store_true", help="say in which file and line each stands")
-    parser.add_argument("--check", metavar="FILE", help="say what errors.json lacks or has too much")
     args = parser.parse_args()
     found = extract(args.root)
     if not found:
         sys.exit(f"{args.root}: no error texts: the root of Hekla's sources would be accepted")
-    if args.check:
-        wrong = list(check(found, args.check))
-        print("\n".join(wrong) if wrong else f"{len(found)} texts, each in one place")
-        return 1 if wrong else 0
     for text, places in found.items():
         shown = json.dumps(text, ensure_ascii=False)
         print(f"{shown}\t{' '.join(places)}" if args.where else shown)
