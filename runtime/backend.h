@@ -1,44 +1,12 @@
-/* What carries out ops: memory, weights, and the recording of steps. Two tables implement it:
- * backend_vulkan.c (a device) and ops_reference.c (the host). model.c, session.c and selftest.c are written
- * against this alone, so every forward pass runs on either. */
+/* What carries out ops: memory, weights, and the recording of steps. Two tables implement it: backend_vulkan.c (a
+ * device) and ops_reference.c (the host). All that is above is written against this alone, so every forward pass
+ * runs on either. */
 #ifndef HEKLA_RUNTIME_BACKEND_H
 #define HEKLA_RUNTIME_BACKEND_H
 
 #include "runtime/gpu/gpu.h"
+#include "runtime/op.h"
 #include "runtime/ops.h"
-
-enum op_kind {
-    OP_EMBED,
-    OP_RMSNORM,
-    OP_LAYERNORM,
-    OP_MATMUL,
-    OP_ROPE,
-    OP_KV_WRITE,
-    OP_ATTENTION,
-    OP_ACTIVATE,
-    OP_SELECT_ROWS,
-    OP_SELECT_COLS,
-    OP_ARGMAX,
-    OP_KIND_COUNT
-};
-
-/* One op with its operands; what each kind uses is what its function in ops.h takes. */
-struct op {
-    enum op_kind kind;
-    bool accumulate;  /* dst += instead of dst = */
-    uint32_t variant; /* 0: the backend chooses; else 1 + which of its n_variants: for selftest */
-    struct hk_tensor dst, x, y;
-    struct hk_tensor gain, bias; /* norms: both; matmul: bias */
-    struct hk_tensor ids;        /* token ids, positions or row indices */
-    struct hk_tensor fork;       /* kv_write, attention: may be absent */
-    const struct hk_weight *w;
-    struct hk_kv kv;
-    float eps, scale;
-    uint32_t n_head, head_dim;
-    enum hk_rope_pairing pairing;
-    enum hk_activation activation;
-};
-const char *op_name(enum op_kind kind);
 
 struct backend;  /* a device */
 struct arena;    /* its memory of one lifetime */
@@ -63,12 +31,15 @@ struct backend_table {
                           const void *src, uint64_t row_stride, uint32_t n_rows, struct hk_error *err);
     bool (*weight_finish)(struct backend *b, struct hk_error *err);
 
-    struct recorder *(*record_begin)(struct backend *b, struct hk_error *err);
-    void (*record)(struct recorder *r, const struct op *op);
-    void (*record_copy)(struct recorder *r, uint64_t dst, uint64_t src, uint64_t size);
-    bool (*record_end)(struct recorder *r, struct hk_error *err);
+    /* For record_begin to recorder_free below. emit gets ops in their order, all that were recorded since the last
+     * time: it may fuse or reorder what their operands allow. Its failures go to r->error. */
+    struct recorder *(*recorder_new)(struct backend *b, struct hk_error *err);
+    void (*emit)(struct recorder *r, const struct op *ops, size_t n);
+    bool (*recorder_end)(struct recorder *r, struct hk_error *err);
     void (*recorder_free)(struct recorder *r);
-    bool (*submit)(struct backend *b, struct recorder *r, uint64_t *ticket, struct hk_error *err);
+    /* n_positions: how many positions the step's tokens see, summed: what attention costs (op_cost). */
+    bool (*submit)(struct backend *b, struct recorder *r, uint64_t n_positions, uint64_t *ticket,
+                   struct hk_error *err);
     bool (*wait)(struct backend *b, uint64_t ticket, struct hk_error *err);
     /* How many ways this backend has to do a matmul of n_tokens tokens: 0 where there is nothing to choose.
      * What way i < that is, for people, goes to name; the NMSE it may have against the reference is returned. */
@@ -85,18 +56,29 @@ struct backend {
 };
 struct recorder {
     const struct backend_table *table;
+    struct op_list held;     /* recorded, and not yet handed to the backend */
+    struct hk_error error;   /* the first failure; later ops are skipped */
     struct hk_tensor sorted; /* (T, most columns): room for a matmul's input in the order of the weight's
                                 columns. Lent by whoever records weights that have one. */
 };
 
+/* A step's recording, from begin to free; ops.h's functions come between begin and end. What ops point to (weights)
+ * stays until the end; what their tensors are made of, as long as the recorder is submitted. After a failed end only
+ * recorder_free may be called; it waits for the last submission, and accepts NULL. */
+struct recorder *record_begin(struct backend *b, struct hk_error *err);
+void record_op(struct recorder *r, const struct op *op); /* copies it; shapes are the caller's affair */
+bool record_end(struct recorder *r, struct hk_error *err);
+void recorder_free(struct recorder *r);
+
 struct backend *backend_reference_open(struct hk_error *err);
-/* Takes the gpu over: close closes it, also when this fails. */
-enum tuner_mode {                /* tuner.h */
-                  TUNER_AUTO,    /* measure on GPUs; on CPU-type devices, where compiling a candidate takes
-                                    longer than it can win,    take tune.c's own choice */
-                  TUNER_MEASURE, /* measure everywhere */
-                  TUNER_OFF,     /* tune.c's choice everywhere */
+/* tuner.h */
+enum tuner_mode {
+    TUNER_AUTO, /* measure on GPUs; on CPU-type devices, where compiling a candidate takes longer than it can
+                      win, take tune.c's own choice */
+    TUNER_MEASURE, /* measure everywhere */
+    TUNER_OFF,     /* tune.c's choice everywhere */
 };
+/* Takes the gpu over: close closes it, also when this fails. */
 struct backend *backend_vulkan_open(struct gpu *g, enum tuner_mode tune, const char *cache_dir,
                                     struct hk_error *err);
 

@@ -111,11 +111,10 @@ static bool vk_weight_finish(struct backend *b, struct hk_error *err)
     return gpu_upload_finish(gpu_of(b), err);
 }
 
-static struct recorder *vk_record_begin(struct backend *b, struct hk_error *err)
+static struct recorder *vk_recorder_new(struct backend *b, struct hk_error *err)
 {
     struct vulkan_recorder *r = hk_calloc(1, sizeof *r, err);
     if (!r) return NULL;
-    r->base.table = b->table;
     r->gpu = gpu_of(b);
     r->tuner = ((struct vulkan_backend *)b)->tuner;
     r->rec = gpu_record_begin(r->gpu, err);
@@ -124,31 +123,21 @@ static struct recorder *vk_record_begin(struct backend *b, struct hk_error *err)
     return NULL;
 }
 
-static void vk_record_copy(struct recorder *base, uint64_t dst, uint64_t src, uint64_t size)
+static bool vk_recorder_end(struct recorder *r, struct hk_error *err)
 {
-    gpu_record_copy(((struct vulkan_recorder *)base)->rec, dst, src, size);
+    return gpu_record_end(((struct vulkan_recorder *)r)->rec, err);
 }
 
-static bool vk_record_end(struct recorder *base, struct hk_error *err)
+static void vk_recorder_free(struct recorder *r)
 {
-    struct vulkan_recorder *r = (struct vulkan_recorder *)base;
-    if (r->error.code != HK_OK) {
-        if (err) *err = r->error;
-        return false;
-    }
-    return gpu_record_end(r->rec, err);
-}
-
-static void vk_recorder_free(struct recorder *base)
-{
-    struct vulkan_recorder *r = (struct vulkan_recorder *)base;
-    if (r) gpu_recording_free(r->rec);
+    gpu_recording_free(((struct vulkan_recorder *)r)->rec);
     free(r);
 }
 
-static bool vk_submit(struct backend *b, struct recorder *r, uint64_t *ticket, struct hk_error *err)
+static bool vk_submit(struct backend *b, struct recorder *r, uint64_t n_positions, uint64_t *ticket,
+                      struct hk_error *err)
 {
-    return gpu_submit(gpu_of(b), ((struct vulkan_recorder *)r)->rec, ticket, err);
+    return gpu_submit(gpu_of(b), ((struct vulkan_recorder *)r)->rec, n_positions, ticket, err);
 }
 
 static bool vk_wait(struct backend *b, uint64_t ticket, struct hk_error *err)
@@ -198,7 +187,7 @@ static bool time_reads(struct gpu *g, const struct gpu_span *span, double *gbps,
     bool ok = gpu_record_end(rec, err);
     for (int i = 0; ok && i < READ_PASSES; i++) {
         double start = hk_os_seconds();
-        ok = gpu_submit(g, rec, NULL, err) && gpu_wait_idle(g, err);
+        ok = gpu_submit(g, rec, 0, NULL, err) && gpu_wait_idle(g, err);
         double rate = (double)bytes / (hk_os_seconds() - start) / 1e9;
         if (rate > *gbps) *gbps = rate;
     }
@@ -236,10 +225,9 @@ static const struct backend_table vulkan_table = {
     .weight_bytes = vk_weight_bytes,
     .weight_upload = vk_weight_upload,
     .weight_finish = vk_weight_finish,
-    .record_begin = vk_record_begin,
-    .record = vulkan_record,
-    .record_copy = vk_record_copy,
-    .record_end = vk_record_end,
+    .recorder_new = vk_recorder_new,
+    .emit = vulkan_emit,
+    .recorder_end = vk_recorder_end,
     .recorder_free = vk_recorder_free,
     .submit = vk_submit,
     .wait = vk_wait,

@@ -56,7 +56,10 @@ uint32_t hk_dim(const struct hk_hparams *hp, enum dim d)
 void hk_model_record(struct recorder *r, const struct hk_model *m, const struct step *s)
 {
     m->arch->embed(r, m, s);
-    for (uint32_t i = 0; i < m->hp.n_layer; i++) m->arch->layer(r, m, s, i);
+    for (uint32_t i = 0; i < m->hp.n_layer; i++) {
+        m->arch->layer(r, m, s, i);
+        end_layer(r);
+    }
     if (s->n_out) m->arch->head(r, m, s);
 }
 

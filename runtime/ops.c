@@ -1,28 +1,8 @@
-/* Each op: assert that the shapes fit, then hand one struct op to the recorder's backend. */
+/* Each op: assert that the shapes fit, then hand one struct op to the recorder. */
 #include "runtime/ops.h"
 #include "runtime/backend.h"
 
 #include <assert.h>
-
-static const char *const names[OP_KIND_COUNT] = {
-    [OP_EMBED] = "embed",
-    [OP_RMSNORM] = "rmsnorm",
-    [OP_LAYERNORM] = "layernorm",
-    [OP_MATMUL] = "matmul",
-    [OP_ROPE] = "rope",
-    [OP_KV_WRITE] = "kv_write",
-    [OP_ATTENTION] = "attention",
-    [OP_ACTIVATE] = "activate",
-    [OP_SELECT_ROWS] = "select_rows",
-    [OP_SELECT_COLS] = "select_cols",
-    [OP_ARGMAX] = "argmax",
-};
-
-const char *op_name(enum op_kind kind)
-{
-    assert((unsigned)kind < OP_KIND_COUNT);
-    return names[kind];
-}
 
 static bool same_shape(struct hk_tensor a, struct hk_tensor b)
 {
@@ -35,16 +15,11 @@ static bool is_vector(struct hk_tensor v, uint32_t n)
     return v.rows == 1 && v.cols == n;
 }
 
-static void record(struct recorder *r, const struct op *op)
-{
-    r->table->record(r, op);
-}
-
 static void record_embed(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w,
                          struct hk_tensor ids, bool accumulate)
 {
     assert(dst.cols == w->cols && is_vector(ids, dst.rows));
-    record(r, &(struct op){.kind = OP_EMBED, .dst = dst, .w = w, .ids = ids, .accumulate = accumulate});
+    record_op(r, &(struct op){OP_EMBED, .embed = {.dst = dst, .w = w, .ids = ids, .accumulate = accumulate}});
 }
 
 void embed(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor ids)
@@ -60,7 +35,7 @@ void embed_add(struct recorder *r, struct hk_tensor dst, const struct hk_weight 
 void rmsnorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor gain, float eps)
 {
     assert(same_shape(dst, x) && is_vector(gain, x.cols));
-    record(r, &(struct op){.kind = OP_RMSNORM, .dst = dst, .x = x, .gain = gain, .eps = eps});
+    record_op(r, &(struct op){OP_RMSNORM, .rmsnorm = {.dst = dst, .x = x, .gain = gain, .eps = eps}});
 }
 
 void layernorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor gain,
@@ -68,7 +43,8 @@ void layernorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, str
 {
     assert(same_shape(dst, x) && is_vector(gain, x.cols));
     assert(!hk_tensor_given(&bias) || is_vector(bias, x.cols));
-    record(r, &(struct op){.kind = OP_LAYERNORM, .dst = dst, .x = x, .gain = gain, .bias = bias, .eps = eps});
+    record_op(r, &(struct op){OP_LAYERNORM,
+                              .layernorm = {.dst = dst, .x = x, .gain = gain, .bias = bias, .eps = eps}});
 }
 
 static void record_matmul(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w,
@@ -77,8 +53,9 @@ static void record_matmul(struct recorder *r, struct hk_tensor dst, const struct
     assert(dst.rows == x.rows && dst.cols == w->rows && x.cols == w->cols);
     assert(x.ld % HK_ROW_ALIGN == 0 && x.addr % 16 == 0);
     assert(!hk_tensor_given(&bias) || is_vector(bias, w->rows));
-    record(r, &(struct op){
-                  .kind = OP_MATMUL, .dst = dst, .x = x, .w = w, .bias = bias, .accumulate = accumulate});
+    record_op(r,
+              &(struct op){OP_MATMUL,
+                           .matmul = {.dst = dst, .w = w, .bias = bias, .x = x, .accumulate = accumulate}});
 }
 
 /* x as w reads it. */
@@ -120,13 +97,9 @@ void rope(struct recorder *r, struct hk_tensor x, struct hk_tensor table, struct
           uint32_t head_dim, enum hk_rope_pairing pairing)
 {
     assert(x.cols % head_dim == 0 && table.cols <= head_dim && table.cols % 2 == 0 && is_vector(pos, x.rows));
-    record(r, &(struct op){.kind = OP_ROPE,
-                           .dst = x,
-                           .x = x,
-                           .y = table,
-                           .ids = pos,
-                           .head_dim = head_dim,
-                           .pairing = pairing});
+    record_op(r, &(struct op){
+                     OP_ROPE,
+                     .rope = {.x = x, .table = table, .pos = pos, .head_dim = head_dim, .pairing = pairing}});
 }
 
 /* Two numbers a token, side by side, or absent. */
@@ -140,53 +113,61 @@ void kv_write(struct recorder *r, const struct hk_kv *kv, struct hk_tensor k, st
 {
     assert(same_shape(k, v) && k.cols == kv->n_head_kv * kv->head_dim && is_vector(pos, k.rows));
     assert(is_fork(fork, k.rows));
-    record(r, &(struct op){.kind = OP_KV_WRITE, .kv = *kv, .x = k, .y = v, .ids = pos, .fork = fork});
+    record_op(r,
+              &(struct op){OP_KV_WRITE, .kv_write = {.kv = *kv, .k = k, .v = v, .pos = pos, .fork = fork}});
 }
 
-void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor q, const struct hk_kv *kv,
-               struct hk_tensor pos, struct hk_tensor fork, uint32_t n_head, float scale)
+void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor lse, struct hk_tensor q,
+               const struct hk_kv *kv, struct hk_tensor pos, struct hk_tensor fork, uint32_t n_head,
+               float scale)
 {
     assert(kv->head_dim <= HK_MAX_HEAD_DIM);
     assert(same_shape(dst, q) && q.cols == n_head * kv->head_dim && n_head % kv->n_head_kv == 0);
     assert(is_vector(pos, q.rows) && is_fork(fork, q.rows));
-    record(r, &(struct op){.kind = OP_ATTENTION,
-                           .dst = dst,
-                           .x = q,
-                           .kv = *kv,
-                           .ids = pos,
-                           .fork = fork,
-                           .n_head = n_head,
-                           .head_dim = kv->head_dim,
-                           .scale = scale});
+    assert(!hk_tensor_given(&lse) || (lse.rows == q.rows && lse.cols == n_head));
+    record_op(r, &(struct op){OP_ATTENTION, .attention = {.dst = dst,
+                                                          .lse = lse,
+                                                          .q = q,
+                                                          .kv = *kv,
+                                                          .pos = pos,
+                                                          .fork = fork,
+                                                          .n_head = n_head,
+                                                          .scale = scale}});
 }
 
 void activate(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, enum hk_activation f)
 {
     assert(same_shape(dst, x));
-    record(r, &(struct op){.kind = OP_ACTIVATE, .dst = dst, .x = x, .activation = f});
+    record_op(r, &(struct op){OP_ACTIVATE, .activate = {.dst = dst, .x = x, .f = f}});
 }
 
 void activate_mul(struct recorder *r, struct hk_tensor dst, struct hk_tensor gate, struct hk_tensor up,
                   enum hk_activation f)
 {
     assert(same_shape(dst, gate) && same_shape(dst, up));
-    record(r, &(struct op){.kind = OP_ACTIVATE, .dst = dst, .x = gate, .y = up, .activation = f});
+    record_op(r, &(struct op){OP_ACTIVATE, .activate = {.dst = dst, .x = gate, .up = up, .f = f}});
 }
 
 void select_rows(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor idx)
 {
     assert(dst.cols == x.cols && is_vector(idx, dst.rows));
-    record(r, &(struct op){.kind = OP_SELECT_ROWS, .dst = dst, .x = x, .ids = idx});
+    record_op(r, &(struct op){OP_SELECT_ROWS, .select_rows = {.dst = dst, .x = x, .idx = idx}});
 }
 
 void select_cols(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor idx)
 {
     assert(dst.rows == x.rows && is_vector(idx, dst.cols));
-    record(r, &(struct op){.kind = OP_SELECT_COLS, .dst = dst, .x = x, .ids = idx});
+    record_op(r, &(struct op){OP_SELECT_COLS, .select_cols = {.dst = dst, .x = x, .idx = idx}});
 }
 
 void argmax(struct recorder *r, struct hk_tensor dst, struct hk_tensor x)
 {
     assert(is_vector(dst, x.rows));
-    record(r, &(struct op){.kind = OP_ARGMAX, .dst = dst, .x = x});
+    record_op(r, &(struct op){OP_ARGMAX, .argmax = {.dst = dst, .x = x}});
+}
+
+void copy_tensor(struct recorder *r, struct hk_tensor dst, struct hk_tensor x)
+{
+    assert(same_shape(dst, x) && dst.ld == x.ld);
+    record_op(r, &(struct op){OP_COPY, .copy_tensor = {.dst = dst, .x = x}});
 }

@@ -18,11 +18,11 @@ void embed(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, 
 /* dst[t] += W[ids[t]]         learned positions: ids are positions */
 void embed_add(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor ids);
 
-/* dst = x / sqrt(mean(x^2) + eps) * gain                      x, dst (T, n); gain (1, n)         Zhang &
- * Sennrich 2019 */
+/* dst = x / sqrt(mean(x^2) + eps) * gain                      x, dst (T, n); gain (1, n)
+ * Zhang & Sennrich 2019 */
 void rmsnorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor gain, float eps);
-/* dst = (x - mean(x)) / sqrt(var(x) + eps) * gain + bias      bias may be absent (rows 0)        Ba et al.
- * 2016 */
+/* dst = (x - mean(x)) / sqrt(var(x) + eps) * gain + bias      bias may be absent (rows 0)
+ * Ba et al. 2016 */
 void layernorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor gain,
                struct hk_tensor bias, float eps);
 
@@ -39,9 +39,8 @@ void matmul_stack(struct recorder *r, struct hk_tensor dst, const struct hk_stac
 
 /* Rotates the first rope_dim values of each head of x in place:
  * (a, b) -> (a cos - b sin, a sin + b cos), a and b paired as `pairing` says.
- * x (T, n_heads * head_dim); table (n_ctx, rope_dim): row p holds cos(p f_i), sin(p f_i) for i < rope_dim /
- * 2, in turn; pos (1, T)                                                                              Su et
- * al. 2021 */
+ * x (T, n_heads * head_dim); table (n_ctx, rope_dim): row p holds cos(p f_i), sin(p f_i) in turn, for
+ * i < rope_dim / 2; pos (1, T)                                Su et al. 2021 */
 void rope(struct recorder *r, struct hk_tensor x, struct hk_tensor table, struct hk_tensor pos,
           uint32_t head_dim, enum hk_rope_pairing pairing);
 
@@ -56,9 +55,11 @@ void kv_write(struct recorder *r, const struct hk_kv *kv, struct hk_tensor k, st
               struct hk_tensor pos, struct hk_tensor fork);
 /* dst[t, h] = sum_p softmax_p(scale * q[t, h] . K[h', row(p)]) V[h', row(p)],  p <= pos[t],
  * h' = h / (n_head / n_head_kv)                       Vaswani et al. 2017; GQA: Ainslie et al. 2023
- * q, dst (T, n_head * head_dim); an inactive token gets zeros */
-void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor q, const struct hk_kv *kv,
-               struct hk_tensor pos, struct hk_tensor fork, uint32_t n_head, float scale);
+ * lse[t, h] = log sum_p exp(scale * q[t, h] . K[h', row(p)])
+ * q, dst (T, n_head * head_dim); lse (T, n_head), or absent: not wanted; an inactive token gets zeros in both */
+void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor lse, struct hk_tensor q,
+               const struct hk_kv *kv, struct hk_tensor pos, struct hk_tensor fork, uint32_t n_head,
+               float scale);
 
 /* dst = f(x)                  x, dst (T, n); dst may be x */
 void activate(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, enum hk_activation f);
@@ -68,10 +69,15 @@ void activate_mul(struct recorder *r, struct hk_tensor dst, struct hk_tensor gat
 
 /* dst[i] = x[idx[i]]          dst (N, n), idx (1, N) of uint32; others than rows of x leave dst as it is */
 void select_rows(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor idx);
-/* dst[i][c] = x[i][idx[c]]    dst (N, n), x (N, m), idx (1, n) of uint32; others than columns of x leave dst
- * as it is */
+/* dst[i][c] = x[i][idx[c]]    dst (N, n), x (N, m), idx (1, n) of uint32; others than columns of x leave
+ * dst as it is */
 void select_cols(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor idx);
 /* dst[i] = the index of the largest of x[i], the lowest of equals    x (N, n), dst (1, N) of uint32 */
 void argmax(struct recorder *r, struct hk_tensor dst, struct hk_tensor x);
+/* dst = x                     both (T, n), with the same number of elements from row to row; for the host */
+void copy_tensor(struct recorder *r, struct hk_tensor dst, struct hk_tensor x);
+
+/* A layer ends here. Until then its ops are held back, so that the backend sees them together. */
+void end_layer(struct recorder *r);
 
 #endif

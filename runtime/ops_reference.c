@@ -18,11 +18,7 @@ struct arena {
 
 struct reference_recorder {
     struct recorder base;
-    struct step {
-        struct op op; /* of a copy: dst.addr, x.addr, kv.k = size, and kind = OP_KIND_COUNT */
-    } * steps;
-    size_t n, capacity;
-    bool failed;
+    struct op_list ops; /* of the step: what submit runs */
 };
 
 /* ---- access ---- */
@@ -32,9 +28,9 @@ static float *row(const struct hk_tensor *t, uint32_t r)
     return (float *)(uintptr_t)t->addr + (size_t)r * t->ld;
 }
 
-static const uint32_t *ids_of(const struct op *op)
+static const uint32_t *numbers(const struct hk_tensor *t)
 {
-    return (const uint32_t *)(uintptr_t)op->ids.addr;
+    return (const uint32_t *)(uintptr_t)t->addr;
 }
 
 static void weight_row(const struct hk_weight *w, uint32_t r, float *out)
@@ -46,11 +42,11 @@ static void weight_row(const struct hk_weight *w, uint32_t r, float *out)
 }
 
 /* The row of the cache that holds position p of token t's timeline. */
-static uint32_t kv_row(const struct op *op, uint32_t t, uint32_t p)
+static uint32_t kv_row(const struct hk_tensor *fork, uint32_t t, uint32_t p)
 {
-    if (!hk_tensor_given(&op->fork)) return p;
-    const uint32_t *fork = (const uint32_t *)(uintptr_t)op->fork.addr + 2 * (size_t)t;
-    return p < fork[0] ? p : p + fork[1];
+    if (!hk_tensor_given(fork)) return p;
+    const uint32_t *f = numbers(fork) + 2 * (size_t)t;
+    return p < f[0] ? p : p + f[1];
 }
 
 /* Element i of the head's vector in row p, in the layout of struct hk_kv. */
@@ -89,14 +85,14 @@ static double kv_get(const struct hk_kv *kv, bool is_k, uint32_t head, uint32_t 
 
 /* ---- ops ---- */
 
-static bool do_embed(const struct op *op)
+static bool do_embed(const struct op_embed *op)
 {
     float *w = malloc(sizeof(float) * op->w->cols);
     if (!w) return false;
     for (uint32_t t = 0; t < op->dst.rows; t++) {
         float *dst = row(&op->dst, t);
-        bool known = ids_of(op)[t] < op->w->rows;
-        if (known) weight_row(op->w, ids_of(op)[t], w);
+        bool known = numbers(&op->ids)[t] < op->w->rows;
+        if (known) weight_row(op->w, numbers(&op->ids)[t], w);
         for (uint32_t i = 0; i < op->dst.cols; i++)
             dst[i] = (op->accumulate ? dst[i] : 0.0f) + (known ? w[i] : 0.0f);
     }
@@ -104,7 +100,7 @@ static bool do_embed(const struct op *op)
     return true;
 }
 
-static bool do_rmsnorm(const struct op *op)
+static bool do_rmsnorm(const struct op_rmsnorm *op)
 {
     const float *gain = row(&op->gain, 0);
     for (uint32_t t = 0; t < op->x.rows; t++) {
@@ -118,7 +114,7 @@ static bool do_rmsnorm(const struct op *op)
     return true;
 }
 
-static bool do_layernorm(const struct op *op)
+static bool do_layernorm(const struct op_layernorm *op)
 {
     const float *gain = row(&op->gain, 0), *bias = hk_tensor_given(&op->bias) ? row(&op->bias, 0) : NULL;
     for (uint32_t t = 0; t < op->x.rows; t++) {
@@ -136,7 +132,7 @@ static bool do_layernorm(const struct op *op)
     return true;
 }
 
-static bool do_matmul(const struct op *op)
+static bool do_matmul(const struct op_matmul *op)
 {
     const float *bias = hk_tensor_given(&op->bias) ? row(&op->bias, 0) : NULL;
     float *w = malloc(sizeof(float) * op->w->cols);
@@ -155,14 +151,15 @@ static bool do_matmul(const struct op *op)
     return true;
 }
 
-static bool do_rope(const struct op *op)
+static bool do_rope(const struct op_rope *op)
 {
-    uint32_t half = op->y.cols / 2, n_heads = op->x.cols / op->head_dim;
+    uint32_t half = op->table.cols / 2, n_heads = op->x.cols / op->head_dim;
     for (uint32_t t = 0; t < op->x.rows; t++) {
-        if (ids_of(op)[t] >= op->y.rows) continue;
-        const float *cs = row(&op->y, ids_of(op)[t]);
+        uint32_t pos = numbers(&op->pos)[t];
+        if (pos >= op->table.rows) continue;
+        const float *cs = row(&op->table, pos);
         for (uint32_t h = 0; h < n_heads; h++) {
-            float *x = row(&op->dst, t) + (size_t)h * op->head_dim;
+            float *x = row(&op->x, t) + (size_t)h * op->head_dim;
             for (uint32_t i = 0; i < half; i++) {
                 uint32_t ia = op->pairing == HK_ROPE_INTERLEAVED ? 2 * i : i;
                 uint32_t ib = op->pairing == HK_ROPE_INTERLEAVED ? 2 * i + 1 : i + half;
@@ -175,54 +172,59 @@ static bool do_rope(const struct op *op)
     return true;
 }
 
-static bool do_kv_write(const struct op *op)
+static bool do_kv_write(const struct op_kv_write *op)
 {
     const struct hk_kv *kv = &op->kv;
-    for (uint32_t t = 0; t < op->x.rows; t++) {
-        if (ids_of(op)[t] >= kv->n_rows) continue;
-        uint32_t p = kv_row(op, t, ids_of(op)[t]);
+    for (uint32_t t = 0; t < op->k.rows; t++) {
+        uint32_t pos = numbers(&op->pos)[t];
+        if (pos >= kv->n_rows) continue;
+        uint32_t p = kv_row(&op->fork, t, pos);
         for (uint32_t h = 0; h < kv->n_head_kv; h++)
             for (uint32_t i = 0; i < kv->head_dim; i++) {
-                kv_put(kv, true, h, p, i, row(&op->x, t)[h * kv->head_dim + i]);
-                kv_put(kv, false, h, p, i, row(&op->y, t)[h * kv->head_dim + i]);
+                kv_put(kv, true, h, p, i, row(&op->k, t)[h * kv->head_dim + i]);
+                kv_put(kv, false, h, p, i, row(&op->v, t)[h * kv->head_dim + i]);
             }
     }
     return true;
 }
 
 /* One head of one token; score has room for n_kv values. */
-static void attend(const struct op *op, uint32_t t, uint32_t head, uint32_t n_kv, double *score)
+static void attend(const struct op_attention *op, uint32_t t, uint32_t head, uint32_t n_kv, double *score)
 {
     const struct hk_kv *kv = &op->kv;
     uint32_t kv_head = head / (op->n_head / kv->n_head_kv);
-    const float *q = row(&op->x, t) + (size_t)head * kv->head_dim;
+    const float *q = row(&op->q, t) + (size_t)head * kv->head_dim;
     float *dst = row(&op->dst, t) + (size_t)head * kv->head_dim;
     double largest = -INFINITY, sum = 0;
     for (uint32_t p = 0; p < n_kv; p++) {
         score[p] = 0;
         for (uint32_t i = 0; i < kv->head_dim; i++)
-            score[p] += (double)q[i] * kv_get(kv, true, kv_head, kv_row(op, t, p), i);
+            score[p] += (double)q[i] * kv_get(kv, true, kv_head, kv_row(&op->fork, t, p), i);
         score[p] *= (double)op->scale;
         largest = fmax(largest, score[p]);
     }
     for (uint32_t p = 0; p < n_kv; p++) sum += score[p] = exp(score[p] - largest);
     for (uint32_t i = 0; i < kv->head_dim; i++) {
         double out = 0;
-        for (uint32_t p = 0; p < n_kv; p++) out += score[p] * kv_get(kv, false, kv_head, kv_row(op, t, p), i);
+        for (uint32_t p = 0; p < n_kv; p++)
+            out += score[p] * kv_get(kv, false, kv_head, kv_row(&op->fork, t, p), i);
         dst[i] = (float)(out / sum);
     }
+    if (hk_tensor_given(&op->lse)) row(&op->lse, t)[head] = (float)(largest + log(sum));
 }
 
-static bool do_attention(const struct op *op)
+static bool do_attention(const struct op_attention *op)
 {
     double *score = malloc(sizeof(double) * op->kv.n_rows);
     if (!score) return false;
-    for (uint32_t t = 0; t < op->x.rows; t++) {
-        uint32_t pos = ids_of(op)[t];
-        if (pos >= op->kv.n_rows)
-            memset(row(&op->dst, t), 0, sizeof(float) * op->dst.cols);
-        else
+    for (uint32_t t = 0; t < op->q.rows; t++) {
+        uint32_t pos = numbers(&op->pos)[t];
+        if (pos < op->kv.n_rows) {
             for (uint32_t h = 0; h < op->n_head; h++) attend(op, t, h, pos + 1, score);
+            continue;
+        }
+        memset(row(&op->dst, t), 0, sizeof(float) * op->dst.cols);
+        if (hk_tensor_given(&op->lse)) memset(row(&op->lse, t), 0, sizeof(float) * op->n_head);
     }
     free(score);
     return true;
@@ -243,33 +245,33 @@ static double activation(enum hk_activation f, double x)
     return x;
 }
 
-static bool do_activate(const struct op *op)
+static bool do_activate(const struct op_activate *op)
 {
     for (uint32_t t = 0; t < op->x.rows; t++)
         for (uint32_t i = 0; i < op->x.cols; i++) {
-            double up = hk_tensor_given(&op->y) ? (double)row(&op->y, t)[i] : 1.0;
-            row(&op->dst, t)[i] = (float)(activation(op->activation, (double)row(&op->x, t)[i]) * up);
+            double up = hk_tensor_given(&op->up) ? (double)row(&op->up, t)[i] : 1.0;
+            row(&op->dst, t)[i] = (float)(activation(op->f, (double)row(&op->x, t)[i]) * up);
         }
     return true;
 }
 
-static bool do_select_rows(const struct op *op)
+static bool do_select_rows(const struct op_select_rows *op)
 {
     for (uint32_t i = 0; i < op->dst.rows; i++)
-        if (ids_of(op)[i] < op->x.rows)
-            memcpy(row(&op->dst, i), row(&op->x, ids_of(op)[i]), sizeof(float) * op->dst.cols);
+        if (numbers(&op->idx)[i] < op->x.rows)
+            memcpy(row(&op->dst, i), row(&op->x, numbers(&op->idx)[i]), sizeof(float) * op->dst.cols);
     return true;
 }
 
-static bool do_select_cols(const struct op *op)
+static bool do_select_cols(const struct op_select_cols *op)
 {
     for (uint32_t i = 0; i < op->dst.rows; i++)
         for (uint32_t c = 0; c < op->dst.cols; c++)
-            if (ids_of(op)[c] < op->x.cols) row(&op->dst, i)[c] = row(&op->x, i)[ids_of(op)[c]];
+            if (numbers(&op->idx)[c] < op->x.cols) row(&op->dst, i)[c] = row(&op->x, i)[numbers(&op->idx)[c]];
     return true;
 }
 
-static bool do_argmax(const struct op *op)
+static bool do_argmax(const struct op_argmax *op)
 {
     for (uint32_t i = 0; i < op->x.rows; i++) {
         const float *x = row(&op->x, i);
@@ -281,19 +283,25 @@ static bool do_argmax(const struct op *op)
     return true;
 }
 
-static bool (*const run[OP_KIND_COUNT])(const struct op *op) = {
-    [OP_EMBED] = do_embed,
-    [OP_RMSNORM] = do_rmsnorm,
-    [OP_LAYERNORM] = do_layernorm,
-    [OP_MATMUL] = do_matmul,
-    [OP_ROPE] = do_rope,
-    [OP_KV_WRITE] = do_kv_write,
-    [OP_ATTENTION] = do_attention,
-    [OP_ACTIVATE] = do_activate,
-    [OP_SELECT_ROWS] = do_select_rows,
-    [OP_SELECT_COLS] = do_select_cols,
-    [OP_ARGMAX] = do_argmax,
-};
+static bool do_copy_tensor(const struct op_copy_tensor *op)
+{
+    memcpy(row(&op->dst, 0), row(&op->x, 0), (size_t)hk_tensor_extent(&op->x));
+    return true;
+}
+
+static bool run(const struct op *op)
+{
+    switch (op->kind) {
+#define RUN(KIND, name, operands)                                                                            \
+    case OP_##KIND:                                                                                          \
+        return do_##name(&op->name);
+        HK_OPS(RUN)
+#undef RUN
+    case OP_KIND_COUNT:
+        break;
+    }
+    return false;
+}
 
 /* ---- backend ---- */
 
@@ -389,60 +397,40 @@ static bool ref_weight_finish(struct backend *b, struct hk_error *err)
     return true;
 }
 
-static struct recorder *ref_record_begin(struct backend *b, struct hk_error *err)
+static struct recorder *ref_recorder_new(struct backend *b, struct hk_error *err)
 {
+    (void)b;
     struct reference_recorder *r = hk_calloc(1, sizeof *r, err);
-    if (!r) return NULL;
-    r->base.table = b->table;
-    return &r->base;
+    return r ? &r->base : NULL;
 }
 
-static void ref_record(struct recorder *base, const struct op *op)
+static void ref_emit(struct recorder *r, const struct op *ops, size_t n)
 {
-    struct reference_recorder *r = (struct reference_recorder *)base;
-    if (r->n == r->capacity) {
-        size_t capacity = r->capacity ? 2 * r->capacity : 64;
-        struct step *steps = realloc(r->steps, capacity * sizeof *steps);
-        if (!steps) {
-            r->failed = true;
-            return;
-        }
-        r->steps = steps;
-        r->capacity = capacity;
-    }
-    r->steps[r->n++].op = *op;
+    if (!op_list_add(&((struct reference_recorder *)r)->ops, ops, n))
+        hk_fail(&r->error, HK_ERR_MEMORY, "reference device: host memory is out");
 }
 
-static void ref_record_copy(struct recorder *r, uint64_t dst, uint64_t src, uint64_t size)
+static bool ref_recorder_end(struct recorder *r, struct hk_error *err)
 {
-    ref_record(r, &(struct op){.kind = OP_KIND_COUNT, .dst.addr = dst, .x.addr = src, .kv.k = size});
-}
-
-static bool ref_record_end(struct recorder *r, struct hk_error *err)
-{
-    if (((struct reference_recorder *)r)->failed)
-        return hk_fail(err, HK_ERR_MEMORY, "reference device: host memory is out");
+    (void)r, (void)err;
     return true;
 }
 
-static void ref_recorder_free(struct recorder *base)
+static void ref_recorder_free(struct recorder *r)
 {
-    struct reference_recorder *r = (struct reference_recorder *)base;
-    if (r) free(r->steps);
+    free(((struct reference_recorder *)r)->ops.op);
     free(r);
 }
 
-static bool ref_submit(struct backend *b, struct recorder *base, uint64_t *ticket, struct hk_error *err)
+static bool ref_submit(struct backend *b, struct recorder *r, uint64_t n_positions, uint64_t *ticket,
+                       struct hk_error *err)
 {
-    (void)b;
-    const struct reference_recorder *r = (const struct reference_recorder *)base;
-    for (size_t i = 0; i < r->n; i++) {
-        const struct op *op = &r->steps[i].op;
-        if (op->kind == OP_KIND_COUNT)
-            memcpy((void *)(uintptr_t)op->dst.addr, (const void *)(uintptr_t)op->x.addr, (size_t)op->kv.k);
-        else if (!run[op->kind](op))
-            return hk_fail(err, HK_ERR_MEMORY, "reference device: %s: host memory is out", op_name(op->kind));
-    }
+    (void)b, (void)n_positions;
+    const struct op_list *list = &((const struct reference_recorder *)r)->ops;
+    for (size_t i = 0; i < list->n; i++)
+        if (!run(&list->op[i]))
+            return hk_fail(err, HK_ERR_MEMORY, "reference device: %s: host memory is out",
+                           op_name(list->op[i].kind));
     if (ticket) *ticket = 0;
     return true;
 }
@@ -489,10 +477,9 @@ static const struct backend_table reference_table = {
     .weight_bytes = ref_weight_bytes,
     .weight_upload = ref_weight_upload,
     .weight_finish = ref_weight_finish,
-    .record_begin = ref_record_begin,
-    .record = ref_record,
-    .record_copy = ref_record_copy,
-    .record_end = ref_record_end,
+    .recorder_new = ref_recorder_new,
+    .emit = ref_emit,
+    .recorder_end = ref_recorder_end,
     .recorder_free = ref_recorder_free,
     .submit = ref_submit,
     .wait = ref_wait,

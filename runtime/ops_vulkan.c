@@ -35,20 +35,33 @@ static void spec(struct call *c, uint32_t value)
 
 static void touch(struct call *c, uint64_t at, uint64_t bytes, bool write)
 {
-    if (!bytes) return;
     assert(c->d.n_access < GPU_MAX_ACCESS);
     c->d.access[c->d.n_access++] = (struct gpu_access){.addr = at, .size = bytes, .write = write};
-    c->d.bytes += bytes;
 }
 
-static void reads(struct call *c, const struct hk_tensor *t)
+/* What the op reads and writes, and what it costs, from its operands. */
+static struct call begin(struct vulkan_recorder *r, const struct op *op)
 {
-    touch(c, t->addr, hk_tensor_extent(t), false);
-}
-
-static void writes(struct call *c, const struct hk_tensor *t)
-{
-    touch(c, t->addr, hk_tensor_extent(t), true);
+    struct op_cost cost = op_cost(op);
+    struct call c = {.r = r,
+                     .d = {.label = op_name(op->kind),
+                           .bytes = cost.bytes,
+                           .flops = cost.flops,
+                           .unit_bytes = cost.bytes_per_position,
+                           .unit_flops = cost.flops_per_position}};
+    struct operand operand[OP_MAX_OPERANDS];
+    uint32_t n = op_operands(op, operand);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct operand *o = &operand[i];
+        bool write = o->role != OPERAND_IN;
+        if (o->tensor) touch(&c, o->tensor->addr, hk_tensor_extent(o->tensor), write);
+        if (o->weight) touch(&c, o->weight->addr, o->weight->layout.bytes, write);
+        if (!o->kv) continue;
+        uint64_t plane = hk_kv_plane_bytes(o->kv->n_head_kv, o->kv->head_words, o->kv->n_rows);
+        touch(&c, o->kv->k, plane, write);
+        touch(&c, o->kv->v, plane, write);
+    }
+    return c;
 }
 
 void vulkan_kernel_name(const char *kernel, const struct hk_weight *w, char out[64])
@@ -61,7 +74,7 @@ static void dispatch(struct call *c, const char *kernel, const struct hk_weight 
 {
     char name[64];
     vulkan_kernel_name(kernel, w, name);
-    c->d.kernel = gpu_kernel_get(c->r->gpu, name, c->spec, c->n_spec, &c->r->error);
+    c->d.kernel = gpu_kernel_get(c->r->gpu, name, c->spec, c->n_spec, &c->r->base.error);
     if (!c->d.kernel) return;
     c->d.push = args;
     c->d.push_size = (uint32_t)size;
@@ -96,17 +109,13 @@ static void plane_addrs(const struct hk_weight *w, struct hk_addr out[HK_MAX_PLA
         out[i] = addr(i < w->layout.n_planes ? w->addr + w->layout.plane_offset[i] : 0);
 }
 
-static void do_embed(struct call *c, const struct op *op)
+static void do_embed(struct call *c, const struct op_embed *op)
 {
     const struct hk_weight_layout *l = &op->w->layout;
     struct hk_addr w[HK_MAX_PLANES];
     plane_addrs(op->w, w);
     spec(c, row_lanes(c, l->n_blocks));
     groups(c, op->dst.rows, 1);
-    touch(c, op->w->addr, l->bytes, false);
-    c->d.bytes = l->bytes / l->rows * op->dst.rows; /* a row for each token, not the table */
-    reads(c, &op->ids);
-    writes(c, &op->dst);
     struct embed_args args = {.w0 = w[0],
                               .w1 = w[1],
                               .w2 = w[2],
@@ -123,15 +132,11 @@ static void do_embed(struct call *c, const struct op *op)
     dispatch(c, "embed", op->w, &args, sizeof args);
 }
 
-static void do_norm(struct call *c, const struct op *op)
+static void norm(struct call *c, bool layer, const struct op_layernorm *op)
 {
     spec(c, row_lanes(c, op->x.cols));
-    spec(c, op->kind == OP_LAYERNORM);
+    spec(c, layer);
     groups(c, op->x.rows, 1);
-    reads(c, &op->x);
-    reads(c, &op->gain);
-    reads(c, &op->bias);
-    writes(c, &op->dst);
     struct norm_args args = {.dst = tensor_addr(&op->dst),
                              .x = tensor_addr(&op->x),
                              .gain = tensor_addr(&op->gain),
@@ -143,21 +148,26 @@ static void do_norm(struct call *c, const struct op *op)
     dispatch(c, "norm", NULL, &args, sizeof args);
 }
 
+static void do_rmsnorm(struct call *c, const struct op_rmsnorm *op)
+{
+    norm(c, false, &(struct op_layernorm){.dst = op->dst, .x = op->x, .gain = op->gain, .eps = op->eps});
+}
+
+static void do_layernorm(struct call *c, const struct op_layernorm *op)
+{
+    norm(c, true, op);
+}
+
 static const char *const matmul_kernel[] = {
     [MATMUL_MATVEC] = "matvec", [MATMUL_TILES] = "matmul", [MATMUL_COOPMAT] = "matmul_coopmat"};
 
-static void matmul_as(struct call *c, const struct op *op, struct matmul_variant v)
+static void matmul_as(struct call *c, const struct op_matmul *op, struct matmul_variant v)
 {
     const struct hk_weight_layout *l = &op->w->layout;
     struct hk_addr w[HK_MAX_PLANES];
     plane_addrs(op->w, w);
     c->n_spec = tune_matmul_spec(gpu_capabilities(c->r->gpu), &v, c->spec);
     groups(c, hk_div_up(l->n_tiles, v.tiles), hk_div_up(op->x.rows, v.tokens));
-    touch(c, op->w->addr, l->bytes, false);
-    reads(c, &op->x);
-    reads(c, &op->bias);
-    writes(c, &op->dst);
-    c->d.flops = 2ull * l->rows * l->cols * op->x.rows;
     struct matvec_args args = {.w0 = w[0],
                                .w1 = w[1],
                                .w2 = w[2],
@@ -175,7 +185,7 @@ static void matmul_as(struct call *c, const struct op *op, struct matmul_variant
     dispatch(c, matmul_kernel[v.kind], op->w, &args, sizeof args);
 }
 
-static void do_matmul(struct call *c, const struct op *op)
+static void do_matmul(struct call *c, const struct op_matmul *op)
 {
     struct matmul_variant list[TUNE_MAX_CANDIDATES];
     if (op->variant && op->variant <= tune_matmul_candidates(gpu_capabilities(c->r->gpu), op->x.rows, list))
@@ -184,52 +194,34 @@ static void do_matmul(struct call *c, const struct op *op)
         matmul_as(c, op, tuner_matmul(c->r->tuner, op->w, op->x.rows));
 }
 
-static void do_rope(struct call *c, const struct op *op)
+static void do_rope(struct call *c, const struct op_rope *op)
 {
-    uint32_t half_dim = op->y.cols / 2, n_pairs = op->x.cols / op->head_dim * half_dim;
+    uint32_t half_dim = op->table.cols / 2, n_pairs = op->x.cols / op->head_dim * half_dim;
     elementwise(c, n_pairs, op->x.rows);
-    reads(c, &op->y);
-    c->d.bytes = 0;
-    reads(c, &op->ids);
-    writes(c, &op->dst);
-    struct rope_args args = {.x = tensor_addr(&op->dst),
-                             .table = tensor_addr(&op->y),
-                             .pos = tensor_addr(&op->ids),
-                             .x_ld = op->dst.ld,
+    struct rope_args args = {.x = tensor_addr(&op->x),
+                             .table = tensor_addr(&op->table),
+                             .pos = tensor_addr(&op->pos),
+                             .x_ld = op->x.ld,
                              .n_pairs = n_pairs,
                              .half_dim = half_dim,
                              .head_dim = op->head_dim,
-                             .table_rows = op->y.rows,
+                             .table_rows = op->table.rows,
                              .interleaved = op->pairing == HK_ROPE_INTERLEAVED};
     dispatch(c, "rope", NULL, &args, sizeof args);
 }
 
-static void touch_kv(struct call *c, const struct hk_kv *kv, bool write)
-{
-    uint64_t plane = hk_kv_plane_bytes(kv->n_head_kv, kv->head_words, kv->n_rows);
-    uint64_t bytes = c->d.bytes;
-    touch(c, kv->k, plane, write);
-    touch(c, kv->v, plane, write);
-    c->d.bytes = bytes; /* how much of it is used is known on the device only */
-}
-
-static void do_kv_write(struct call *c, const struct op *op)
+static void do_kv_write(struct call *c, const struct op_kv_write *op)
 {
     const struct hk_kv *kv = &op->kv;
-    elementwise(c, kv->n_head_kv * kv->head_words, op->x.rows);
+    elementwise(c, kv->n_head_kv * kv->head_words, op->k.rows);
     spec(c, kv->f16);
-    reads(c, &op->x);
-    reads(c, &op->y);
-    reads(c, &op->ids);
-    reads(c, &op->fork);
-    touch_kv(c, kv, true);
     struct kv_write_args args = {.k_cache = addr(kv->k),
                                  .v_cache = addr(kv->v),
-                                 .k = tensor_addr(&op->x),
-                                 .v = tensor_addr(&op->y),
-                                 .pos = tensor_addr(&op->ids),
+                                 .k = tensor_addr(&op->k),
+                                 .v = tensor_addr(&op->v),
+                                 .pos = tensor_addr(&op->pos),
                                  .fork = tensor_addr(&op->fork),
-                                 .ld = op->x.ld,
+                                 .ld = op->k.ld,
                                  .n_head_kv = kv->n_head_kv,
                                  .head_dim = kv->head_dim,
                                  .head_words = kv->head_words,
@@ -237,25 +229,22 @@ static void do_kv_write(struct call *c, const struct op *op)
     dispatch(c, "kv_write", NULL, &args, sizeof args);
 }
 
-static void do_attention(struct call *c, const struct op *op)
+static void do_attention(struct call *c, const struct op_attention *op)
 {
     const struct hk_kv *kv = &op->kv;
     spec(c, tune_attention_lanes(gpu_capabilities(c->r->gpu), kv->head_words));
     spec(c, kv->f16);
-    groups(c, op->n_head, op->x.rows);
-    reads(c, &op->x);
-    reads(c, &op->ids);
-    reads(c, &op->fork);
-    writes(c, &op->dst);
-    touch_kv(c, kv, false);
+    groups(c, op->n_head, op->q.rows);
     struct attention_args args = {.k_cache = addr(kv->k),
                                   .v_cache = addr(kv->v),
-                                  .q = tensor_addr(&op->x),
+                                  .q = tensor_addr(&op->q),
                                   .dst = tensor_addr(&op->dst),
-                                  .pos = tensor_addr(&op->ids),
+                                  .lse = tensor_addr(&op->lse),
+                                  .pos = tensor_addr(&op->pos),
                                   .fork = tensor_addr(&op->fork),
-                                  .q_ld = op->x.ld,
+                                  .q_ld = op->q.ld,
                                   .dst_ld = op->dst.ld,
+                                  .lse_ld = op->lse.ld,
                                   .group = op->n_head / kv->n_head_kv,
                                   .head_dim = kv->head_dim,
                                   .head_words = kv->head_words,
@@ -264,34 +253,27 @@ static void do_attention(struct call *c, const struct op *op)
     dispatch(c, "attention", NULL, &args, sizeof args);
 }
 
-static void do_activate(struct call *c, const struct op *op)
+static void do_activate(struct call *c, const struct op_activate *op)
 {
     elementwise(c, op->x.cols, op->x.rows);
-    spec(c, op->activation);
-    reads(c, &op->x);
-    reads(c, &op->y);
-    writes(c, &op->dst);
+    spec(c, op->f);
     struct activate_args args = {.dst = tensor_addr(&op->dst),
                                  .x = tensor_addr(&op->x),
-                                 .y = tensor_addr(&op->y),
+                                 .y = tensor_addr(&op->up),
                                  .cols = op->x.cols,
                                  .dst_ld = op->dst.ld,
                                  .x_ld = op->x.ld,
-                                 .y_ld = op->y.ld};
+                                 .y_ld = op->up.ld};
     dispatch(c, "activate", NULL, &args, sizeof args);
 }
 
-static void do_select(struct call *c, const struct op *op)
+static void select_by(struct call *c, bool by_col, const struct op_select_rows *op)
 {
-    bool by_col = op->kind == OP_SELECT_COLS;
     elementwise(c, op->dst.cols, op->dst.rows);
     spec(c, by_col);
-    reads(c, &op->x);
-    reads(c, &op->ids);
-    writes(c, &op->dst);
     struct select_args args = {.dst = tensor_addr(&op->dst),
                                .x = tensor_addr(&op->x),
-                               .idx = tensor_addr(&op->ids),
+                               .idx = tensor_addr(&op->idx),
                                .cols = op->dst.cols,
                                .dst_ld = op->dst.ld,
                                .x_ld = op->x.ld,
@@ -299,34 +281,53 @@ static void do_select(struct call *c, const struct op *op)
     dispatch(c, "select", NULL, &args, sizeof args);
 }
 
-static void do_argmax(struct call *c, const struct op *op)
+static void do_select_rows(struct call *c, const struct op_select_rows *op)
+{
+    select_by(c, false, op);
+}
+
+static void do_select_cols(struct call *c, const struct op_select_cols *op)
+{
+    select_by(c, true, &(struct op_select_rows){.dst = op->dst, .x = op->x, .idx = op->idx});
+}
+
+static void do_argmax(struct call *c, const struct op_argmax *op)
 {
     spec(c, row_lanes(c, op->x.cols));
     groups(c, op->x.rows, 1);
-    reads(c, &op->x);
-    writes(c, &op->dst);
     struct argmax_args args = {
         .dst = tensor_addr(&op->dst), .x = tensor_addr(&op->x), .cols = op->x.cols, .x_ld = op->x.ld};
     dispatch(c, "argmax", NULL, &args, sizeof args);
 }
 
-static void (*const run[OP_KIND_COUNT])(struct call *c, const struct op *op) = {
-    [OP_EMBED] = do_embed,         [OP_RMSNORM] = do_norm,      [OP_LAYERNORM] = do_norm,
-    [OP_MATMUL] = do_matmul,       [OP_ROPE] = do_rope,         [OP_KV_WRITE] = do_kv_write,
-    [OP_ATTENTION] = do_attention, [OP_ACTIVATE] = do_activate, [OP_SELECT_ROWS] = do_select,
-    [OP_SELECT_COLS] = do_select,  [OP_ARGMAX] = do_argmax,
-};
-
-void vulkan_record_matmul(struct vulkan_recorder *r, const struct op *op, struct matmul_variant v)
+static void do_copy_tensor(struct call *c, const struct op_copy_tensor *op)
 {
-    struct call c = {.r = r, .d = {.label = op_name(op->kind)}};
-    if (r->error.code == HK_OK) matmul_as(&c, op, v);
+    gpu_record_copy(c->r->rec, op->dst.addr, op->x.addr, hk_tensor_extent(&op->x));
 }
 
-void vulkan_record(struct recorder *base, const struct op *op)
+void vulkan_emit_matmul(struct vulkan_recorder *r, const struct op *op, struct matmul_variant v)
+{
+    struct call c = begin(r, op);
+    matmul_as(&c, &op->matmul, v);
+}
+
+static void emit_one(struct vulkan_recorder *r, const struct op *op)
+{
+    struct call c = begin(r, op);
+    switch (op->kind) {
+#define EMIT(KIND, name, operands)                                                                           \
+    case OP_##KIND:                                                                                          \
+        do_##name(&c, &op->name);                                                                            \
+        break;
+        HK_OPS(EMIT)
+#undef EMIT
+    case OP_KIND_COUNT:
+        break;
+    }
+}
+
+void vulkan_emit(struct recorder *base, const struct op *ops, size_t n)
 {
     struct vulkan_recorder *r = (struct vulkan_recorder *)base;
-    if (r->error.code != HK_OK) return;
-    struct call c = {.r = r, .d = {.label = op_name(op->kind)}};
-    run[op->kind](&c, op);
+    for (size_t i = 0; i < n && base->error.code == HK_OK; i++) emit_one(r, &ops[i]);
 }

@@ -18,14 +18,13 @@ struct vulkan_recorder {
     struct gpu *gpu;
     struct tuner *tuner;
     struct gpu_recording *rec;
-    struct hk_error error; /* the first failure; later ops are skipped */
 };
 
-/* Chooses the variant, fills its argument struct, dispatches. */
-void vulkan_record(struct recorder *r, const struct op *op);
+/* The backend's emit: of each op chooses the variant, fills its argument struct, dispatches. */
+void vulkan_emit(struct recorder *r, const struct op *ops, size_t n);
 
-/* A matmul in one variant: what vulkan_record does once the tuner has chosen, and what the tuner times. */
-void vulkan_record_matmul(struct vulkan_recorder *r, const struct op *op, struct matmul_variant v);
+/* A matmul in one variant: what vulkan_emit does once the tuner has chosen, and what the tuner times. */
+void vulkan_emit_matmul(struct vulkan_recorder *r, const struct op *op, struct matmul_variant v);
 /* The kernel's name is its shader's, with the weight type where it reads weights ("matvec_q8_0"). */
 void vulkan_kernel_name(const char *kernel, const struct hk_weight *w, char out[64]);
 

@@ -227,8 +227,7 @@ void hk_session_close(struct hk_session *s)
 {
     if (!s) return;
     const struct backend_table *be = s->backend->table;
-    for (int i = 0; i < N_RECORDINGS; i++)
-        if (s->recordings[i].recorder) be->recorder_free(s->recordings[i].recorder);
+    for (int i = 0; i < N_RECORDINGS; i++) recorder_free(s->recordings[i].recorder);
     if (s->state) be->arena_free(s->state);
     if (s->host) be->arena_free(s->host);
     free(s->kv);
@@ -265,21 +264,27 @@ static struct step make_step(const struct hk_session *s, const struct recording 
     return step;
 }
 
+/* Where the step's logits go for the host to read: (n_out, DIM_OUT). */
+static struct hk_tensor logits_on_host(const struct hk_session *s, const struct recording *key,
+                                       struct hk_tensor logits)
+{
+    logits.addr = key->kind == STEP_BRANCHES ? s->branch_logits_host_addr : s->logits_host_addr;
+    return logits;
+}
+
 static struct recorder *record(struct hk_session *s, const struct recording *key, struct hk_error *err)
 {
-    const struct backend_table *be = s->backend->table;
-    struct recorder *r = be->record_begin(s->backend, err);
+    struct recorder *r = record_begin(s->backend, err);
     if (!r) return NULL;
     struct step step = make_step(s, key);
     r->sorted = step.sorted;
     hk_model_record(r, s->model, &step);
-    uint64_t to = key->kind == STEP_BRANCHES ? s->branch_logits_host_addr : s->logits_host_addr;
     if (key->kind == STEP_GREEDY)
         argmax(r, slot_row(s, (key->slot + 1) % N_SLOTS, IN_TOKENS, 1), step.logits);
     else if (key->n_out)
-        be->record_copy(r, to, step.logits.addr, 4ull * key->n_out * step.logits.ld);
-    if (be->record_end(r, err)) return r;
-    be->recorder_free(r);
+        copy_tensor(r, logits_on_host(s, key, step.logits), step.logits);
+    if (record_end(r, err)) return r;
+    recorder_free(r);
     return NULL;
 }
 
@@ -296,7 +301,7 @@ static struct recorder *find_recording(struct hk_session *s, struct recording ke
         }
         if (r->used < oldest->used) oldest = r;
     }
-    if (oldest->recorder) s->backend->table->recorder_free(oldest->recorder);
+    recorder_free(oldest->recorder);
     *oldest = key;
     oldest->recorder = record(s, &key, err);
     oldest->used = oldest->recorder ? ++s->clock : 0;
@@ -306,7 +311,10 @@ static struct recorder *find_recording(struct hk_session *s, struct recording ke
 bool submit_step(struct hk_session *s, struct recording key, uint64_t *ticket, struct hk_error *err)
 {
     struct recorder *r = find_recording(s, key, err);
-    return r && s->backend->table->submit(s->backend, r, ticket, err);
+    const uint32_t *pos = slot_input(s, key.slot, IN_POS);
+    uint64_t n_positions = 0; /* an inactive token sees none */
+    for (uint32_t i = 0; i < key.n_tokens; i++) n_positions += pos[i] < s->opt.n_ctx ? pos[i] + 1ull : 0;
+    return r && s->backend->table->submit(s->backend, r, n_positions, ticket, err);
 }
 
 /* Computes tokens[first..first + n) (n <= n_batch) behind a timeline of `first` tokens. n_out 0, 1 (the last)

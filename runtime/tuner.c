@@ -208,13 +208,13 @@ static bool run(struct trial *t, struct matmul_variant v, uint32_t repeats, doub
 {
     struct vulkan_recorder r = {.gpu = t->gpu, .rec = gpu_record_begin(t->gpu, err)};
     if (!r.rec) return false;
-    struct op op = {.kind = OP_MATMUL, .dst = t->y, .x = t->x, .w = t->w};
-    for (uint32_t i = 0; i < repeats; i++) vulkan_record_matmul(&r, &op, v);
-    bool ok = r.error.code == HK_OK;
-    if (!ok && err) *err = r.error;
+    struct op op = {OP_MATMUL, .matmul = {.dst = t->y, .x = t->x, .w = t->w}};
+    for (uint32_t i = 0; i < repeats; i++) vulkan_emit_matmul(&r, &op, v);
+    bool ok = r.base.error.code == HK_OK;
+    if (!ok && err) *err = r.base.error;
     ok = ok && gpu_record_end(r.rec, err);
     double start = hk_os_seconds();
-    ok = ok && gpu_submit(t->gpu, r.rec, NULL, err) && gpu_wait_idle(t->gpu, err);
+    ok = ok && gpu_submit(t->gpu, r.rec, 0, NULL, err) && gpu_wait_idle(t->gpu, err);
     *seconds = (hk_os_seconds() - start) / repeats;
     gpu_recording_free(r.rec);
     return ok;

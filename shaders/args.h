@@ -69,8 +69,10 @@ HK_ARGS_END
 /* attention.comp: one workgroup a head and token */
 HK_ARGS_BEGIN(attention_args)
 HK_ADDR k_cache; HK_ADDR v_cache; HK_ADDR q; HK_ADDR dst;
+HK_ADDR lse;                                    /* float (n_tokens, lse_ld), or address 0 */
 HK_ADDR pos; HK_ADDR fork;                      /* as kv_write's */
-HK_U32 q_ld; HK_U32 dst_ld; HK_U32 group; /* query heads that share a key head */
+HK_U32 q_ld; HK_U32 dst_ld; HK_U32 lse_ld;
+HK_U32 group;                                   /* query heads that share a key head */
 HK_U32 head_dim; HK_U32 head_words; HK_U32 n_rows; HK_F32T scale;
 HK_ARGS_END
 

@@ -1,6 +1,7 @@
 // dst[t, h] = softmax(scale * q . K) V over positions 0 .. pos[t], with the softmax kept up to date chunk by chunk
 // (Milakov & Gimelshein 2018; Dao et al. 2022). In a chunk a lane first has one position (scores), then one 16-byte
-// word of the values for every n_slices-th position. An inactive token gets zeros. Groups: x = query heads, y = tokens.
+// word of the values for every n_slices-th position. lse[t, h] = log sum exp(scale * q . K), where wanted. An inactive
+// token gets zeros. Groups: x = query heads, y = tokens.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -82,6 +83,7 @@ void main()
         io_float rest = io_float(hk_at(args.dst, t, args.dst_ld * 4u));
         for (uint i = lane; i < args.head_dim; i += LANES)
             rest.v[head * args.head_dim + i] = 0.0;
+        if (lane == 0u && hk_given(args.lse)) io_float(hk_at(args.lse, t, args.lse_ld * 4u)).v[head] = 0.0;
         return;
     }
     uint n_kv = pos + 1u;
@@ -129,6 +131,8 @@ void main()
     float total = 0.0;
     for (uint i = 0u; i < LANES; i++)
         total += weights[i];
+    if (lane == 0u && hk_given(args.lse))
+        io_float(hk_at(args.lse, t, args.lse_ld * 4u)).v[head] = running_max + log(total);
     for (uint i = 1u; i < n_slices; i++) {
         acc_lo += partial[2u * (lane + i * args.head_words)];
         acc_hi += partial[2u * (lane + i * args.head_words) + 1u];

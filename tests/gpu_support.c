@@ -51,7 +51,8 @@ void record(struct gpu_recording *rec, struct gpu_kernel *k, uint64_t dst, uint6
                              .access = {{dst, n * 4ull, true}, {src, n * 4ull, false}, {params, 4, false}},
                              .n_access = params ? 3 : 2,
                              .bytes = n * 8ull,
-                             .flops = n * 2ull * repeats};
+                             .flops = n * 2ull * repeats,
+                             .unit_bytes = n};
     gpu_record_dispatch(rec, &d);
 }
 

@@ -288,7 +288,7 @@ static void chains_run_in_order(void **state)
             record(rec, k, x.addr, z.addr, N, 1, 0, 1, 0);  /* WAW with the zeros */
         }
         CHECK(gpu_record_end(rec, &err));
-        CHECK(gpu_submit(g, rec, NULL, &err));
+        CHECK(gpu_submit(g, rec, 0, NULL, &err));
         CHECK(gpu_read(g, x.addr, data, N * 4ull, &err));
         for (uint32_t i = 0; i < N; i++) assert_int_equal(data[i], i * factor + term);
         gpu_recording_free(rec);
@@ -319,7 +319,7 @@ static void recordings_are_replayed(void **state)
         for (uint32_t i = 0; i < 100; i++) {
             *(uint32_t *)in.host = i * 2 + 1;
             want = want * (i * 2 + 1) + 1;
-            CHECK(gpu_submit(g, rec, &ticket, &err));
+            CHECK(gpu_submit(g, rec, 0, &ticket, &err));
             assert_true(ticket > before);
             before = ticket;
             CHECK(gpu_wait(g, ticket, &err));
@@ -327,19 +327,45 @@ static void recordings_are_replayed(void **state)
             assert_int_equal(((uint32_t *)out.host)[N - 1], want);
         }
         for (uint32_t i = 0; i < 50; i++) { /* queued ahead, without waiting */
-            CHECK(gpu_submit(g, rec, &ticket, &err));
+            CHECK(gpu_submit(g, rec, 0, &ticket, &err));
             want = want * 199 + 1;
         }
         CHECK(gpu_wait(g, ticket, &err));
         CHECK(gpu_wait(g, before, &err)); /* long done */
         assert_int_equal(((uint32_t *)out.host)[N / 2], want);
         assert_false(gpu_wait(g, ticket + 1, &err));
-        CHECK(gpu_submit(g, rec, &ticket, &err));
+        CHECK(gpu_submit(g, rec, 0, &ticket, &err));
         gpu_recording_free(rec); /* waits by itself */
         gpu_arena_free(a);
         gpu_arena_free(h);
         gpu_close(g);
     }
+}
+
+/* What the submission says of the work's size decides into how many pieces it falls. */
+static void units_split_a_recording(void **state)
+{
+    (void)state;
+    struct hk_error err = {0};
+    enum { N = 20000, STEPS = 10 };
+    const struct gpu_pretend slow = {
+        .rate = 1e7}; /* 50 ms are 500 thousand; a dispatch of N costs 230 thousand */
+    struct gpu *g = open_as(&slow);
+    struct gpu_arena *a = arena(g, GPU_MEMORY_STATE);
+    struct gpu_span x = alloc(a, N * 4ull);
+    struct gpu_recording *rec = gpu_record_begin(g, &err);
+    CHECK(rec);
+    for (int i = 0; i < STEPS; i++) record(rec, scale_add(g), x.addr, x.addr, N, 3, 1, 1, 0);
+    CHECK(gpu_record_end(rec, &err));
+    uint64_t first = 0, few = 0, many = 0;
+    CHECK(gpu_submit(g, rec, 0, &first, &err));
+    CHECK(gpu_submit(g, rec, 0, &few, &err));
+    CHECK(gpu_submit(g, rec, 100, &many, &err));
+    assert_int_equal(few - first, STEPS / 2); /* two dispatches in each: tickets count submissions */
+    assert_int_equal(many - few, STEPS);
+    gpu_recording_free(rec);
+    gpu_arena_free(a);
+    gpu_close(g);
 }
 
 /* An upload comes after what was submitted before it, and before what is submitted after it. */
@@ -365,7 +391,7 @@ static void uploads_keep_their_place(void **state)
             *p = i & 1;
             CHECK(gpu_upload_end(g, &err));
             uint64_t ticket;
-            CHECK(gpu_submit(g, rec, &ticket, &err));
+            CHECK(gpu_submit(g, rec, 0, &ticket, &err));
             p = gpu_upload_begin(g, in.addr, 4, &err); /* must not reach the submission above */
             CHECK(p);
             *p = 77;
@@ -399,7 +425,7 @@ static void uploads_wait_for_their_ring(void **state)
         CHECK(rec);
         record(rec, scale_add(g), x.addr, x.addr, LONG, 3, 1, 3000, 0);
         CHECK(gpu_record_end(rec, &err));
-        CHECK(gpu_submit(g, rec, NULL, &err));
+        CHECK(gpu_submit(g, rec, 0, NULL, &err));
         CHECK(gpu_write(g, s.addr, data, N * 4ull, &err));
         CHECK(gpu_read(g, s.addr, back, N * 4ull, &err));
         assert_memory_equal(back, data, N * 4ull);
@@ -435,7 +461,7 @@ static void long_work_is_split(void **state)
         }
         CHECK(gpu_record_end(rec, &err));
         uint64_t before = gpui_submissions(g);
-        CHECK(gpu_submit(g, rec, NULL, &err));
+        CHECK(gpu_submit(g, rec, 0, NULL, &err));
         uint64_t n = gpui_submissions(g) - before;
         assert_true(n > 1 && n <= STEPS);
         uint32_t back[2];
@@ -460,6 +486,7 @@ int main(void)
         cmocka_unit_test(arenas_are_made_of_blocks),   cmocka_unit_test(chains_run_in_order),
         cmocka_unit_test(recordings_are_replayed),     cmocka_unit_test(uploads_keep_their_place),
         cmocka_unit_test(uploads_wait_for_their_ring), cmocka_unit_test(long_work_is_split),
+        cmocka_unit_test(units_split_a_recording),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,7 +46,7 @@ static void expect_bad_dispatch(struct gpu *g, struct gpu_dispatch d, const char
     assert_false(gpu_record_end(rec, &err));
     if (!strstr(err.text, part) || !strstr(err.text, "first"))
         fail_msg("'%s' does not say '%s'", err.text, part);
-    assert_false(gpu_submit(g, rec, NULL, &err));
+    assert_false(gpu_submit(g, rec, 0, NULL, &err));
     gpu_recording_free(rec);
 }
 
@@ -94,7 +94,7 @@ static void bad_dispatches_stick(void **state)
 
     struct gpu_recording *rec = gpu_record_begin(g, &err);
     CHECK(rec);
-    assert_false(gpu_submit(g, rec, NULL, &err)); /* not ended */
+    assert_false(gpu_submit(g, rec, 0, NULL, &err)); /* not ended */
     gpu_record_copy(rec, s.addr, s.addr + 10, 20);
     assert_false(gpu_record_end(rec, &err));
     assert_non_null(strstr(err.text, "overlap"));
@@ -102,7 +102,7 @@ static void bad_dispatches_stick(void **state)
     rec = gpu_record_begin(g, &err); /* nothing in it: nothing happens */
     CHECK(rec);
     CHECK(gpu_record_end(rec, &err));
-    CHECK(gpu_submit(g, rec, NULL, &err));
+    CHECK(gpu_submit(g, rec, 0, NULL, &err));
     CHECK(gpu_wait_idle(g, &err));
     gpu_recording_free(rec);
     gpu_recording_free(NULL);
@@ -133,14 +133,15 @@ static void profile_counts_and_times(void **state)
     CHECK(gpu_profile(g, &rows, &n, &err));
     assert_int_equal(n, 0);
     free(rows);
-    for (int i = 0; i < 3; i++) CHECK(gpu_submit(g, rec, NULL, &err));
+    for (uint64_t i = 0; i < 3; i++) CHECK(gpu_submit(g, rec, i, NULL, &err));
     CHECK(gpu_profile(g, &rows, &n, &err));
     if (gpu_capabilities(g)->timestamps) {
         assert_int_equal(n, 2);
         assert_string_equal(rows[0].label, "scale_add");
         assert_string_equal(rows[0].kernel, "scale_add");
         assert_int_equal(rows[0].calls, 3 * STEPS);
-        assert_int_equal(rows[0].bytes, 3ull * STEPS * N * 8);
+        assert_int_equal(rows[0].bytes,
+                         3ull * STEPS * N * 8 + (0 + 1 + 2) * STEPS * N); /* with their units */
         assert_string_equal(rows[1].label, "copy");
         assert_int_equal(rows[1].calls, 3);
         assert_true(rows[0].seconds > rows[1].seconds && rows[0].seconds > 1e-6 && rows[0].seconds < 100);
@@ -266,7 +267,7 @@ static void a_lost_device_is_an_error(void **state)
         record(open, k, s.addr, s.addr, 1024, 3, 1, 1, 0);
         CHECK(gpu_record_end(rec, &err));
         uint64_t ticket;
-        CHECK(gpu_submit(g, rec, &ticket, &err));
+        CHECK(gpu_submit(g, rec, 0, &ticket, &err));
         gpui_lose(g);
         uint32_t word = 0, n;
         struct gpu_profile_row *rows;
@@ -279,7 +280,7 @@ static void a_lost_device_is_an_error(void **state)
     } while (0)
         LOST(gpu_wait(g, ticket, &err));
         LOST(gpu_wait_idle(g, &err));
-        LOST(gpu_submit(g, rec, NULL, &err));
+        LOST(gpu_submit(g, rec, 0, NULL, &err));
         LOST(gpu_read(g, s.addr, &word, 4, &err));
         LOST(gpu_write(g, s.addr, &word, 4, &err));
         LOST(gpu_arena_alloc(a, 4, &t, &err));
@@ -315,7 +316,7 @@ static bool whole_life(const struct gpu_pretend *pretend, uint32_t *left, struct
     struct gpu_kernel *k = ok ? gpu_kernel_get(g, "scale_add", spec, 1, err) : NULL;
     ok = ok && k && (rec = gpu_record_begin(g, err));
     if (ok) record(rec, k, s.addr, s.addr, 1, 3, 1, 1, 0);
-    ok = ok && gpu_record_end(rec, err) && gpu_submit(g, rec, NULL, err) &&
+    ok = ok && gpu_record_end(rec, err) && gpu_submit(g, rec, 0, NULL, err) &&
          gpu_read(g, s.addr, &word, 4, err) && gpu_profile(g, &rows, &n, err);
     if (ok) assert_int_equal(word, 16);
     *left = gpui_pretend(g)->fail_allocation;

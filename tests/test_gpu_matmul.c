@@ -81,19 +81,19 @@ static float *run(struct backend *b, const struct shape *s, const struct operand
     w.addr = put(b, a, NULL, t->weight_bytes(&w.layout));
     CHECK(t->weight_upload(b, &w, 0, w.layout.n_tiles, o->blocks, o->bytes / s->rows, s->rows, &err) &&
           t->weight_finish(b, &err));
-    struct op op = {.kind = OP_MATMUL,
-                    .accumulate = s->more,
-                    .variant = variant,
-                    .w = &w,
-                    .dst = {put(b, a, y, y_bytes), s->tokens, s->rows, o->y_ld},
-                    .x = {put(b, a, o->x, 4ull * s->tokens * o->ld), s->tokens, s->cols, o->ld}};
-    if (s->more) op.bias = (struct hk_tensor){put(b, a, o->bias, 4ull * s->rows), 1, s->rows, s->rows};
-    struct recorder *r = t->record_begin(b, &err);
+    struct op op = {OP_MATMUL,
+                    .matmul = {.accumulate = s->more,
+                               .variant = variant,
+                               .w = &w,
+                               .dst = {put(b, a, y, y_bytes), s->tokens, s->rows, o->y_ld},
+                               .x = {put(b, a, o->x, 4ull * s->tokens * o->ld), s->tokens, s->cols, o->ld}}};
+    if (s->more) op.matmul.bias = (struct hk_tensor){put(b, a, o->bias, 4ull * s->rows), 1, s->rows, s->rows};
+    struct recorder *r = record_begin(b, &err);
     CHECK(r);
-    t->record(r, &op);
-    CHECK(t->record_end(r, &err) && t->submit(b, r, &ticket, &err) && t->wait(b, ticket, &err));
-    CHECK(t->read(b, op.dst.addr, y, y_bytes, &err));
-    t->recorder_free(r);
+    record_op(r, &op);
+    CHECK(record_end(r, &err) && t->submit(b, r, 0, &ticket, &err) && t->wait(b, ticket, &err));
+    CHECK(t->read(b, op.matmul.dst.addr, y, y_bytes, &err));
+    recorder_free(r);
     t->arena_free(a);
     return y;
 }

@@ -49,13 +49,13 @@ static void run_matmul(struct backend *b, float *out)
     CHECK(t->weight_upload(b, &w, 0, w.layout.n_tiles, blocks, bytes / ROWS, ROWS, &err) &&
           t->weight_finish(b, &err));
     CHECK(t->write(b, xs.addr, x_values, 4 * TOKENS * COLS, &err));
-    struct recorder *r = t->record_begin(b, &err);
+    struct recorder *r = record_begin(b, &err);
     CHECK(r);
     matmul(r, (struct hk_tensor){ys.addr, TOKENS, ROWS, ROWS}, &w, (struct hk_tensor){0},
            (struct hk_tensor){xs.addr, TOKENS, COLS, COLS});
-    CHECK(t->record_end(r, &err) && t->submit(b, r, &ticket, &err) && t->wait(b, ticket, &err));
+    CHECK(record_end(r, &err) && t->submit(b, r, 0, &ticket, &err) && t->wait(b, ticket, &err));
     CHECK(t->read(b, ys.addr, out, 4 * TOKENS * ROWS, &err));
-    t->recorder_free(r);
+    recorder_free(r);
     t->arena_free(a);
     test_free(blocks);
     test_free(x_values);

@@ -144,7 +144,10 @@ struct gpu_dispatch {
     struct gpu_access
         access[GPU_MAX_ACCESS]; /* all memory that it reads and writes: barriers come from these */
     uint32_t n_access;
-    uint64_t bytes, flops; /* estimated memory traffic and arithmetic: for GB/s, and to split long work */
+    /* Estimated memory traffic and arithmetic, for GB/s and to split long work: bytes, and unit_bytes more for each
+     * unit of what the submission says (gpu_submit). */
+    uint64_t bytes, flops;
+    uint64_t unit_bytes, unit_flops;
 };
 
 /* A recording can be submitted many times, in order; its commands must not change what it recorded. It is
@@ -158,8 +161,10 @@ bool gpu_record_end(struct gpu_recording *rec, struct hk_error *err);
 void gpu_recording_free(struct gpu_recording *rec); /* waits for its last submission; NULL is accepted */
 
 /* Queues the recording behind all earlier submissions (with a full barrier between) and returns at once.
+ * n_units: how much of it there is this time, for dispatches whose cost depends on what memory holds.
  * *ticket (may be NULL) is what gpu_wait takes. Host memory written before is seen by it. */
-bool gpu_submit(struct gpu *g, struct gpu_recording *rec, uint64_t *ticket, struct hk_error *err);
+bool gpu_submit(struct gpu *g, struct gpu_recording *rec, uint64_t n_units, uint64_t *ticket,
+                struct hk_error *err);
 /* Waits until that submission is done, and everything before it; its writes to HOST memory can then be read. */
 bool gpu_wait(struct gpu *g, uint64_t ticket, struct hk_error *err);
 bool gpu_wait_idle(struct gpu *g, struct hk_error *err);

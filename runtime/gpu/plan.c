@@ -155,9 +155,14 @@ void gpu_plan_hazards_free(struct gpu_hazards *h)
 
 /* ---- how much at once ---- */
 
+double gpu_plan_work(uint64_t bytes, uint64_t flops)
+{
+    return (double)bytes + (double)flops / 8;
+}
+
 double gpu_plan_cost(uint64_t bytes, uint64_t flops)
 {
-    return 65536.0 + (double)bytes + (double)flops / 8;
+    return 65536.0 + gpu_plan_work(bytes, flops);
 }
 
 struct gpu_rate gpu_plan_rate_guess(enum gpu_type type)

@@ -27,6 +27,7 @@ void gpu_plan_hazards_free(struct gpu_hazards *h);
 /* What a dispatch costs, in bytes of memory traffic: arithmetic counts 1 byte for 8 operations (the balance
  * of most devices is between 5 and 30), the launch itself 64 KiB. */
 double gpu_plan_cost(uint64_t bytes, uint64_t flops);
+double gpu_plan_work(uint64_t bytes, uint64_t flops); /* without the launch */
 
 /* How fast the device works through cost. */
 struct gpu_rate {

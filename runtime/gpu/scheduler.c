@@ -14,8 +14,13 @@ enum { QUERIES_PER_POOL = 512 };
 
 struct timed { /* one dispatch in a profile: the time between two timestamps */
     const char *label, *kernel;
-    uint64_t bytes, flops;
+    uint64_t bytes, flops, unit_bytes, unit_flops;
     uint32_t query; /* of its end; its begin is the one before */
+};
+
+struct grain {
+    VkCommandBuffer commands;
+    double cost, unit_cost; /* of a submission: cost + units * unit_cost */
 };
 
 struct gpu_recording {
@@ -23,12 +28,11 @@ struct gpu_recording {
     struct hk_error error; /* the first failure; code HK_OK: none */
     bool ended;
     VkCommandPool pool;
-    VkCommandBuffer *commands; /* one per grain; the last is open until gpu_record_end */
-    double *cost;              /* of each */
+    struct grain *grains; /* the last is open until gpu_record_end */
     uint32_t n, capacity;
     struct gpu_kernel *bound; /* in the open command buffer */
     struct gpu_hazards hazards;
-    uint64_t ticket; /* of its last submission */
+    uint64_t ticket, n_units; /* of its last submission */
     /* with profile: */
     VkQueryPool *queries;
     uint32_t n_pools, n_queries; /* n_queries: used, of n_pools * QUERIES_PER_POOL */
@@ -240,14 +244,9 @@ static bool stamp(struct gpu_recording *rec, VkCommandBuffer commands)
 static bool open_grain(struct gpu_recording *rec)
 {
     struct gpu *g = rec->g;
-    uint32_t capacity = rec->capacity;
-    VkCommandBuffer *commands =
-        room_for_one(g, rec->commands, rec->n, &capacity, sizeof *commands, &rec->error);
-    if (!commands) return false;
-    rec->commands = commands;
-    double *cost = room_for_one(g, rec->cost, rec->n, &rec->capacity, sizeof *cost, &rec->error);
-    if (!cost) return false;
-    rec->cost = cost;
+    struct grain *grains = room_for_one(g, rec->grains, rec->n, &rec->capacity, sizeof *grains, &rec->error);
+    if (!grains) return false;
+    rec->grains = grains;
     const VkCommandBufferAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                               .commandPool = rec->pool,
                                               .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
@@ -256,16 +255,14 @@ static bool open_grain(struct gpu_recording *rec)
     if (!gpui_ok(g, g->vk.vkAllocateCommandBuffers(g->device, &info, &opened), "recording", &rec->error) ||
         !gpui_begin(g, opened, VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT, &rec->error))
         return false;
-    rec->commands[rec->n] = opened;
-    rec->cost[rec->n] = 0;
-    rec->n++;
+    rec->grains[rec->n++] = (struct grain){.commands = opened};
     rec->bound = NULL;
     return !g->profile || stamp(rec, opened);
 }
 
 static bool close_grain(struct gpu_recording *rec)
 {
-    return gpui_ok(rec->g, rec->g->vk.vkEndCommandBuffer(rec->commands[rec->n - 1]), "recording",
+    return gpui_ok(rec->g, rec->g->vk.vkEndCommandBuffer(rec->grains[rec->n - 1].commands), "recording",
                    &rec->error);
 }
 
@@ -327,26 +324,28 @@ static VkCommandBuffer prepare(struct gpu_recording *rec, double cost, const str
     if (!gpui_alive(g, "recording", &rec->error)) return VK_NULL_HANDLE;
     double grain = gpu_plan_grain(g->caps.type);
     if (g->pretend.rate > 0) grain = g->pretend.rate * GPU_PLAN_TARGET_MS * 0.5e-3;
-    bool full = rec->n && rec->cost[rec->n - 1] > 0 && rec->cost[rec->n - 1] + cost > grain;
+    const struct grain *last = rec->n ? &rec->grains[rec->n - 1] : NULL;
+    bool full = last && last->cost > 0 && last->cost + cost > grain;
     if (full && !close_grain(rec)) return VK_NULL_HANDLE;
     if ((full || !rec->n) && !open_grain(rec)) return VK_NULL_HANDLE;
     if (!gpu_plan_hazards_next(&rec->hazards, access, n, &wait, &rec->error)) return VK_NULL_HANDLE;
-    VkCommandBuffer commands = rec->commands[rec->n - 1];
+    VkCommandBuffer commands = rec->grains[rec->n - 1].commands;
     /* A profile gives each dispatch its own time, so it lets none overlap. */
     if (wait || g->profile) barrier(g, commands, 0, 0);
-    rec->cost[rec->n - 1] += cost;
+    rec->grains[rec->n - 1].cost += cost;
     return commands;
 }
 
-static void note_timed(struct gpu_recording *rec, VkCommandBuffer commands, const char *label,
-                       const char *kernel, uint64_t bytes, uint64_t flops)
+/* After a command; t without its query. */
+static void note_timed(struct gpu_recording *rec, VkCommandBuffer commands, struct timed t)
 {
     struct gpu *g = rec->g;
     if (!g->profile) return;
     struct timed *p = room_for_one(g, rec->timed, rec->n_timed, &rec->timed_capacity, sizeof *p, &rec->error);
     if (!p || !stamp(rec, commands)) return;
     rec->timed = p;
-    p[rec->n_timed++] = (struct timed){label, kernel, bytes, flops, rec->n_queries - 1};
+    t.query = rec->n_queries - 1;
+    p[rec->n_timed++] = t;
 }
 
 void gpu_record_dispatch(struct gpu_recording *rec, const struct gpu_dispatch *d)
@@ -362,7 +361,14 @@ void gpu_record_dispatch(struct gpu_recording *rec, const struct gpu_dispatch *d
     if (d->push_size)
         g->vk.vkCmdPushConstants(commands, g->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, d->push_size, d->push);
     g->vk.vkCmdDispatch(commands, d->groups[0], d->groups[1], d->groups[2]);
-    note_timed(rec, commands, d->label ? d->label : "?", d->kernel->name, d->bytes, d->flops);
+    rec->grains[rec->n - 1].unit_cost += gpu_plan_work(d->unit_bytes, d->unit_flops);
+    note_timed(rec, commands,
+               (struct timed){.label = d->label ? d->label : "?",
+                              .kernel = d->kernel->name,
+                              .bytes = d->bytes,
+                              .flops = d->flops,
+                              .unit_bytes = d->unit_bytes,
+                              .unit_flops = d->unit_flops});
 }
 
 void gpu_record_copy(struct gpu_recording *rec, uint64_t dst, uint64_t src, uint64_t size)
@@ -380,14 +386,14 @@ void gpu_record_copy(struct gpu_recording *rec, uint64_t dst, uint64_t src, uint
     struct gpu_block *from = gpui_find(g, src, size), *to = gpui_find(g, dst, size);
     const VkBufferCopy region = {.srcOffset = src - from->addr, .dstOffset = dst - to->addr, .size = size};
     g->vk.vkCmdCopyBuffer(commands, from->buffer, to->buffer, 1, &region);
-    note_timed(rec, commands, "copy", "copy", 2 * size, 0);
+    note_timed(rec, commands, (struct timed){.label = "copy", .kernel = "copy", .bytes = 2 * size});
 }
 
 bool gpu_record_end(struct gpu_recording *rec, struct hk_error *err)
 {
     if (!rec->error.code && !rec->ended) {
         if (rec->n || open_grain(rec)) { /* an empty recording is one empty command buffer */
-            gpui_full_barrier(rec->g, rec->commands[rec->n - 1]);
+            gpui_full_barrier(rec->g, rec->grains[rec->n - 1].commands);
             close_grain(rec);
         }
         gpu_plan_hazards_free(&rec->hazards);
@@ -416,14 +422,35 @@ void gpu_recording_free(struct gpu_recording *rec)
     gpu_plan_hazards_free(&rec->hazards);
     free(rec->queries);
     free(rec->timed);
-    free(rec->commands);
-    free(rec->cost);
+    free(rec->grains);
     free(rec);
 }
 
 /* ---- submitting ---- */
 
-bool gpu_submit(struct gpu *g, struct gpu_recording *rec, uint64_t *ticket, struct hk_error *err)
+/* The grains from `first` on, as many as one submission takes. */
+static bool submit_some(struct gpu_recording *rec, uint32_t *first, struct hk_error *err)
+{
+    enum { MOST = 64 };
+    struct gpu *g = rec->g;
+    struct gpu_rate rate = g->rate;
+    if (g->pretend.rate > 0) rate.per_second = g->pretend.rate;
+    VkCommandBuffer commands[MOST];
+    double cost[MOST], sum = 0;
+    uint32_t n = 0;
+    for (; n < MOST && *first + n < rec->n; n++) {
+        const struct grain *grain = &rec->grains[*first + n];
+        commands[n] = grain->commands;
+        cost[n] = grain->cost + (double)rec->n_units * grain->unit_cost;
+    }
+    n = gpu_plan_split(cost, n, &rate);
+    for (uint32_t i = 0; i < n; i++) sum += cost[i];
+    *first += n;
+    return gpui_submit(g, commands, n, sum, &rec->ticket, err);
+}
+
+bool gpu_submit(struct gpu *g, struct gpu_recording *rec, uint64_t n_units, uint64_t *ticket,
+                struct hk_error *err)
 {
     if (!gpui_alive(g, "submit", err)) return false;
     if (rec->error.code) {
@@ -436,15 +463,9 @@ bool gpu_submit(struct gpu *g, struct gpu_recording *rec, uint64_t *ticket, stru
         if (!gpu_wait(g, rec->ticket, err)) return false;
         collect(rec);
     }
-    struct gpu_rate rate = g->rate;
-    if (g->pretend.rate > 0) rate.per_second = g->pretend.rate;
-    for (uint32_t i = 0; i < rec->n;) {
-        uint32_t k = gpu_plan_split(&rec->cost[i], rec->n - i, &rate);
-        double cost = 0;
-        for (uint32_t j = i; j < i + k; j++) cost += rec->cost[j];
-        if (!gpui_submit(g, &rec->commands[i], k, cost, &rec->ticket, err)) return false;
-        i += k;
-    }
+    rec->n_units = n_units;
+    for (uint32_t i = 0; i < rec->n;)
+        if (!submit_some(rec, &i, err)) return false;
     if (ticket) *ticket = rec->ticket;
     return true;
 }
@@ -485,8 +506,8 @@ static void collect(struct gpu_recording *rec)
         row->calls++;
         row->seconds +=
             (double)((value[t->query] - value[t->query - 1]) & mask) * g->caps.timestamp_ns * 1e-9;
-        row->bytes += t->bytes;
-        row->flops += t->flops;
+        row->bytes += t->bytes + rec->n_units * t->unit_bytes;
+        row->flops += t->flops + rec->n_units * t->unit_flops;
     }
     free(value);
 }
