@@ -8,6 +8,7 @@
 #define HEKLA_LOADER_CHECKPOINT_H
 
 #include "loader/base.h"
+#include "loader/open.h"
 #include "loader/tokenizer/text_steps.h"
 #include "loader/weights/types.h"
 
@@ -85,7 +86,6 @@ enum hk_token_match {
     HK_TOKEN_MATCH_NORMALIZED = 8, /* looked for after the text was normalised, in normalised spelling */
     HK_TOKEN_MATCH_TEXT = 16, /* a user-defined token that the model itself does not know (pieces_inside) */
 };
-#define HK_NO_TOKEN UINT32_MAX
 enum { HK_MAX_STOP_TOKENS = 8, HK_MAX_AFFIX = 32 /* bytes of word_suffix, part_prefix, word_prefix */ };
 
 /* The token type BYTE and the text "<0xXX>": the byte; -1 for other tokens. */
@@ -153,25 +153,6 @@ struct hk_checkpoint {
     const struct hk_gguf
         *gguf; /* its keys as the file has them (formats/gguf.h), or NULL: it is no GGUF file */
 };
-
-struct hk_checkpoint_options {
-    const char *tokenizer_path; /* --tokenizer: tokenizer.bin, tokenizer.json, tokenizer.model; NULL: look
-                                   beside the model */
-};
-
-/* Opens a GGUF file, a Hugging Face folder, or a llama2.c .bin file. Maps, parses and checks everything that
- * can be checked without reading the weights. NULL and *err when anything is wrong. opt may be NULL. Close
- * with hk_checkpoint_close (NULL is accepted). */
-struct hk_checkpoint *hk_checkpoint_open(const char *path, const struct hk_checkpoint_options *opt,
-                                         struct hk_error *err);
-/* The same for a GGUF file of `size` bytes that is in memory already, a model that is linked into the
- * program. Nothing of the weights is copied: data (any alignment) must stay, unchanged, until the checkpoint
- * is closed. name takes the place of the path, in messages too. HK_ERR_FORMAT where the bytes are no GGUF
- * file. */
-struct hk_checkpoint *hk_checkpoint_open_memory(const void *data, size_t size, const char *name,
-                                                const struct hk_checkpoint_options *opt,
-                                                struct hk_error *err);
-void hk_checkpoint_close(struct hk_checkpoint *c);
 
 /* NULL when there is none of that name. */
 const struct hk_ckpt_tensor *hk_checkpoint_tensor(const struct hk_checkpoint *c, const char *name);

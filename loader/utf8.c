@@ -92,3 +92,26 @@ size_t hk_utf8_encode(uint32_t cp, char out[4])
     out[0] = (char)(mark[len] | cp);
     return len;
 }
+
+/* Bytes that one replacement character stands for, where no well-formed character begins. */
+static size_t maximal_part(const char *s, size_t n)
+{
+    size_t part = 1;
+    if (!hk_utf8_is_prefix(s, 1)) return 1;
+    while (part < 3 && part < n && hk_utf8_is_prefix(s, part + 1)) part++;
+    return part;
+}
+
+bool hk_bytes_append_utf8(struct hk_bytes *b, const char *text, size_t len, bool *clean, struct hk_error *err)
+{
+    if (clean) *clean = true;
+    if (!hk_bytes_append(b, "", 0, err)) return false;
+    for (size_t i = 0; i < len;) {
+        size_t n = text[i] ? hk_utf8_len(text + i, len - i) : 0;
+        if (n == 0 && clean) *clean = false;
+        if (!(n ? hk_bytes_append(b, text + i, n, err) : hk_bytes_append(b, "\xef\xbf\xbd", 3, err)))
+            return false;
+        i += n ? n : maximal_part(text + i, len - i);
+    }
+    return true;
+}

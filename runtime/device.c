@@ -40,16 +40,27 @@ const char *hk_device_name(const struct hk_device *d)
     return d->gpu ? gpu_capabilities(d->gpu)->name : "reference (C, on the host)";
 }
 
-const struct gpu_caps *hk_device_caps(const struct hk_device *d)
+const struct hk_device_caps *hk_device_caps(const struct hk_device *d)
 {
     return d->gpu ? gpu_capabilities(d->gpu) : NULL;
 }
 
-bool hk_device_profile(struct hk_device *d, struct gpu_profile_row **rows, uint32_t *n, struct hk_error *err)
+bool hk_device_profile(struct hk_device *d, struct hk_profile_row **rows, uint32_t *n, struct hk_error *err)
 {
     *rows = NULL;
     *n = 0;
     return !d->gpu || gpu_profile(d->gpu, rows, n, err);
+}
+
+bool hk_device_list(struct hk_device_caps **caps, uint32_t *n, struct hk_error *err)
+{
+    return gpu_list(caps, n, err);
+}
+
+bool hk_device_choose(const struct hk_device_caps *caps, uint32_t n, const char *select, uint32_t *index,
+                      struct hk_error *err)
+{
+    return gpu_choose(caps, n, select, index, err);
 }
 
 void hk_device_profile_reset(struct hk_device *d)

@@ -149,14 +149,30 @@ static bool check_budget(const struct hk_model *m, uint64_t weight_bytes, uint32
     uint64_t session_bytes = 0, need = 0, budget = m->backend->table->budget(m->backend);
     if (!hk_session_plan(m, &so, &session_bytes) || !hk_add_u64(weight_bytes, session_bytes, &need))
         return hk_fail(err, HK_ERR_MEMORY,
-                       "a context of %u does not fit in memory: choose a smaller one (--ctx)", so.n_ctx);
+                       "a context of %u does not fit in memory: a smaller "
+                       "hk_model_options.plan_ctx would be accepted",
+                       so.n_ctx);
     if (need <= budget) return true;
     return hk_fail(
         err, HK_ERR_MEMORY,
-        "%s needs %.1f MiB (weights %.1f, context of %u %.1f), but the device has %.1f MiB: choose a smaller "
-        "--ctx or a smaller weight type (--quant)",
+        "%s needs %.1f MiB (weights %.1f, context of %u %.1f), but the device has %.1f MiB: a smaller "
+        "hk_model_options.plan_ctx, or hk_model_options.quant, would be accepted",
         m->ckpt->name, (double)need / 0x1p20, (double)weight_bytes / 0x1p20, so.n_ctx,
         (double)session_bytes / 0x1p20, (double)budget / 0x1p20);
+}
+
+/* HK_WEIGHT_TYPE_COUNT: weights as they are. */
+static bool find_quant(const char *name, enum hk_weight_type *type, struct hk_error *err)
+{
+    char list[HK_WEIGHT_LIST];
+    *type = name ? hk_weight_type_by_name(name) : HK_WEIGHT_TYPE_COUNT;
+    if (!name) return true;
+    const struct hk_weight_type_info *info =
+        *type == HK_WEIGHT_TYPE_COUNT ? NULL : hk_weight_type_info(*type);
+    if (info && info->encode && hk_weight_on_device(info)) return true;
+    return hk_fail(err, HK_ERR_INPUT,
+                   "hk_model_options.quant: '%s': one of f32, f16, bf16, %s would be accepted", name,
+                   hk_weight_type_list(HK_WEIGHTS_QUANTIZING, list, sizeof list));
 }
 
 static bool load(struct hk_model *m, const struct hk_model_options *opt, struct hk_error *err)
@@ -165,7 +181,8 @@ static bool load(struct hk_model *m, const struct hk_model_options *opt, struct 
     m->global = hk_calloc(1, m->arch->global_size, err);
     m->layers = m->global ? hk_calloc(m->hp.n_layer, m->arch->layer_size, err) : NULL;
     if (!m->layers || (m->arch->rope && !make_inv_freq(m, err))) return false;
-    struct weight_plan *plan = weights_bind(m, opt->quant, err);
+    enum hk_weight_type quant;
+    struct weight_plan *plan = find_quant(opt->quant, &quant, err) ? weights_bind(m, quant, err) : NULL;
     bool ok = plan && check_budget(m, m->stats.weight_bytes, opt->plan_ctx, err) &&
               weights_upload(plan, opt->progress, opt->user, err);
     weights_plan_free(plan);
@@ -176,7 +193,7 @@ static bool load(struct hk_model *m, const struct hk_model_options *opt, struct 
 struct hk_model *hk_model_open(struct hk_device *d, const struct hk_checkpoint *c,
                                const struct hk_model_options *opt, struct hk_error *err)
 {
-    static const struct hk_model_options defaults = {.quant = HK_WEIGHT_TYPE_COUNT};
+    static const struct hk_model_options defaults = {0};
     if (!opt) opt = &defaults;
     const struct arch *arch = find_arch(c, err);
     struct hk_model *m = arch ? hk_calloc(1, sizeof *m, err) : NULL;
@@ -207,6 +224,21 @@ void hk_model_close(struct hk_model *m)
 const struct hk_hparams *hk_model_hparams(const struct hk_model *m)
 {
     return &m->hp;
+}
+
+uint32_t hk_model_n_vocab(const struct hk_model *m)
+{
+    return m->hp.n_vocab;
+}
+
+uint32_t hk_model_n_ctx_train(const struct hk_model *m)
+{
+    return m->hp.n_ctx_train;
+}
+
+const char *hk_version(void)
+{
+    return HK_VERSION;
 }
 
 const struct hk_model_stats *hk_model_stats(const struct hk_model *m)

@@ -2,6 +2,7 @@
 #ifndef HEKLA_RUNTIME_MODEL_H
 #define HEKLA_RUNTIME_MODEL_H
 
+#include "loader/checkpoint.h"
 #include "runtime/hekla.h"
 #include "runtime/tensor.h"
 
@@ -96,6 +97,8 @@ struct arch {
 
 /* Records a whole step: tokens -> logits (when n_out > 0), writing its keys and values. */
 void hk_model_record(struct recorder *r, const struct hk_model *m, const struct step *s);
+
+const struct hk_hparams *hk_model_hparams(const struct hk_model *m);
 
 /* cos and sin of every position: out (n_ctx, rope_dim), as ops.h's rope takes it. */
 void hk_rope_table(const struct hk_model *m, uint32_t n_ctx, float *out);

@@ -1,6 +1,7 @@
 /* Logits -> token. The order of the steps is the usual one: bias, repetition penalty, temperature, top-k,
- * top-p, min-p, then a draw. Sums are in double and candidates are sorted with ties by token id, so that the
- * same logits and seed give the same token everywhere. */
+ * top-p, min-p, then a draw, whose random number is that of (seed, stream, position). Sums are in double and
+ * candidates are sorted with ties by token id, so that the same logits and seed give the same token
+ * everywhere. */
 #include "runtime/hekla.h"
 
 #include <math.h>
@@ -15,7 +16,6 @@ struct candidate {
 struct hk_sampler {
     struct hk_sampler_options opt;
     struct hk_logit_bias *bias; /* copied */
-    uint64_t state[4];          /* xoshiro256** */
     uint32_t n_vocab;
     float *logits;                /* [n_vocab] after bias and penalty */
     struct candidate *candidates; /* [n_vocab] */
@@ -24,34 +24,22 @@ struct hk_sampler {
     uint32_t draw;
 };
 
-/* ---- random numbers: xoshiro256** seeded by splitmix64 (Blackman & Vigna 2018) ---- */
+/* ---- random numbers: splitmix64 (Steele, Lea & Flood 2014), by counter ---- */
 
-static uint64_t rotl(uint64_t x, int k)
+#define GOLDEN 0x9e3779b97f4a7c15u
+
+static uint64_t mix(uint64_t z)
 {
-    return (x << k) | (x >> (64 - k));
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
 }
 
-static void seed(uint64_t state[4], uint64_t x)
+/* In [0, 1), 53 bits: the number `position` of the generator that starts at a hash of seed and stream. */
+static double uniform(uint64_t seed, uint64_t stream, uint64_t position)
 {
-    for (int i = 0; i < 4; i++) {
-        uint64_t z = x += 0x9e3779b97f4a7c15u;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-        state[i] = z ^ (z >> 31);
-    }
-}
-
-/* In [0, 1), 53 bits. */
-static double uniform(uint64_t s[4])
-{
-    uint64_t result = rotl(s[1] * 5, 7) * 9, t = s[1] << 17;
-    s[2] ^= s[0];
-    s[3] ^= s[1];
-    s[1] ^= s[2];
-    s[0] ^= s[3];
-    s[2] ^= t;
-    s[3] = rotl(s[3], 45);
-    return (double)(result >> 11) * 0x1p-53;
+    uint64_t start = mix(mix(seed + GOLDEN) + stream);
+    return (double)(mix(start + (position + 1) * GOLDEN) >> 11) * 0x1p-53;
 }
 
 /* ---- log-probabilities ---- */
@@ -132,41 +120,56 @@ uint32_t hk_top_logprobs(const float *logits, uint32_t n_vocab, uint32_t k, stru
 
 /* ---- the sampler ---- */
 
-void hk_sampler_defaults(struct hk_sampler_options *o)
+/* The options with their defaults filled in; *o where a number is 0. */
+static struct hk_sampler_options complete(const struct hk_sampler_options *o)
 {
-    *o = (struct hk_sampler_options){.temperature = 0.8f,
-                                     .top_k = 40,
-                                     .top_p = 0.95f,
-                                     .min_p = 0.05f,
-                                     .repeat_penalty = 1.0f,
-                                     .repeat_last = 64};
+    struct hk_sampler_options x = *o;
+    if (x.temperature == 0) x.temperature = 0.8f;
+    if (x.top_k == 0) x.top_k = 40;
+    if (x.top_p == 0) x.top_p = 0.95f;
+    if (x.min_p == 0) x.min_p = 0.05f;
+    if (x.min_p == HK_NO_MIN_P) x.min_p = 0;
+    if (x.repeat_penalty == 0) x.repeat_penalty = 1;
+    if (x.repeat_last == 0) x.repeat_last = 64;
+    return x;
 }
 
 static bool check_options(const struct hk_sampler_options *o, uint32_t n_vocab, struct hk_error *err)
 {
-    if (!(o->temperature >= 0 && isfinite(o->temperature)))
-        return hk_fail(err, HK_ERR_INPUT, "temperature %g: 0 or more is needed", (double)o->temperature);
+    if (!(o->temperature > 0 && isfinite(o->temperature)))
+        return hk_fail(err, HK_ERR_INPUT,
+                       "hk_sampler_options.temperature: %g: a number above 0 would be accepted",
+                       (double)o->temperature);
     if (!(o->top_p > 0 && o->top_p <= 1))
-        return hk_fail(err, HK_ERR_INPUT, "top-p %g: above 0, at most 1", (double)o->top_p);
+        return hk_fail(err, HK_ERR_INPUT,
+                       "hk_sampler_options.top_p: %g: a number above 0, at most 1, would be accepted",
+                       (double)o->top_p);
     if (!(o->min_p >= 0 && o->min_p <= 1))
-        return hk_fail(err, HK_ERR_INPUT, "min-p %g: 0 to 1", (double)o->min_p);
+        return hk_fail(err, HK_ERR_INPUT,
+                       "hk_sampler_options.min_p: %g: a number from 0 to 1 would be accepted",
+                       (double)o->min_p);
     if (!(o->repeat_penalty > 0 && isfinite(o->repeat_penalty)))
-        return hk_fail(err, HK_ERR_INPUT, "repeat penalty %g: above 0", (double)o->repeat_penalty);
+        return hk_fail(err, HK_ERR_INPUT,
+                       "hk_sampler_options.repeat_penalty: %g: a number above 0 would be accepted",
+                       (double)o->repeat_penalty);
     for (uint32_t i = 0; i < o->n_bias; i++)
         if (o->bias[i].token >= n_vocab)
-            return hk_fail(err, HK_ERR_INPUT, "logit bias for token %u: the vocabulary has %u",
-                           o->bias[i].token, n_vocab);
+            return hk_fail(err, HK_ERR_INPUT,
+                           "hk_sampler_options.bias: token %u: ids below %u would be accepted",
+                           (unsigned)o->bias[i].token, (unsigned)n_vocab);
     return true;
 }
 
 struct hk_sampler *hk_sampler_new(const struct hk_sampler_options *o, uint32_t n_vocab, struct hk_error *err)
 {
-    if (!check_options(o, n_vocab, err)) return NULL;
+    static const struct hk_sampler_options defaults = {0};
+    struct hk_sampler_options all = complete(o ? o : &defaults);
+    if (!check_options(&all, n_vocab, err)) return NULL;
     struct hk_sampler *s = hk_calloc(1, sizeof *s, err);
     if (!s) return NULL;
-    s->opt = *o;
+    s->opt = all;
+    o = &s->opt;
     s->n_vocab = n_vocab;
-    seed(s->state, o->seed);
     bool ok = (s->bias = hk_calloc(o->n_bias, sizeof *s->bias, err)) != NULL &&
               (s->logits = hk_calloc(n_vocab, sizeof *s->logits, err)) != NULL &&
               (s->candidates = hk_calloc(n_vocab, sizeof *s->candidates, err)) != NULL &&
@@ -189,6 +192,11 @@ void hk_sampler_free(struct hk_sampler *s)
     free(s->probs);
     free(s->seen);
     free(s);
+}
+
+void hk_sampler_set_stream(struct hk_sampler *s, uint64_t stream)
+{
+    s->opt.stream = stream;
 }
 
 /* Repetition penalty (Keskar et al. 2019): a token seen lately has its logit divided by it where positive,
@@ -231,7 +239,7 @@ uint32_t hk_sampler_next(struct hk_sampler *s, const float *logits, const uint32
     penalise(s, history, n_history);
 
     struct hk_token_logprob best;
-    if (s->opt.temperature <= 0 || s->opt.top_k == 1) {
+    if (s->opt.greedy || s->opt.top_k == 1) {
         hk_top_logprobs(s->logits, s->n_vocab, 1, &best);
         return best.token;
     }
@@ -242,7 +250,7 @@ uint32_t hk_sampler_next(struct hk_sampler *s, const float *logits, const uint32
 
     double total = 0;
     uint32_t keep = truncate(s, n, &total);
-    double at = uniform(s->state) * total;
+    double at = uniform(s->opt.seed, s->opt.stream, n_history) * total;
     for (uint32_t i = 0; i < keep; i++) {
         at -= s->probs[i];
         if (at < 0) return s->candidates[i].token;

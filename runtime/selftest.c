@@ -561,8 +561,8 @@ bool hk_selftest(struct hk_device *d, hk_selftest_fn fn, void *user, struct hk_e
     all_small(&p);
     all_attention(&p);
     all_weights(&p);
-    const struct gpu_caps *caps = hk_device_caps(d);
-    all_variants(&p, caps && caps->type == GPU_TYPE_CPU);
+    const struct hk_device_caps *caps = hk_device_caps(d);
+    all_variants(&p, caps && caps->type == HK_DEVICE_CPU);
     p.side[REF]->table->close(p.side[REF]);
     return true;
 }

@@ -1,6 +1,7 @@
 /* Checkpoints in memory with random weights of a named shape, for benchmarks: no file is needed, nothing is
  * read from disk, and every weight type can be timed at every size. All matrices share one block of random
  * rows (a device gets its own copy of each), so that the host needs little memory. */
+#include "loader/checkpoint.h"
 #include "runtime/hekla.h"
 #include "runtime/synthetic.h"
 

@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_cpu(const struct gpu_caps *caps)
+static bool is_cpu(const struct hk_device_caps *caps)
 {
-    return caps->type == GPU_TYPE_CPU;
+    return caps->type == HK_DEVICE_CPU;
 }
 
 /* Mesa's version where the driver is lavapipe, else 0. */
-static unsigned lavapipe_version(const struct gpu_caps *caps)
+static unsigned lavapipe_version(const struct hk_device_caps *caps)
 {
     const char *mesa = strstr(caps->driver_version, "Mesa ");
     unsigned major = 0;
@@ -50,7 +50,7 @@ static struct matmul_variant old_lavapipe_matmul(const struct hk_weight_layout *
     return v;
 }
 
-struct matmul_variant tune_matmul(const struct gpu_caps *caps, const struct hk_weight_layout *w,
+struct matmul_variant tune_matmul(const struct hk_device_caps *caps, const struct hk_weight_layout *w,
                                   uint32_t n_tokens)
 {
     unsigned mesa = lavapipe_version(caps);
@@ -63,7 +63,7 @@ struct matmul_variant tune_matmul(const struct gpu_caps *caps, const struct hk_w
         .lanes = 128, .tile_lanes = 32, .tiles = 1, .tokens = fit_tokens(n_tokens, 1)};
 }
 
-struct coopmat_share tune_coopmat_share(const struct gpu_caps *caps, const struct matmul_variant *v)
+struct coopmat_share tune_coopmat_share(const struct hk_device_caps *caps, const struct matmul_variant *v)
 {
     uint32_t rows = v->tiles * HK_TILE_ROWS / caps->coopmat_m, tokens = v->tokens / caps->coopmat_n;
     struct coopmat_share s = {rows, tokens};
@@ -77,7 +77,7 @@ struct coopmat_share tune_coopmat_share(const struct gpu_caps *caps, const struc
     return s;
 }
 
-static bool coopmat_fits(const struct gpu_caps *caps, const struct matmul_variant *v)
+static bool coopmat_fits(const struct hk_device_caps *caps, const struct matmul_variant *v)
 {
     if (!caps->coopmat || v->lanes % caps->subgroup_size) return false;
     struct coopmat_share s = tune_coopmat_share(caps, v);
@@ -88,7 +88,7 @@ static bool coopmat_fits(const struct gpu_caps *caps, const struct matmul_varian
 }
 
 /* Whether a device can run it. */
-static bool fits(const struct gpu_caps *caps, const struct matmul_variant *v)
+static bool fits(const struct hk_device_caps *caps, const struct matmul_variant *v)
 {
     if (v->lanes > caps->max_invocations || v->lanes > caps->max_group_size[0]) return false;
     if (v->kind == MATMUL_TILES)
@@ -97,7 +97,7 @@ static bool fits(const struct gpu_caps *caps, const struct matmul_variant *v)
     return v->lanes * 4 <= caps->shared_bytes; /* partial of matvec.comp */
 }
 
-uint32_t tune_matmul_candidates(const struct gpu_caps *caps, uint32_t n_tokens,
+uint32_t tune_matmul_candidates(const struct hk_device_caps *caps, uint32_t n_tokens,
                                 struct matmul_variant out[TUNE_MAX_CANDIDATES])
 {
     static const struct matmul_variant all[] = {
@@ -139,7 +139,7 @@ double tune_matmul_limit(const struct matmul_variant *v)
     return v->kind == MATMUL_COOPMAT ? 4e-9 : 1e-9;
 }
 
-uint32_t tune_matmul_spec(const struct gpu_caps *caps, const struct matmul_variant *v,
+uint32_t tune_matmul_spec(const struct hk_device_caps *caps, const struct matmul_variant *v,
                           uint32_t out[GPU_MAX_SPEC])
 {
     uint32_t n = 0;
@@ -158,12 +158,12 @@ uint32_t tune_matmul_spec(const struct gpu_caps *caps, const struct matmul_varia
     return n;
 }
 
-uint32_t tune_batch(const struct gpu_caps *caps)
+uint32_t tune_batch(const struct hk_device_caps *caps)
 {
     return is_cpu(caps) ? 64 : 256;
 }
 
-uint32_t tune_row_lanes(const struct gpu_caps *caps, uint32_t cols)
+uint32_t tune_row_lanes(const struct hk_device_caps *caps, uint32_t cols)
 {
     uint32_t most = is_cpu(caps) ? 32 : 256;
     if (most > caps->max_invocations) most = caps->max_invocations;
@@ -172,7 +172,7 @@ uint32_t tune_row_lanes(const struct gpu_caps *caps, uint32_t cols)
     return lanes;
 }
 
-uint32_t tune_attention_lanes(const struct gpu_caps *caps, uint32_t head_words)
+uint32_t tune_attention_lanes(const struct hk_device_caps *caps, uint32_t head_words)
 {
     uint32_t lanes = is_cpu(caps) ? 32 : 128;
     while (lanes < head_words) lanes *= 2;

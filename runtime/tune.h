@@ -18,13 +18,13 @@ struct matmul_variant {
     uint32_t tiles;      /* tiles of 32 rows that a lane has; tiles, coopmat: that a workgroup has */
     uint32_t tokens;     /* tokens for which a weight is decoded once */
 };
-struct matmul_variant tune_matmul(const struct gpu_caps *caps, const struct hk_weight_layout *w,
+struct matmul_variant tune_matmul(const struct hk_device_caps *caps, const struct hk_weight_layout *w,
                                   uint32_t n_tokens);
 
 /* What tuner.c tries for that many tokens, all within the device's limits; the first is the plainest, to
  * which the results of the others are compared. Returns how many. */
 enum { TUNE_MAX_CANDIDATES = 20 };
-uint32_t tune_matmul_candidates(const struct gpu_caps *caps, uint32_t n_tokens,
+uint32_t tune_matmul_candidates(const struct hk_device_caps *caps, uint32_t n_tokens,
                                 struct matmul_variant out[TUNE_MAX_CANDIDATES]);
 
 /* Normalised mean squared error that a variant may have against the plainest. */
@@ -35,18 +35,18 @@ double tune_matmul_limit(const struct matmul_variant *v);
 struct coopmat_share {
     uint32_t rows, tokens;
 };
-struct coopmat_share tune_coopmat_share(const struct gpu_caps *caps, const struct matmul_variant *v);
+struct coopmat_share tune_coopmat_share(const struct hk_device_caps *caps, const struct matmul_variant *v);
 
 /* The variant's specialization constants, number 0 first, as its kernel declares them. Returns how many. */
-uint32_t tune_matmul_spec(const struct gpu_caps *caps, const struct matmul_variant *v,
+uint32_t tune_matmul_spec(const struct hk_device_caps *caps, const struct matmul_variant *v,
                           uint32_t out[GPU_MAX_SPEC]);
 
 /* Tokens that are worth computing together: a prompt's chunk. */
-uint32_t tune_batch(const struct gpu_caps *caps);
+uint32_t tune_batch(const struct hk_device_caps *caps);
 
 /* Workgroup size for a kernel whose lanes take columns in turn: a power of two, at least 32. */
-uint32_t tune_row_lanes(const struct gpu_caps *caps, uint32_t cols);
+uint32_t tune_row_lanes(const struct hk_device_caps *caps, uint32_t cols);
 /* Workgroup size of attention.comp: a multiple of 32 that has room for a head's words. */
-uint32_t tune_attention_lanes(const struct gpu_caps *caps, uint32_t head_words);
+uint32_t tune_attention_lanes(const struct hk_device_caps *caps, uint32_t head_words);
 
 #endif

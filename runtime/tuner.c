@@ -80,14 +80,14 @@ static void remember(struct tuner *t, const struct key *key, struct matmul_varia
 
 static void header(const struct tuner *t, char out[64])
 {
-    const struct gpu_caps *caps = gpu_capabilities(t->gpu);
+    const struct hk_device_caps *caps = gpu_capabilities(t->gpu);
     int at = snprintf(out, 64, "hekla tune 1 ");
     for (int i = 0; i < 16; i++) at += snprintf(out + at, 64 - (size_t)at, "%02x", caps->uuid[i]);
 }
 
 static void cache_path(struct tuner *t, const char *cache_dir)
 {
-    const struct gpu_caps *caps = gpu_capabilities(t->gpu);
+    const struct hk_device_caps *caps = gpu_capabilities(t->gpu);
     char dir[512];
     if (cache_dir && !*cache_dir) return;
     if (cache_dir)
@@ -102,7 +102,7 @@ static void cache_path(struct tuner *t, const char *cache_dir)
 /* CPUs emulate cooperative matrices. */
 static bool worth_trying(const struct tuner *t, const struct matmul_variant *v)
 {
-    return v->kind != MATMUL_COOPMAT || gpu_capabilities(t->gpu)->type != GPU_TYPE_CPU;
+    return v->kind != MATMUL_COOPMAT || gpu_capabilities(t->gpu)->type != HK_DEVICE_CPU;
 }
 
 /* A line is taken only if its variant is one that this build would try. */
@@ -273,7 +273,7 @@ struct tuner *tuner_new(struct gpu *g, enum tuner_mode mode, const char *cache_d
     if (!t) return NULL;
     t->gpu = g;
     t->mode = mode;
-    if (mode == TUNER_AUTO && gpu_capabilities(g)->type == GPU_TYPE_CPU) t->mode = TUNER_OFF;
+    if (mode == TUNER_AUTO && gpu_capabilities(g)->type == HK_DEVICE_CPU) t->mode = TUNER_OFF;
     if (t->mode != TUNER_OFF) {
         cache_path(t, cache_dir);
         load(t);
@@ -289,7 +289,7 @@ void tuner_free(struct tuner *t)
 
 struct matmul_variant tuner_matmul(struct tuner *t, const struct hk_weight *w, uint32_t n_tokens)
 {
-    const struct gpu_caps *caps = gpu_capabilities(t->gpu);
+    const struct hk_device_caps *caps = gpu_capabilities(t->gpu);
     struct matmul_variant best = tune_matmul(caps, &w->layout, n_tokens);
     if (t->mode == TUNER_OFF || w->layout.bytes < MIN_WEIGHT_BYTES) return best;
     struct key key = make_key(w, n_tokens);

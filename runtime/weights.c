@@ -38,7 +38,7 @@ static enum hk_weight_type device_type(const struct weight_plan *p, const struct
 {
     const struct hk_weight_type_info *info = hk_weight_type_info(t->type);
     enum hk_weight_type as_it_is = hk_weight_on_device(info) ? t->type : HK_F32;
-    bool plain = hk_weight_is_float(info);
+    bool plain = hk_weight_type_is_float(t->type);
     if (p->quant == HK_WEIGHT_TYPE_COUNT || !plain || row->keep || is_head(p, row)) return as_it_is;
     return cols % hk_weight_type_info(p->quant)->block_len == 0 ? p->quant : as_it_is;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "loader/checkpoint.h"
 #include "loader/file.h"
 #include "loader/tokenizer/tokenizer.h"
 

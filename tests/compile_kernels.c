@@ -20,7 +20,7 @@
 
 struct run {
     struct gpu *g;
-    const struct gpu_caps *caps;
+    const struct hk_device_caps *caps;
     const char *text_dir;
     const char *kernel; /* the shader at hand, and how many variants of it were tried */
     uint32_t n_variants;

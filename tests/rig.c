@@ -9,7 +9,7 @@ struct rig rig_open(const char *path, enum hk_weight_type quant, const struct hk
 {
     struct hk_error err = {0};
     struct rig r = {.ckpt = hk_checkpoint_open(path, NULL, &err)};
-    struct hk_model_options mo = {.quant = quant};
+    struct hk_model_options mo = {.quant = quant == HK_WEIGHT_TYPE_COUNT ? NULL : hk_weight_type_name(quant)};
     if (r.ckpt) r.model = hk_model_open(hk_test_device, r.ckpt, &mo, &err);
     if (r.model) r.session = hk_session_open(r.model, so, &err);
     if (!r.session) fail_msg("%s: %s", path, err.text);

@@ -3,7 +3,7 @@
 #define HEKLA_TESTS_RIG_H
 
 #include "tests/loader_testing.h"
-#include "runtime/hekla.h"
+#include "runtime/model.h"
 
 #include <cjson/cJSON.h>
 

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "loader/checkpoint.h"
+
 #define FILE_IN_BOX    HEKLA_SOURCE_DIR "/tests/fuzz/seeds/fuzz_gguf/spm.gguf"
 #define HEKLA_BOX_CHAT FILE_IN_BOX
 #include "tools/box.c"

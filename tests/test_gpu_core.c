@@ -11,7 +11,7 @@ static void devices_are_listed(void **state)
 {
     (void)state;
     struct hk_error err = {0};
-    struct gpu_caps *caps;
+    struct hk_device_caps *caps;
     uint32_t n;
     CHECK(gpu_list(&caps, &n, &err));
     assert_true(n > 0);
@@ -25,7 +25,7 @@ static void devices_are_listed(void **state)
         assert_true(caps[i].max_allocation >= 1 << 20);
         assert_true(caps[i].n_features > 10);
         for (uint32_t j = 0; j < caps[i].n_features; j++) {
-            const struct gpu_feature *f = &caps[i].features[j];
+            const struct hk_device_feature *f = &caps[i].features[j];
             assert_true(f->present || !f->used);
             if (!f->used && !f->why[0]) fail_msg("%s: not used, and not why", f->name);
         }

@@ -128,7 +128,7 @@ static void profile_counts_and_times(void **state)
     for (int i = 0; i < STEPS; i++) record(rec, k, x.addr, x.addr, N, 3, 1, i == 0 ? 2000 : 1, 0);
     gpu_record_copy(rec, y.addr, x.addr, N * 4ull);
     CHECK(gpu_record_end(rec, &err));
-    struct gpu_profile_row *rows;
+    struct hk_profile_row *rows;
     uint32_t n;
     CHECK(gpu_profile(g, &rows, &n, &err));
     assert_int_equal(n, 0);
@@ -270,7 +270,7 @@ static void a_lost_device_is_an_error(void **state)
         CHECK(gpu_submit(g, rec, 0, &ticket, &err));
         gpui_lose(g);
         uint32_t word = 0, n;
-        struct gpu_profile_row *rows;
+        struct hk_profile_row *rows;
 #define LOST(call)                                                                                           \
     do {                                                                                                     \
         memset(&err, 0, sizeof err);                                                                         \
@@ -308,7 +308,7 @@ static bool whole_life(const struct gpu_pretend *pretend, uint32_t *left, struct
     if (!g) return false;
     struct gpu_arena *a = gpu_arena_new(g, GPU_MEMORY_STATE, 0, err);
     struct gpu_recording *rec = NULL;
-    struct gpu_profile_row *rows = NULL;
+    struct hk_profile_row *rows = NULL;
     struct gpu_span s, t;
     uint32_t word = 5, n, spec[1] = {64};
     bool ok = a && gpu_arena_alloc(a, 1024, &s, err) && gpu_arena_alloc(a, 2 << 20, &t, err) &&

@@ -1,6 +1,6 @@
 /* A small model in every weight type, as it is in a file and as --quant makes it: the device's logits against
  * the reference's, and what becomes of the bits on the device. */
-#include "runtime/hekla.h"
+#include "runtime/model.h"
 #include "loader/checkpoint.h"
 #include "loader/weights/types.h"
 
@@ -28,7 +28,8 @@ static double difference(enum hk_weight_type type, enum hk_weight_type quant, ui
     struct hk_session *session[N_SIDES] = {0};
     struct hk_checkpoint *c = hk_synthetic_checkpoint(SHAPE, type, &err);
     for (int s = 0; c && s < N_SIDES; s++) {
-        struct hk_model_options mo = {.quant = quant};
+        struct hk_model_options mo = {.quant =
+                                          quant == HK_WEIGHT_TYPE_COUNT ? NULL : hk_weight_type_name(quant)};
         struct hk_session_options so = {.n_ctx = 32, .kv = HK_KV_F32, .all_logits = true};
         model[s] = hk_model_open(sides[s], c, &mo, &err);
         if (model[s]) session[s] = hk_session_open(model[s], &so, &err);

@@ -202,7 +202,8 @@ static void tokenizers_are_found(void **state)
     hk_checkpoint_close(c);
     hk_test_write(folder, "tok2.bin", wrong.data, wrong.len);
     assert_null(hk_checkpoint_open(path, NULL, &err));
-    hk_test_error_says(&err, "2 files beside it could be its tokenizer: name one with --tokenizer");
+    hk_test_error_says(&err, "2 files beside it could be its tokenizer: one of them as "
+                             "hk_checkpoint_options.tokenizer_path would be accepted");
     hk_test_write(folder, "tokenizer.bin", wrong.data, wrong.len);
     assert_null(hk_checkpoint_open(path, NULL, &err));
     hk_test_error_says(&err, "tokenizer.bin");

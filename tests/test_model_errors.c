@@ -2,7 +2,7 @@
  * leaked, and what is damaged in a way that cannot be seen computes something. */
 #include "tests/loader_testing.h"
 
-#include "runtime/hekla.h"
+#include "runtime/model.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -191,7 +191,7 @@ static void sessions_that_cannot_be(void **state)
     so.n_ctx = UINT32_MAX;
     assert_false(run(path, NULL, &so, &err));
     hk_test_error_says(&err, "--ctx");
-    struct hk_model_options mo = {.quant = HK_WEIGHT_TYPE_COUNT, .plan_ctx = 1u << 30};
+    struct hk_model_options mo = {.plan_ctx = 1u << 30};
     assert_false(run(path, &mo, NULL, &err)); /* before anything is loaded */
     hk_test_error_says(&err, "MiB");
     so.n_ctx = 129;
@@ -256,9 +256,7 @@ static void weights_that_are_no_numbers(void **state)
     uint32_t n_vocab = hk_model_hparams(m)->n_vocab;
     struct hk_token_logprob top[3];
     assert_int_equal(hk_top_logprobs(hk_session_logits(s), n_vocab, 3, top), 3);
-    struct hk_sampler_options o;
-    hk_sampler_defaults(&o);
-    struct hk_sampler *sampler = hk_sampler_new(&o, n_vocab, &err);
+    struct hk_sampler *sampler = hk_sampler_new(NULL, n_vocab, &err);
     assert_non_null(sampler);
     for (int i = 0; i < 20; i++)
         assert_true(hk_sampler_next(sampler, hk_session_logits(s), tokens, 3) < n_vocab);

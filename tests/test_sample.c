@@ -24,8 +24,11 @@ static float random_logit(void)
 
 static struct hk_sampler_options plain(void)
 {
-    return (struct hk_sampler_options){
-        .temperature = 1.0f, .top_p = 1.0f, .repeat_penalty = 1.0f, .repeat_last = 64};
+    return (struct hk_sampler_options){.temperature = 1.0f,
+                                       .top_k = HK_ALL_TOKENS,
+                                       .top_p = 1.0f,
+                                       .min_p = HK_NO_MIN_P,
+                                       .repeat_penalty = 1.0f};
 }
 
 static struct hk_sampler *open_sampler(const struct hk_sampler_options *o, uint32_t n_vocab)
@@ -62,7 +65,8 @@ static void compute(struct oracle *o, const struct hk_sampler_options *opt, cons
     for (uint32_t i = 0; i < opt->n_bias; i++) l[opt->bias[i].token] += (double)opt->bias[i].bias;
     for (uint32_t t = 0; t < n; t++) {
         bool seen = false;
-        for (uint32_t back = 1; back <= opt->repeat_last && back <= n_history; back++)
+        for (uint32_t back = 1; back <= (opt->repeat_last ? opt->repeat_last : 64) && back <= n_history;
+             back++)
             seen = seen || history[n_history - back] == t;
         if (seen) l[t] = l[t] > 0 ? l[t] / (double)opt->repeat_penalty : l[t] * (double)opt->repeat_penalty;
     }
@@ -98,6 +102,7 @@ static void check_draws(const struct hk_sampler_options *opt, const float *logit
     memset(count, 0, sizeof count);
     struct hk_sampler *s = open_sampler(opt, n);
     for (uint32_t i = 0; i < draws; i++) {
+        hk_sampler_set_stream(s, i); /* the position stays: each stream has a draw of its own there */
         uint32_t t = hk_sampler_next(s, logits, history, n_history);
         assert_true(t < n);
         count[t]++;
@@ -133,10 +138,10 @@ static void draws_follow_the_options(void **state)
     for (size_t c = 0; c < sizeof CASES / sizeof *CASES; c++) {
         for (uint32_t i = 0; i < CASES[c].n; i++) logits[i] = random_logit() / 4;
         struct hk_sampler_options o = plain();
-        o.top_k = CASES[c].top_k;
+        o.top_k = CASES[c].top_k ? CASES[c].top_k : HK_ALL_TOKENS;
         o.temperature = CASES[c].temperature;
         o.top_p = CASES[c].top_p;
-        o.min_p = CASES[c].min_p;
+        o.min_p = CASES[c].min_p > 0 ? CASES[c].min_p : HK_NO_MIN_P;
         o.seed = c;
         check_draws(&o, logits, CASES[c].n, NULL, 0, 4000);
     }
@@ -163,7 +168,7 @@ static void penalty_and_bias(void **state)
         check_draws(&o, logits, 50, NULL, 0, 1000);
     }
     struct hk_sampler_options o = plain();
-    o.temperature = 0;
+    o.greedy = true;
     o.repeat_penalty = 1.5f;
     float l[] = {3.0f, 2.5f,
                  -1.0f}; /* 3 / 1.5 falls behind 2.5; ids outside the vocabulary count for nothing */
@@ -205,38 +210,114 @@ static void greedy_in_two_ways(void **state)
         }
         struct hk_sampler_options o = plain();
         o.seed = round;
-        o.temperature = 0;
+        o.greedy = true;
         assert_int_equal(next_once(&o, logits, n), best);
+        o.greedy = false;
         o.temperature = 0.8f;
         o.top_k = 1;
         assert_int_equal(next_once(&o, logits, n), best);
-        o.top_k = 0;
+        o.top_k = HK_ALL_TOKENS;
         o.top_p = 1e-6f;
         assert_int_equal(next_once(&o, logits, n), best);
     }
 }
 
-static void a_seed_is_a_sequence(void **state)
+/* Draws at positions 0 .. n - 1, or, `backwards`, from the last to the first. */
+static void draw_all(const struct hk_sampler_options *o, const float *logits, uint32_t n_vocab, uint32_t n,
+                     bool backwards, uint32_t *out)
+{
+    static const uint32_t history[MOST];
+    struct hk_sampler *s = open_sampler(o, n_vocab);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t position = backwards ? n - 1 - i : i;
+        out[position] = hk_sampler_next(s, logits, history, position);
+    }
+    hk_sampler_free(s);
+}
+
+static uint32_t count_equal(const uint32_t *a, const uint32_t *b, uint32_t n)
+{
+    uint32_t same = 0;
+    for (uint32_t i = 0; i < n; i++) same += a[i] == b[i];
+    return same;
+}
+
+/* The random number is that of (seed, stream, position), whatever was drawn before. */
+static void draws_have_their_place(void **state)
 {
     (void)state;
+    enum { N = 300 };
     static float logits[500];
+    uint32_t first[N], other[N];
     for (uint32_t i = 0; i < 500; i++) logits[i] = random_logit() / 8;
     struct hk_sampler_options o = plain();
-    uint32_t same = 0, other = 0;
     o.seed = 42;
-    struct hk_sampler *a = open_sampler(&o, 500), *b = open_sampler(&o, 500);
+    draw_all(&o, logits, 500, N, false, first);
+    draw_all(&o, logits, 500, N, true, other);
+    assert_int_equal(count_equal(first, other, N), N);
+    o.stream = 1;
+    draw_all(&o, logits, 500, N, false, other);
+    assert_true(count_equal(first, other, N) < 100);
     o.seed = 43;
-    struct hk_sampler *c = open_sampler(&o, 500);
-    for (int i = 0; i < 300; i++) {
-        uint32_t x = hk_sampler_next(a, logits, NULL, 0);
-        same += x == hk_sampler_next(b, logits, NULL, 0);
-        other += x == hk_sampler_next(c, logits, NULL, 0);
+    o.stream = 0;
+    draw_all(&o, logits, 500, N, false, other);
+    assert_true(count_equal(first, other, N) < 100);
+    assert_true(count_equal(first + 1, first, N - 1) < 100);
+    struct hk_sampler *s = open_sampler(&o, 500); /* a stream set later is the one given at first */
+    o.stream = 7;
+    draw_all(&o, logits, 500, N, false, first);
+    hk_sampler_set_stream(s, 7);
+    for (uint32_t i = 0; i < N; i++) assert_int_equal(hk_sampler_next(s, logits, first, i), first[i]);
+    hk_sampler_free(s);
+}
+
+/* Over positions, over streams and over seeds: even in sixteen classes. (chi-squared, 15 degrees of freedom:
+ * above 50 once in 90,000) */
+static void draws_are_even(void **state)
+{
+    (void)state;
+    enum { N = 16000, CLASSES = 16 };
+    static const float logits[CLASSES];
+    static uint32_t history[N];
+    for (int what = 0; what < 3; what++) {
+        double expected = N / CLASSES, sum = 0;
+        uint32_t count[CLASSES] = {0};
+        struct hk_sampler_options o = plain();
+        struct hk_sampler *s = open_sampler(&o, CLASSES);
+        for (uint32_t i = 0; i < N; i++) {
+            if (what == 1) hk_sampler_set_stream(s, i);
+            if (what == 2) o.seed = i;
+            count[what == 2 ? next_once(&o, logits, CLASSES)
+                            : hk_sampler_next(s, logits, history, what == 0 ? i : 9)]++;
+        }
+        hk_sampler_free(s);
+        for (int i = 0; i < CLASSES; i++) sum += (count[i] - expected) * (count[i] - expected) / expected;
+        assert_true(sum < 50);
     }
-    assert_int_equal(same, 300);
-    assert_true(other < 100);
-    hk_sampler_free(a);
-    hk_sampler_free(b);
-    hk_sampler_free(c);
+}
+
+static void zero_is_the_default(void **state)
+{
+    (void)state;
+    enum { N = 400 };
+    static float logits[500];
+    uint32_t by_zero[N], said[N];
+    for (uint32_t i = 0; i < 500; i++) logits[i] = random_logit() / 4;
+    struct hk_sampler_options zero = {0};
+    const struct hk_sampler_options all = {.temperature = 0.8f,
+                                           .top_k = 40,
+                                           .top_p = 0.95f,
+                                           .min_p = 0.05f,
+                                           .repeat_penalty = 1.0f,
+                                           .repeat_last = 64};
+    draw_all(&zero, logits, 500, N, false, by_zero);
+    draw_all(&all, logits, 500, N, false, said);
+    assert_int_equal(count_equal(by_zero, said, N), N);
+    struct hk_sampler *s = hk_sampler_new(NULL, 500, NULL);
+    assert_non_null(s);
+    assert_int_equal(hk_sampler_next(s, logits, said, 0), said[0]);
+    hk_sampler_free(s);
+    check_draws(&all, logits, 500, NULL, 0, 4000);
 }
 
 /* Orders that a selection with a badly chosen pivot handles badly or wrongly, at every k. */
@@ -278,7 +359,7 @@ static void numbers_that_are_none(void **state)
     for (uint64_t seed = 0; seed < 50; seed++) {
         o.seed = seed;
         for (uint32_t k = 0; k < 4; k++) {
-            o.top_k = k;
+            o.top_k = k ? k : HK_ALL_TOKENS;
             assert_int_not_equal(next_once(&o, one_nan, 3), 0);
             assert_true(next_once(&o, all_nan, 3) < 3);
             assert_int_equal(next_once(&o, one_inf, 4) % 2, 1);
@@ -286,10 +367,11 @@ static void numbers_that_are_none(void **state)
             assert_int_equal(next_once(&o, last, 3), 2);
         }
     }
-    o.temperature = 0;
+    o.greedy = true;
     assert_int_equal(next_once(&o, one_nan, 3), 2);
     assert_true(next_once(&o, all_nan, 3) < 3);
     assert_int_equal(next_once(&o, one_inf, 4), 1);
+    o.greedy = false;
     o.temperature = 1e-30f; /* differences overflow to infinity, not to NaN */
     assert_int_equal(next_once(&o, last, 3), 2);
     const float wide[] = {-3e38f, 3e38f, 0.0f};
@@ -338,12 +420,12 @@ static void options_out_of_range(void **state)
     bad[0].temperature = -1.0f;
     bad[1].temperature = NAN;
     bad[2].temperature = INFINITY;
-    bad[3].top_p = 0.0f;
+    bad[3].top_p = -0.5f;
     bad[4].top_p = 1.5f;
     bad[5].top_p = NAN;
     bad[6].min_p = -0.1f;
     bad[7].min_p = NAN;
-    bad[8].repeat_penalty = 0.0f;
+    bad[8].repeat_penalty = -1.0f;
     bad[9].repeat_penalty = NAN;
     bad[10].min_p = 1.1f;
     bad[11].bias = &outside;
@@ -362,7 +444,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draws_follow_the_options),   cmocka_unit_test(penalty_and_bias),
         cmocka_unit_test(bias_is_copied_and_forbids), cmocka_unit_test(greedy_in_two_ways),
-        cmocka_unit_test(a_seed_is_a_sequence),       cmocka_unit_test(selection_of_any_order),
+        cmocka_unit_test(draws_have_their_place),     cmocka_unit_test(draws_are_even),
+        cmocka_unit_test(zero_is_the_default),        cmocka_unit_test(selection_of_any_order),
         cmocka_unit_test(numbers_that_are_none),      cmocka_unit_test(logprobs_against_a_sort),
         cmocka_unit_test(options_out_of_range),
     };

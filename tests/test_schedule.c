@@ -10,15 +10,15 @@
 
 /* ---- which device ---- */
 
-static struct gpu_caps device(const char *name, enum gpu_type type, bool usable)
+static struct hk_device_caps device(const char *name, enum hk_device_type type, bool usable)
 {
-    struct gpu_caps c = {.type = type, .usable = usable};
+    struct hk_device_caps c = {.type = type, .usable = usable};
     snprintf(c.name, sizeof c.name, "%s", name);
     if (!usable) snprintf(c.unusable_why, sizeof c.unusable_why, "bufferDeviceAddress is missing");
     return c;
 }
 
-static void expect_choice(const struct gpu_caps *caps, uint32_t n, const char *select, uint32_t want)
+static void expect_choice(const struct hk_device_caps *caps, uint32_t n, const char *select, uint32_t want)
 {
     uint32_t index = 99;
     struct hk_error err = {0};
@@ -26,7 +26,8 @@ static void expect_choice(const struct gpu_caps *caps, uint32_t n, const char *s
     assert_int_equal(index, want);
 }
 
-static void expect_refusal(const struct gpu_caps *caps, uint32_t n, const char *select, const char *part)
+static void expect_refusal(const struct hk_device_caps *caps, uint32_t n, const char *select,
+                           const char *part)
 {
     uint32_t index = 99;
     struct hk_error err = {0};
@@ -37,10 +38,10 @@ static void expect_refusal(const struct gpu_caps *caps, uint32_t n, const char *
 static void best_by_type(void **state)
 {
     (void)state;
-    struct gpu_caps c[5] = {
-        device("llvmpipe", GPU_TYPE_CPU, true),       device("Virtio", GPU_TYPE_VIRTUAL, true),
-        device("Iris Xe", GPU_TYPE_INTEGRATED, true), device("RX 580", GPU_TYPE_DISCRETE, true),
-        device("RX 7900", GPU_TYPE_DISCRETE, true),
+    struct hk_device_caps c[5] = {
+        device("llvmpipe", HK_DEVICE_CPU, true),       device("Virtio", HK_DEVICE_VIRTUAL, true),
+        device("Iris Xe", HK_DEVICE_INTEGRATED, true), device("RX 580", HK_DEVICE_DISCRETE, true),
+        device("RX 7900", HK_DEVICE_DISCRETE, true),
     };
     expect_choice(c, 5, NULL, 3);
     expect_choice(c, 5, "", 3);
@@ -56,9 +57,9 @@ static void best_by_type(void **state)
 static void by_number_or_name(void **state)
 {
     (void)state;
-    struct gpu_caps c[3] = {device("AMD Radeon RX 7900", GPU_TYPE_DISCRETE, true),
-                            device("AMD Radeon RX 580", GPU_TYPE_DISCRETE, true),
-                            device("GeForce 210", GPU_TYPE_DISCRETE, false)};
+    struct hk_device_caps c[3] = {device("AMD Radeon RX 7900", HK_DEVICE_DISCRETE, true),
+                                  device("AMD Radeon RX 580", HK_DEVICE_DISCRETE, true),
+                                  device("GeForce 210", HK_DEVICE_DISCRETE, false)};
     expect_choice(c, 3, "1", 1);
     expect_choice(c, 3, "rx 58", 1);
     expect_choice(c, 3, "rX 7900", 0);
@@ -177,8 +178,8 @@ static void splits_stay_within_the_target(void **state)
 static void rate_follows_the_device(void **state)
 {
     (void)state;
-    struct gpu_rate r = gpu_plan_rate_guess(GPU_TYPE_DISCRETE);
-    assert_true(r.per_second > gpu_plan_rate_guess(GPU_TYPE_CPU).per_second);
+    struct gpu_rate r = gpu_plan_rate_guess(HK_DEVICE_DISCRETE);
+    assert_true(r.per_second > gpu_plan_rate_guess(HK_DEVICE_CPU).per_second);
     for (int i = 0; i < 60; i++) gpu_plan_rate_sample(&r, 400e9 * 0.05, 0.05);
     assert_true(r.per_second > 390e9 && r.per_second <= 400e9);
     double before = r.per_second;

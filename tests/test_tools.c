@@ -9,9 +9,8 @@
 
 #include "tests/tokenizer_testing.h"
 
-#include "tools/chat_text.c"
-#include "tools/chat_writer.c"
 #include "tools/conversation.c"
+#include "tools/flags.c"
 #include "tools/json.c"
 #include "tools/preferences.c"
 
@@ -19,11 +18,36 @@ static void expect_utf8(const char *in, size_t len, const char *out, bool clean)
 {
     struct hk_bytes b = {0};
     bool is_clean = !clean;
-    assert_true(json_utf8(in, len, &b, &is_clean, NULL));
+    assert_true(hk_bytes_append_utf8(&b, in, len, &is_clean, NULL));
     assert_string_equal(b.data, out);
     assert_int_equal(b.len, strlen(out));
     assert_int_equal(is_clean, clean);
     hk_bytes_free(&b);
+}
+
+static void expect_flags(const char *text, const char *want)
+{
+    char got[256];
+    FILE *f = tmpfile();
+    assert_non_null(f);
+    flags_print(f, text);
+    rewind(f);
+    size_t n = fread(got, 1, sizeof got - 1, f);
+    got[n] = 0;
+    fclose(f);
+    assert_string_equal(got, want);
+}
+
+/* What the library calls a field is a flag on the command line. */
+static void flags(void **state)
+{
+    (void)state;
+    expect_flags("", "");
+    expect_flags("a file: n_ctx: top_p", "a file: n_ctx: top_p"); /* a file's words stay */
+    expect_flags("hk_sampler_options.top_p: 3: a number", "--top-p: 3: a number");
+    expect_flags("a smaller hk_model_options.plan_ctx, or hk_model_options.quant, would be accepted",
+                 "a smaller --ctx, or --quant, would be accepted");
+    expect_flags("hk_model_options.nothing", "hk_model_options.nothing");
 }
 
 #define BAD "\xef\xbf\xbd"
@@ -199,6 +223,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf8),
+        cmocka_unit_test(flags),
         cmocka_unit_test(text_with_bytes),
         cmocka_unit_test(running_texts),
         cmocka_unit_test(conversation_as_json),

@@ -43,7 +43,7 @@ bool best_of_check(struct best_of_options *o, const char *command, const char *m
                        command, idle);
     }
     /* not given is below 0 */
-    if (sampling->o.temperature >= 0 && sampling->o.temperature <= 0) {
+    if (sampling->temperature >= 0 && sampling->temperature <= 0) {
         return hk_fail(
             err, HK_ERR_INPUT,
             "%s: --best-of with --temp 0: all answers would be the same one: a temperature above 0 "
@@ -89,7 +89,7 @@ static bool open_branch(struct writing *w, uint32_t b, struct hk_error *err)
     own.seed_given = true;
     own.seed = q->seed + b;
     *s = (struct best_of_sample){.index = b, .stop_token = HK_NO_TOKEN};
-    if (!sampling_open(&own, hk_model_hparams(w->e->model)->n_vocab, true, &x->sampler, err)) return false;
+    if (!sampling_open(&own, hk_model_n_vocab(w->e->model), true, &x->sampler, err)) return false;
     x->all = hk_calloc((size_t)size, sizeof *x->all, err);
     s->tokens.ids = x->all ? hk_calloc(w->limit, sizeof *s->tokens.ids, err) : NULL;
     if (!s->tokens.ids) return false;
@@ -121,7 +121,7 @@ static bool choose(struct writing *w, uint32_t b, const float *logits, struct hk
     struct best_of_sample *s = &w->out->samples[b];
     uint32_t n_all = w->q->n_prompt + (uint32_t)s->tokens.n;
     uint32_t token = hk_sampler_next(x->sampler, logits, x->all, n_all);
-    s->logprob += (double)hk_logprob(logits, hk_model_hparams(w->e->model)->n_vocab, token);
+    s->logprob += (double)hk_logprob(logits, hk_model_n_vocab(w->e->model), token);
     if (is_stop(w->q, token)) {
         s->stop_token = token;
         end(w, b, COMPLETION_STOP);

@@ -106,19 +106,18 @@ static const char *main_type(const struct bench *o, const struct hk_checkpoint *
 {
     uint64_t bytes[HK_WEIGHT_TYPE_COUNT] = {0};
     int best = 0;
-    for (uint32_t i = 0; i < c->n_tensors; i++) bytes[c->tensors[i].type] += c->tensors[i].size;
+    struct hk_tensor_info t;
+    for (uint32_t i = 0; hk_checkpoint_tensor_info(c, i, &t); i++) bytes[t.type] += t.bytes;
     for (int i = 1; i < HK_WEIGHT_TYPE_COUNT; i++) {
         if (bytes[i] > bytes[best]) best = i;
     }
-    if (hk_weight_type_info((enum hk_weight_type)best)->block_len == 1 &&
-        o->model.quant != HK_WEIGHT_TYPE_COUNT)
-        best = (int)o->model.quant;
-    return hk_weight_type_info((enum hk_weight_type)best)->name;
+    if (hk_weight_type_is_float((enum hk_weight_type)best) && o->model.quant) return o->model.quant;
+    return hk_weight_type_name((enum hk_weight_type)best);
 }
 
 static void print_table(const struct bench *o, struct engine *e, const struct hk_bench_result *r)
 {
-    const struct gpu_caps *caps = hk_device_caps(e->device);
+    const struct hk_device_caps *caps = hk_device_caps(e->device);
     const struct hk_model_stats *s = hk_model_stats(e->model);
     char params[32], bytes[32];
     printf("hekla    %s\n", HK_VERSION);
@@ -151,7 +150,7 @@ static bool json_rates(cJSON *root, const char *key, uint32_t tokens, const doub
 
 static cJSON *json_device(struct hk_device *d)
 {
-    const struct gpu_caps *caps = hk_device_caps(d);
+    const struct hk_device_caps *caps = hk_device_caps(d);
     cJSON *o = cJSON_CreateObject();
     bool ok = o && cJSON_AddStringToObject(o, "name", hk_device_name(d)) &&
               cJSON_AddStringToObject(o, "type", caps ? device_type_name(caps->type) : "reference");
@@ -230,7 +229,6 @@ int cmd_bench(int argc, char **argv)
 {
     struct bench o = {.type = HK_Q8_0, .n_prompt = 128, .n_decode = 32, .repeats = 3};
     int n_args, status;
-    model_options_init(&o.model);
     if (!tool_options(&command, argc, argv, &o, &n_args, &status)) return status;
     if (!o.model.model == !o.shape) {
         return tool_usage_text(o.shape ? "bench: both --model and --shape: one of them would be accepted"

@@ -72,7 +72,7 @@ enum { PLAIN_ANSWER = 256, BEST_OF_ANSWER = 512 };
 struct chat {
     struct chat_options *o;
     struct engine e;
-    struct chat_writer writer; /* not open: plain continuation */
+    struct hk_chat_writer *writer; /* NULL: plain continuation */
     struct conversation talk;
     struct hk_sampler *sampler;
     struct lines *lines;
@@ -109,7 +109,8 @@ static bool make_prompt(struct chat *c, struct hk_error *err)
     if (c->o->n && c->o->n < room) room = c->o->n;
     size_t from = 0;
     for (;; from++) {
-        if (!conversation_tokens(&c->talk, from, c->e.tokenizer, &c->e.checkpoint->vocab, &c->prompt, err))
+        if (!conversation_tokens(&c->talk, from, c->e.tokenizer, hk_checkpoint_vocab(c->e.checkpoint),
+                                 &c->prompt, err))
             return false;
         if (c->prompt.n + room <= n_ctx || from + 1 == c->talk.n) break;
     }
@@ -377,12 +378,12 @@ static bool talk(struct chat *c, struct hk_error *err)
 static void greet(const struct chat *c)
 {
     if (c->o->device.v.quiet) return;
-    if (!c->talk.writer && !c->e.checkpoint->chat_template) {
+    if (!c->talk.writer && !c->e.info.chat_template) {
         fputs("hekla: a base model, without a chat template: what is typed is continued as plain text\n",
               stderr);
     }
     if (!lines_interactive(c->lines)) return;
-    fprintf(stderr, "%s on %s, %s, context %u. /help lists commands, Ctrl-D leaves.\n", c->e.checkpoint->name,
+    fprintf(stderr, "%s on %s, %s, context %u. /help lists commands, Ctrl-D leaves.\n", c->e.info.name,
             hk_device_name(c->e.device), c->talk.writer ? "its own chat template" : "plain text",
             (unsigned)hk_session_ctx(c->e.session));
     const struct box_model *box = box_is_name(c->o->model.model) ? box_find(c->o->model.model) : NULL;
@@ -392,8 +393,7 @@ static void greet(const struct chat *c)
 static bool open_models(struct chat *c, struct hk_error *err)
 {
     struct chat_options *o = c->o;
-    struct model_options reward;
-    model_options_init(&reward);
+    struct model_options reward = {0};
     reward.model = o->best.reward;
     reward.kv = o->model.kv;
     o->model.n_branches = o->best.n;
@@ -420,12 +420,10 @@ static bool warm_up(struct chat *c, struct hk_error *err)
 static bool open_writer(struct chat *c, struct hk_error *err)
 {
     struct hk_wall_time now;
-    if (!c->e.checkpoint->chat_template) return true;
+    if (!c->e.info.chat_template) return true;
     if (!tool_now(&now, err)) return false;
-    if (chat_writer_open(&c->writer, c->e.checkpoint, c->e.tokenizer, &now, err)) {
-        c->talk.writer = &c->writer;
-        return true;
-    }
+    c->talk.writer = c->writer = hk_chat_writer_new(c->e.checkpoint, c->e.tokenizer, &now, err);
+    if (c->writer) return true;
     if (err->code == HK_ERR_MEMORY) return false;
     if (!c->o->device.v.quiet)
         fprintf(stderr, "hekla: %s: what is typed is continued as plain text\n", err->text);
@@ -448,8 +446,8 @@ static bool open_chat(struct chat *c, struct hk_error *err)
                 : !c->talk.writer ? (uint32_t)PLAIN_ANSWER
                 : o->best.n       ? (uint32_t)BEST_OF_ANSWER
                                   : hk_session_ctx(c->e.session);
-    conversation_stops(&c->talk, &c->e.checkpoint->vocab, &c->stop);
-    if (!sampling_open(&o->sampling, hk_model_hparams(c->e.model)->n_vocab, false, &c->sampler, err) ||
+    conversation_stops(&c->talk, hk_checkpoint_vocab(c->e.checkpoint), &c->stop);
+    if (!sampling_open(&o->sampling, hk_model_n_vocab(c->e.model), false, &c->sampler, err) ||
         (o->system && !conversation_set_system(&c->talk, o->system, err))) {
         return false;
     }
@@ -471,7 +469,7 @@ static int run(struct chat_options *o)
     lines_close(c.lines);
     hk_sampler_free(c.sampler);
     conversation_free(&c.talk);
-    chat_writer_close(&c.writer);
+    hk_chat_writer_free(c.writer);
     free(c.prompt.ids);
     if (!best_of_close(&c.judge, &closing) && ok) {
         err = closing;
@@ -503,7 +501,6 @@ int cmd_chat(int argc, char **argv)
     struct chat_options o = {0};
     struct hk_error err = {0};
     int n_args, status;
-    model_options_init(&o.model);
     sampling_options_init(&o.sampling);
     if (tool_options(&command, argc, argv, &o, &n_args, &status)) {
         if (n_args == 1 && o.model.model) {

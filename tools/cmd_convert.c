@@ -102,8 +102,10 @@ static bool convert(const struct convert *o, const char *in, const char *out, st
     struct hk_convert_options options = {
         .type = o->type, .n_threads = o->threads, .progress = on_progress, .note = on_note, .user = &m};
     struct hk_convert_result result;
+    struct hk_checkpoint_info info;
+    hk_checkpoint_describe(c, &info);
     bool ok =
-        !(o->tokenizer && c->gguf) ||
+        !(o->tokenizer && info.is_gguf) ||
         hk_fail(err, HK_ERR_INPUT,
                 "%s: is a GGUF file, which keeps its own tokenizer: --tokenizer is for the other formats",
                 in);

@@ -40,11 +40,11 @@ static const uint32_t no_device = UINT32_MAX;
 
 /* ---- text ---- */
 
-static void print_memory(const struct gpu_caps *c)
+static void print_memory(const struct hk_device_caps *c)
 {
     char size[32], budget[32];
     for (uint32_t i = 0; i < c->n_heaps; i++) {
-        const struct gpu_heap *h = &c->heaps[i];
+        const struct hk_device_heap *h = &c->heaps[i];
         const char *where = h->device_local ? "on the device" : "of the host";
         printf("    %-24s%s %s%s, %s can be taken now\n", i ? "" : "memory", format_bytes(h->size, size),
                where, h->device_local && h->host_visible ? ", seen by the host" : "",
@@ -53,7 +53,7 @@ static void print_memory(const struct gpu_caps *c)
     printf("    %-24s%s in one allocation\n", "", format_bytes(c->max_allocation, size));
 }
 
-static void print_limits(const struct gpu_caps *c)
+static void print_limits(const struct hk_device_caps *c)
 {
     char shared[32];
     printf("    %-24s%u invocations (%u x %u x %u), %s shared, subgroups of %u\n", "workgroup",
@@ -63,18 +63,18 @@ static void print_limits(const struct gpu_caps *c)
            (unsigned)c->max_groups[1], (unsigned)c->max_groups[2]);
 }
 
-static void print_features(const struct gpu_caps *c)
+static void print_features(const struct hk_device_caps *c)
 {
     for (uint32_t i = 0; i < c->n_features; i++) {
-        const struct gpu_feature *f = &c->features[i];
+        const struct hk_device_feature *f = &c->features[i];
         const char *how = f->used ? "used" : f->present ? "not used" : "absent";
         printf("    %-24s%s%s%s\n", f->name, how, f->why[0] ? ": " : "", f->why);
     }
 }
 
-static void print_device(const struct gpu_caps *c, uint32_t index, bool best, uint32_t n)
+static void print_device(const struct hk_device_caps *c, uint32_t index, bool best, uint32_t n)
 {
-    const char *only = c->type == GPU_TYPE_CPU && n == 1 ? ", as there is no other" : "";
+    const char *only = c->type == HK_DEVICE_CPU && n == 1 ? ", as there is no other" : "";
     printf("%u  %s%s%s%s\n", (unsigned)index, c->name, best ? "  (used by default" : "", best ? only : "",
            best ? ")" : "");
     if (!c->usable) printf("    %-24s%s\n", "cannot be used", c->unusable_why);
@@ -120,11 +120,11 @@ static cJSON *append(cJSON *array)
     return NULL;
 }
 
-static bool json_heaps(cJSON *device, const struct gpu_caps *c)
+static bool json_heaps(cJSON *device, const struct hk_device_caps *c)
 {
     cJSON *array = cJSON_AddArrayToObject(device, "heaps");
     for (uint32_t i = 0; i < c->n_heaps; i++) {
-        const struct gpu_heap *h = &c->heaps[i];
+        const struct hk_device_heap *h = &c->heaps[i];
         cJSON *o = array ? append(array) : NULL;
         if (!o || !add_number(o, "bytes", (double)h->size) || !add_number(o, "budget", (double)h->budget) ||
             !add_bool(o, "device_local", h->device_local) || !add_bool(o, "host_visible", h->host_visible))
@@ -133,11 +133,11 @@ static bool json_heaps(cJSON *device, const struct gpu_caps *c)
     return array;
 }
 
-static bool json_features(cJSON *device, const struct gpu_caps *c)
+static bool json_features(cJSON *device, const struct hk_device_caps *c)
 {
     cJSON *array = cJSON_AddArrayToObject(device, "features");
     for (uint32_t i = 0; i < c->n_features; i++) {
-        const struct gpu_feature *f = &c->features[i];
+        const struct hk_device_feature *f = &c->features[i];
         cJSON *o = array ? append(array) : NULL;
         if (!o || !add_text(o, "name", f->name) || !add_bool(o, "present", f->present) ||
             !add_bool(o, "used", f->used) || !add_text(o, "why", f->why))
@@ -146,7 +146,7 @@ static bool json_features(cJSON *device, const struct gpu_caps *c)
     return array;
 }
 
-static bool json_limits(cJSON *device, const struct gpu_caps *c)
+static bool json_limits(cJSON *device, const struct hk_device_caps *c)
 {
     cJSON *o = cJSON_AddObjectToObject(device, "limits");
     return o && add_number(o, "subgroup_size", c->subgroup_size) &&
@@ -156,7 +156,7 @@ static bool json_limits(cJSON *device, const struct gpu_caps *c)
            add_number(o, "allocation_bytes", (double)c->max_allocation);
 }
 
-static bool json_device(cJSON *o, const struct gpu_caps *c, uint32_t index, bool best)
+static bool json_device(cJSON *o, const struct hk_device_caps *c, uint32_t index, bool best)
 {
     return o && add_number(o, "index", index) && add_text(o, "name", c->name) &&
            add_text(o, "type", device_type_name(c->type)) && add_bool(o, "default", best) &&
@@ -167,7 +167,7 @@ static bool json_device(cJSON *o, const struct gpu_caps *c, uint32_t index, bool
            json_heaps(o, c) && json_limits(o, c) && json_features(o, c);
 }
 
-static bool print_json(const struct gpu_caps *caps, uint32_t n, uint32_t only, uint32_t best,
+static bool print_json(const struct hk_device_caps *caps, uint32_t n, uint32_t only, uint32_t best,
                        struct hk_error *err)
 {
     cJSON *root = cJSON_CreateArray();
@@ -182,12 +182,12 @@ static bool print_json(const struct gpu_caps *caps, uint32_t n, uint32_t only, u
 /* ---- the command ---- */
 
 /* The device that --device names, usable or not, or no_device without it. */
-static bool find_only(const struct gpu_caps *caps, uint32_t n, const char *select, uint32_t *only,
+static bool find_only(const struct hk_device_caps *caps, uint32_t n, const char *select, uint32_t *only,
                       struct hk_error *err)
 {
     *only = no_device;
     if (!select) return true;
-    return gpu_choose(caps, n, select, only, err) || (*only < n && !caps[*only].usable);
+    return hk_device_choose(caps, n, select, only, err) || (*only < n && !caps[*only].usable);
 }
 
 int cmd_devices(int argc, char **argv)
@@ -196,12 +196,12 @@ int cmd_devices(int argc, char **argv)
     struct hk_error err = {0};
     int n_args, status;
     if (!tool_options(&command, argc, argv, &o, &n_args, &status)) return status;
-    struct gpu_caps *caps;
+    struct hk_device_caps *caps;
     uint32_t n, only, best = no_device;
-    if (!gpu_list(&caps, &n, &err)) return tool_fail(&err);
+    if (!hk_device_list(&caps, &n, &err)) return tool_fail(&err);
     bool ok = find_only(caps, n, o.device, &only, &err);
     if (ok) {
-        if (!gpu_choose(caps, n, NULL, &best, NULL)) best = no_device;
+        if (!hk_device_choose(caps, n, NULL, &best, NULL)) best = no_device;
         if (o.json) ok = print_json(caps, n, only, best, &err);
         for (uint32_t i = 0; !o.json && i < n; i++) {
             if (only != no_device && only != i) continue;

@@ -223,7 +223,7 @@ static bool print_json(const struct output *out, const struct hk_bytes *prompt, 
         (!out->best ||
          cJSON_AddItemToObject(root, "candidates", best_of_json(out->best, out->o->sampling.seed))) &&
         json_timings(root, out, r);
-    if (ok && out->o->sampling.o.temperature > 0) {
+    if (ok && out->o->sampling.temperature > 0) {
         char seed[24];
         snprintf(seed, sizeof seed, "%llu", (unsigned long long)out->o->sampling.seed);
         ok = cJSON_AddRawToObject(root, "seed", seed) != NULL; /* all 64 bits: cJSON's numbers are doubles */
@@ -270,7 +270,7 @@ static bool report(const struct output *out, const struct hk_bytes *prompt, cons
             fprintf(stderr, "hekla: the context of %u tokens is full: a longer one may be had by --ctx\n",
                     (unsigned)hk_session_ctx(out->e->session));
         }
-        if (o->sampling.o.temperature > 0 && !o->sampling.seed_given && o->device.v.verbose) {
+        if (o->sampling.temperature > 0 && !o->sampling.seed_given && o->device.v.verbose) {
             fprintf(stderr, "hekla: seed %llu\n", (unsigned long long)o->sampling.seed);
         }
         if (out->best) {
@@ -290,8 +290,8 @@ struct job {
     struct output *out;
     struct hk_bytes prompt;
     struct hk_tokens ids;
-    struct chat_writer writer; /* open with --chat */
-    struct conversation talk;  /* the prompt as its only turn */
+    struct hk_chat_writer *writer; /* with --chat */
+    struct conversation talk;      /* the prompt as its only turn */
     struct stop_tokens stop;
     struct best_of_judge judge;
 };
@@ -316,20 +316,20 @@ static bool open_writer(struct job *j, struct hk_error *err)
 {
     struct engine *e = j->e;
     struct hk_wall_time now;
-    if (!e->checkpoint->chat_template) {
+    if (!e->info.chat_template) {
         return hk_fail(err, HK_ERR_INPUT,
                        "--chat: this model has no chat template: a model with one would be accepted");
     }
     if (!tool_now(&now, err)) return false;
-    if (!chat_writer_open(&j->writer, e->checkpoint, e->tokenizer, &now, err)) return false;
-    j->talk.writer = &j->writer;
-    return true;
+    j->writer = hk_chat_writer_new(e->checkpoint, e->tokenizer, &now, err);
+    j->talk.writer = j->writer;
+    return j->writer != NULL;
 }
 
 static bool encode_prompt(struct job *j, struct hk_error *err)
 {
     struct engine *e = j->e;
-    const struct hk_vocab *v = &e->checkpoint->vocab;
+    const struct hk_vocab *v = hk_checkpoint_vocab(e->checkpoint);
     if (j->o->chat && !open_writer(j, err)) return false;
     conversation_stops(&j->talk, v, &j->stop);
     if (j->o->ignore_eos) j->stop.n = 0;
@@ -342,7 +342,7 @@ static bool complete(struct job *j, struct hk_error *err)
     struct generate *o = j->o;
     struct hk_sampler *sampler = NULL;
     struct completion_result r;
-    bool ok = sampling_open(&o->sampling, hk_model_hparams(j->e->model)->n_vocab,
+    bool ok = sampling_open(&o->sampling, hk_model_n_vocab(j->e->model),
                             o->logprobs != COMPLETION_NO_LOGPROBS, &sampler, err);
     if (ok) {
         struct completion_options c = {.prompt = j->ids.ids,
@@ -396,8 +396,7 @@ static bool complete_best(struct job *j, struct hk_error *err)
 static bool generate(struct job *j, struct hk_error *err)
 {
     struct generate *o = j->o;
-    struct model_options reward;
-    model_options_init(&reward);
+    struct model_options reward = {0};
     reward.model = o->best.reward;
     reward.kv = o->model.kv;
     o->model.n_branches = o->best.n;
@@ -421,7 +420,7 @@ static bool generate(struct job *j, struct hk_error *err)
     hk_bytes_free(&j->prompt);
     free(j->ids.ids);
     conversation_free(&j->talk);
-    chat_writer_close(&j->writer);
+    hk_chat_writer_free(j->writer);
     return ok;
 }
 
@@ -455,7 +454,6 @@ int cmd_generate(int argc, char **argv)
     struct generate o = {.n = 256, .logprobs = COMPLETION_NO_LOGPROBS};
     struct hk_error err = {0};
     int n_args, status;
-    model_options_init(&o.model);
     sampling_options_init(&o.sampling);
     if (tool_options(&command, argc, argv, &o, &n_args, &status)) {
         if (!check(&o, &err)) {

@@ -67,7 +67,7 @@ static bool forget(struct hk_session *s, uint32_t first, struct hk_error *err)
 static bool window(struct engine *e, const uint32_t *tokens, uint32_t n, struct sums *sums,
                    struct hk_error *err)
 {
-    uint32_t n_vocab = hk_model_hparams(e->model)->n_vocab;
+    uint32_t n_vocab = hk_model_n_vocab(e->model);
     if (!forget(e->session, tokens[0], err) || !hk_session_sync(e->session, tokens, n, err)) return false;
     for (uint32_t i = 0; i + 1 < n; i++) {
         const float *logits = hk_session_logits_at(e->session, i);
@@ -85,7 +85,7 @@ static bool window(struct engine *e, const uint32_t *tokens, uint32_t n, struct 
 static bool windows(struct engine *e, const struct hk_tokens *text, uint32_t n_ctx, uint32_t *buf,
                     struct sums *sums, struct hk_error *err)
 {
-    const struct hk_vocab *v = &e->checkpoint->vocab;
+    const struct hk_vocab_info *v = &e->vocab;
     uint32_t lead = v->add_bos && v->bos != HK_NO_TOKEN ? 1 : 0;
     double start = term_seconds();
     if (lead) buf[0] = v->bos;
@@ -143,7 +143,7 @@ static bool perplexity(struct perplexity *o, struct engine *e, struct hk_error *
                      o->file, (unsigned)ids.n);
     }
     if (ok && !o->model.ctx) {
-        uint32_t own = e->checkpoint->hparams.n_ctx_train;
+        uint32_t own = e->info.n_ctx_train;
         o->model.ctx = own && own < 512 ? own : 512;
     }
     if (ok && o->model.ctx < 2)
@@ -162,7 +162,6 @@ int cmd_perplexity(int argc, char **argv)
 {
     struct perplexity o = {0};
     int n_args, status;
-    model_options_init(&o.model);
     if (!tool_options(&command, argc, argv, &o, &n_args, &status)) return status;
     if (!o.model.model) return tool_usage_text("perplexity: no model: -m MODEL would be accepted");
     if (!o.file) return tool_usage_text("perplexity: no text: -f FILE would be accepted");

@@ -77,7 +77,7 @@ static bool score_all(const struct rank *o, struct scorer *s, struct candidate *
     struct conversation c = {0};
     bool ok =
         (!o->system || conversation_set_system(&c, o->system, err)) && conversation_ask(&c, o->prompt, err);
-    if (ok && o->system && !s->writer.template) {
+    if (ok && o->system && !s->writer) {
         ok = hk_fail(err, HK_ERR_INPUT,
                      "rank: --system: %s has no chat template to put it in: --prompt alone would be accepted",
                      o->model.model);
@@ -144,7 +144,6 @@ int cmd_rank(int argc, char **argv)
 {
     struct rank o = {0};
     int n_args, status;
-    model_options_init(&o.model);
     if (!tool_options(&command, argc, argv, &o, &n_args, &status)) return status;
     if (!o.model.model && box_find("box:reward")) o.model.model = "box:reward";
     if (!o.model.model) return tool_usage_text("rank: no model: -m REWARD_MODEL would be accepted");

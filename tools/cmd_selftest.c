@@ -64,7 +64,7 @@ static bool on_result(void *user, const struct hk_selftest_result *r)
 /* The report but for its results and counts. */
 static bool json_head(cJSON *root, struct hk_device *d)
 {
-    const struct gpu_caps *caps = hk_device_caps(d);
+    const struct hk_device_caps *caps = hk_device_caps(d);
     return cJSON_AddStringToObject(root, "hekla", HK_VERSION) &&
            cJSON_AddStringToObject(root, "device", hk_device_name(d)) &&
            cJSON_AddStringToObject(root, "driver", caps ? caps->driver : "") &&

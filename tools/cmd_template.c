@@ -41,18 +41,36 @@ static const struct opt_command command = {
     .max_args = 0,
 };
 
-/* The special token's text with a NUL after it; NULL where there is none. */
-static const char *token_text(struct hk_checkpoint *c, uint32_t id, struct hk_error *err)
+/* The special token's text, which *text keeps, with a NUL after it; NULL where there is none. */
+static bool token_text(const struct hk_vocab *v, uint32_t id, struct hk_bytes *text, const char **out,
+                       struct hk_error *err)
 {
-    if (id >= c->vocab.n_tokens) return NULL;
-    return hk_arena_strndup(&c->arena, c->vocab.tokens[id].text, c->vocab.tokens[id].len, err);
+    struct hk_span s = hk_vocab_token_text(v, id);
+    *out = NULL;
+    if (!s.data) return true;
+    if (!hk_bytes_append(text, s.data, s.len, err)) return false;
+    *out = text->data;
+    return true;
+}
+
+/* bos_token and eos_token. */
+static bool special_texts(const struct hk_checkpoint *c, struct hk_bytes texts[2],
+                          struct hk_chat_template_options *opt, struct hk_error *err)
+{
+    const struct hk_vocab *v = hk_checkpoint_vocab(c);
+    struct hk_vocab_info info;
+    hk_vocab_describe(v, &info);
+    return token_text(v, info.bos, &texts[0], &opt->bos, err) &&
+           token_text(v, info.eos, &texts[1], &opt->eos, err);
 }
 
 static bool read_template(const struct template_options *o, const struct hk_checkpoint *c,
                           struct hk_bytes *text, struct hk_error *err)
 {
     if (o->file) return tool_read(o->file, text, err) || hk_fail_prefix(err, "template");
-    if (c->chat_template) return hk_bytes_append(text, c->chat_template, strlen(c->chat_template), err);
+    struct hk_checkpoint_info info;
+    hk_checkpoint_describe(c, &info);
+    if (info.chat_template) return hk_bytes_append(text, info.chat_template, strlen(info.chat_template), err);
     return hk_fail(err, HK_ERR_INPUT,
                    "template: %s: has no chat template: --template FILE with one would be accepted",
                    o->model);
@@ -73,12 +91,11 @@ static bool render(const struct hk_chat_template *t, const struct hk_chat_templa
 static bool run(const struct template_options *o, struct hk_checkpoint *c, struct hk_error *err)
 {
     struct hk_chat_template_options opt = {0};
-    struct hk_bytes text = {0}, out = {0};
+    struct hk_bytes text = {0}, out = {0}, special[2] = {{0}};
     const char *path = o->file ? o->file : o->model;
     struct hk_chat_template *t = NULL;
-    if (c) opt.bos = token_text(c, c->vocab.bos, err);
-    if (c) opt.eos = token_text(c, c->vocab.eos, err);
-    bool ok = tool_now(&opt.now, err) && read_template(o, c, &text, err);
+    bool ok = (!c || special_texts(c, special, &opt, err)) && tool_now(&opt.now, err) &&
+              read_template(o, c, &text, err);
     if (ok) {
         t = hk_chat_template_new(text.data ? text.data : "", text.len, err);
         ok = t ? render(t, &opt, path, &out, err) : hk_fail_prefix(err, "template: %s", path);
@@ -87,6 +104,8 @@ static bool run(const struct template_options *o, struct hk_checkpoint *c, struc
     hk_chat_template_free(t);
     hk_bytes_free(&text);
     hk_bytes_free(&out);
+    hk_bytes_free(&special[0]);
+    hk_bytes_free(&special[1]);
     return ok;
 }
 

@@ -109,7 +109,7 @@ static bool read_ids(const struct hk_bytes *text, uint32_t n_tokens, struct hk_t
     return false;
 }
 
-static bool decode(const struct hk_tokenizer *t, const struct hk_vocab *v, bool special,
+static bool decode(const struct hk_tokenizer *t, const struct hk_vocab_info *v, bool special,
                    const struct hk_bytes *text, struct hk_error *err)
 {
     struct hk_tokens ids = {0};
@@ -141,11 +141,13 @@ int cmd_tokenize(int argc, char **argv)
     if (!o.model) return tool_usage_text("tokenize: -m MODEL is missing: it says whose tokenizer to use");
     struct hk_checkpoint_options open = {.tokenizer_path = o.tokenizer};
     struct hk_checkpoint *c = tool_checkpoint(o.model, &open, &err);
-    struct hk_tokenizer *t = c ? hk_tokenizer_new(&c->vocab, &err) : NULL;
+    const struct hk_vocab *vocab = c ? hk_checkpoint_vocab(c) : NULL;
+    struct hk_tokenizer *t = c ? hk_tokenizer_new(vocab, &err) : NULL;
+    struct hk_vocab_info v = {0};
+    if (c) hk_vocab_describe(vocab, &v);
     struct hk_bytes text = {0};
-    bool ok =
-        t && tool_read("-", &text, &err) &&
-        (o.decode ? decode(t, &c->vocab, !o.no_special, &text, &err) : encode(t, !o.no_special, &text, &err));
+    bool ok = t && tool_read("-", &text, &err) &&
+              (o.decode ? decode(t, &v, !o.no_special, &text, &err) : encode(t, !o.no_special, &text, &err));
     hk_bytes_free(&text);
     hk_tokenizer_free(t);
     hk_checkpoint_close(c);

@@ -1,10 +1,13 @@
 #include "tools/common.h"
 
 #include <errno.h>
+#include <float.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tools/box.h"
+#include "tools/flags.h"
 #include "tools/json.h"
 #include "tools/term.h"
 
@@ -13,7 +16,9 @@
 int tool_fail(const struct hk_error *err)
 {
     fflush(stdout); /* what was printed stands before the error also where both are one file */
-    fprintf(stderr, "hekla: %s\n", err->text);
+    fputs("hekla: ", stderr);
+    flags_print(stderr, err->text);
+    fputc('\n', stderr);
     return TOOL_FAILED;
 }
 
@@ -129,7 +134,7 @@ static bool parse_quant(const char *value, void *field, struct hk_error *err)
     if (!hk_weight_type_quantizes(t))
         return hk_fail(err, HK_ERR_INPUT, "one of %s would be accepted",
                        hk_weight_type_list(HK_WEIGHTS_QUANTIZING, list, sizeof list));
-    *(enum hk_weight_type *)field = t;
+    *(const char **)field = hk_weight_type_name(t);
     return true;
 }
 
@@ -213,15 +218,10 @@ const struct opt model_opts[] = {
     {0},
 };
 
-void model_options_init(struct model_options *o)
-{
-    *o = (struct model_options){.quant = HK_WEIGHT_TYPE_COUNT, .kv = HK_KV_AUTO};
-}
-
 const struct opt sampling_opts[] = {
     {.name = "temp",
      .kind = OPT_F32,
-     .field = offsetof(struct sampling_options, o.temperature),
+     .field = offsetof(struct sampling_options, temperature),
      .min = 0,
      .max = 100,
      .metavar = "T",
@@ -229,35 +229,35 @@ const struct opt sampling_opts[] = {
              "answers of box:chat"},
     {.name = "top-k",
      .kind = OPT_U32,
-     .field = offsetof(struct sampling_options, o.top_k),
+     .field = offsetof(struct sampling_options, top_k),
      .min = 0,
      .max = 4294967295.0,
      .metavar = "K",
      .help = "only the K most likely tokens; 0: all. Default 40"},
     {.name = "top-p",
      .kind = OPT_F32,
-     .field = offsetof(struct sampling_options, o.top_p),
+     .field = offsetof(struct sampling_options, top_p),
      .min = 0,
      .max = 1,
      .metavar = "P",
      .help = "only the likeliest tokens that together have probability P; 1: all. Default 0.95"},
     {.name = "min-p",
      .kind = OPT_F32,
-     .field = offsetof(struct sampling_options, o.min_p),
+     .field = offsetof(struct sampling_options, min_p),
      .min = 0,
      .max = 1,
      .metavar = "P",
      .help = "only tokens at least P times as likely as the likeliest; 0: all. Default 0.05"},
     {.name = "repeat-penalty",
      .kind = OPT_F32,
-     .field = offsetof(struct sampling_options, o.repeat_penalty),
+     .field = offsetof(struct sampling_options, repeat_penalty),
      .min = 0.01,
      .max = 100,
      .metavar = "R",
      .help = "make tokens that just appeared less likely; 1: off, 1.1: gently. Default 1"},
     {.name = "repeat-last",
      .kind = OPT_U32,
-     .field = offsetof(struct sampling_options, o.repeat_last),
+     .field = offsetof(struct sampling_options, repeat_last),
      .min = 0,
      .max = 16777216,
      .metavar = "N",
@@ -279,17 +279,33 @@ const struct opt sampling_opts[] = {
 
 void sampling_options_init(struct sampling_options *o)
 {
-    *o = (struct sampling_options){0};
-    hk_sampler_defaults(&o->o);
-    o->o.temperature = -1;
+    *o = (struct sampling_options){.temperature = -1,
+                                   .top_k = 40,
+                                   .top_p = 0.95f,
+                                   .min_p = 0.05f,
+                                   .repeat_penalty = 1,
+                                   .repeat_last = 64};
 }
 
 void sampling_default_temperature(struct sampling_options *o, float fallback)
 {
-    struct hk_sampler_options common;
-    if (o->o.temperature >= 0) return;
-    hk_sampler_defaults(&common);
-    o->o.temperature = fallback >= 0 ? fallback : common.temperature;
+    if (o->temperature < 0) o->temperature = fallback >= 0 ? fallback : 0.8f;
+}
+
+/* As the library has them: there zero is the default, and what is off has a number of its own. */
+static struct hk_sampler_options sampler_options(const struct sampling_options *o)
+{
+    bool penalty = o->repeat_last > 0;
+    return (struct hk_sampler_options){.greedy = o->temperature <= 0,
+                                       .temperature = o->temperature,
+                                       .top_k = o->top_k ? o->top_k : HK_ALL_TOKENS,
+                                       .top_p = o->top_p > 0 ? o->top_p : FLT_MIN,
+                                       .min_p = o->min_p > 0 ? o->min_p : HK_NO_MIN_P,
+                                       .repeat_penalty = penalty ? o->repeat_penalty : 1,
+                                       .repeat_last = o->repeat_last,
+                                       .seed = o->seed,
+                                       .bias = o->bias,
+                                       .n_bias = o->n_bias};
 }
 
 void sampling_options_free(struct sampling_options *o)
@@ -316,12 +332,11 @@ bool sampling_open(struct sampling_options *o, uint32_t n_vocab, bool need_logit
                            (unsigned)o->bias[i].token, (unsigned)n_vocab - 1);
         }
     }
-    o->o.seed = sampling_seed(o);
-    o->o.bias = o->bias;
-    o->o.n_bias = o->n_bias;
-    bool changes_logits = o->n_bias > 0 || o->o.repeat_penalty < 1.0f || o->o.repeat_penalty > 1.0f;
-    if (o->o.temperature <= 0 && !changes_logits && !need_logits) return true;
-    *out = hk_sampler_new(&o->o, n_vocab, err);
+    o->seed = sampling_seed(o);
+    struct hk_sampler_options so = sampler_options(o);
+    bool changes_logits = o->n_bias > 0 || so.repeat_penalty < 1.0f || so.repeat_penalty > 1.0f;
+    if (so.greedy && !changes_logits && !need_logits) return true;
+    *out = hk_sampler_new(&so, n_vocab, err);
     return *out != NULL;
 }
 
@@ -375,7 +390,7 @@ struct hk_checkpoint *tool_checkpoint(const char *model, const struct hk_checkpo
 
 static bool check_use(const struct engine *e, const struct model_options *m, struct hk_error *err)
 {
-    bool scores = e->checkpoint->hparams.n_labels > 0;
+    bool scores = e->info.n_labels > 0;
     if (scores == (m->use == MODEL_SCORES)) return true;
     return hk_fail(err, HK_ERR_INPUT,
                    scores ? "%s: is a reward model, which scores answers: `hekla rank` takes it; a language "
@@ -390,8 +405,10 @@ bool engine_open_checkpoint(struct engine *e, const struct model_options *m, str
     struct hk_checkpoint_options o = {.tokenizer_path = m->tokenizer};
     e->checkpoint = tool_checkpoint(m->model, &o, err);
     if (!e->checkpoint) return false;
-    const char *arch = e->checkpoint->hparams.arch;
-    if (e->checkpoint->n_tensors == 0) {
+    hk_checkpoint_describe(e->checkpoint, &e->info);
+    hk_vocab_describe(hk_checkpoint_vocab(e->checkpoint), &e->vocab);
+    const char *arch = e->info.arch;
+    if (e->info.n_tensors == 0) {
         return hk_fail(err, HK_ERR_UNSUPPORTED,
                        "%s: a vocabulary alone: a checkpoint with weights would be accepted", m->model);
     }
@@ -404,8 +421,8 @@ bool engine_open_checkpoint(struct engine *e, const struct model_options *m, str
 
 bool engine_open_tokenizer(struct engine *e, struct hk_error *err)
 {
-    e->tokenizer = hk_tokenizer_new(&e->checkpoint->vocab, err);
-    return e->tokenizer || hk_fail_prefix(err, "%s", e->checkpoint->path);
+    e->tokenizer = hk_tokenizer_new(hk_checkpoint_vocab(e->checkpoint), err);
+    return e->tokenizer || hk_fail_prefix(err, "%s", e->info.path);
 }
 
 bool engine_open_device(struct engine *e, const struct device_options *d, bool profile, struct hk_error *err)
@@ -416,8 +433,8 @@ bool engine_open_device(struct engine *e, const struct device_options *d, bool p
     struct hk_device_options o = {.select = d->device, .profile = profile};
     e->device = hk_device_open(&o, err);
     if (!e->device) return false;
-    const struct gpu_caps *caps = hk_device_caps(e->device);
-    bool alone = caps && caps->type == GPU_TYPE_CPU && (!d->device || !*d->device);
+    const struct hk_device_caps *caps = hk_device_caps(e->device);
+    bool alone = caps && caps->type == HK_DEVICE_CPU && (!d->device || !*d->device);
     if (alone && !d->v.quiet) {
         fprintf(stderr, "hekla: no GPU here: running on the CPU-type device %s\n", hk_device_name(e->device));
     } else if (d->v.verbose) {
@@ -441,9 +458,8 @@ bool engine_open_model(struct engine *e, const struct model_options *m, const st
     if (d->v.verbose) {
         const struct hk_model_stats *s = hk_model_stats(e->model);
         char params[32], bytes[32];
-        fprintf(stderr, "hekla: model: %s, %s parameters, %s on the device, loaded in %.2f s\n",
-                e->checkpoint->name, format_count(s->n_params, params), format_bytes(s->weight_bytes, bytes),
-                s->load_seconds);
+        fprintf(stderr, "hekla: model: %s, %s parameters, %s on the device, loaded in %.2f s\n", e->info.name,
+                format_count(s->n_params, params), format_bytes(s->weight_bytes, bytes), s->load_seconds);
     }
     return true;
 }
@@ -451,7 +467,7 @@ bool engine_open_model(struct engine *e, const struct model_options *m, const st
 bool engine_open_session(struct engine *e, const struct model_options *m, bool all_logits,
                          struct hk_error *err)
 {
-    uint32_t n_ctx = m->ctx ? m->ctx : hk_model_hparams(e->model)->n_ctx_train;
+    uint32_t n_ctx = m->ctx ? m->ctx : hk_model_n_ctx_train(e->model);
     struct hk_session_options o = {.n_ctx = m->ctx,
                                    .kv = m->kv,
                                    .all_logits = all_logits,
@@ -514,7 +530,7 @@ void print_escaped(FILE *f, const char *text, size_t len, const char *also)
 {
     struct hk_bytes b = {0};
     bool clean = false;
-    if (!json_utf8(text, len, &b, &clean, NULL)) len = 0;
+    if (!hk_bytes_append_utf8(&b, text, len, &clean, NULL)) len = 0;
     hk_bytes_free(&b);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
@@ -539,18 +555,18 @@ bool known_architecture(const char *arch)
     return false;
 }
 
-const char *device_type_name(enum gpu_type t)
+const char *device_type_name(enum hk_device_type t)
 {
     switch (t) {
-    case GPU_TYPE_INTEGRATED:
+    case HK_DEVICE_INTEGRATED:
         return "integrated";
-    case GPU_TYPE_DISCRETE:
+    case HK_DEVICE_DISCRETE:
         return "discrete";
-    case GPU_TYPE_VIRTUAL:
+    case HK_DEVICE_VIRTUAL:
         return "virtual";
-    case GPU_TYPE_CPU:
+    case HK_DEVICE_CPU:
         return "cpu";
-    case GPU_TYPE_OTHER:
+    case HK_DEVICE_OTHER:
         break;
     }
     return "other";
@@ -563,7 +579,7 @@ const char *kv_type_name(enum hk_kv_type t)
 
 bool print_profile(struct hk_device *d, struct hk_error *err)
 {
-    struct gpu_profile_row *rows = NULL;
+    struct hk_profile_row *rows = NULL;
     uint32_t n = 0;
     if (!hk_device_profile(d, &rows, &n, err)) return false;
     double all = 0;
@@ -575,7 +591,7 @@ bool print_profile(struct hk_device *d, struct hk_error *err)
                 "share", "GB/s", "GFLOP/s");
     }
     for (uint32_t i = 0; i < n; i++) {
-        const struct gpu_profile_row *r = &rows[i];
+        const struct hk_profile_row *r = &rows[i];
         double s = r->seconds > 0 ? r->seconds : 1e-12;
         fprintf(stderr, "%-22s %-22s %9llu %11.3f %5.1f%% %9.2f %9.2f\n", r->label, r->kernel,
                 (unsigned long long)r->calls, r->seconds * 1e3, all > 0 ? 100 * r->seconds / all : 0,

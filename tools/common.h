@@ -44,8 +44,8 @@ enum model_use { MODEL_PREDICTS, MODEL_SCORES };
 /* -m, --tokenizer, --quant, --ctx, --kv */
 struct model_options {
     const char *model, *tokenizer;
-    enum hk_weight_type quant;
-    uint32_t ctx; /* 0: default */
+    const char *quant; /* or NULL */
+    uint32_t ctx;      /* 0: default */
     enum hk_kv_type kv;
     /* what the command itself says: */
     enum model_use use;
@@ -53,10 +53,13 @@ struct model_options {
         branch_tokens; /* as hk_session_options has them; more than the context is cut to it */
 };
 extern const struct opt model_opts[];
-void model_options_init(struct model_options *o);
 
 struct sampling_options {
-    struct hk_sampler_options o; /* seed and bias are filled by sampling_open; temperature < 0: not given */
+    /* as the command line has them: where hk_sampler_options has another number for what is off, 0 is off */
+    float temperature; /* < 0: not given */
+    uint32_t top_k;
+    float top_p, min_p, repeat_penalty;
+    uint32_t repeat_last;
     bool seed_given;
     uint64_t seed;
     struct hk_logit_bias *bias;
@@ -65,7 +68,7 @@ struct sampling_options {
 extern const struct opt sampling_opts[];
 void sampling_options_init(struct sampling_options *o);
 void sampling_options_free(struct sampling_options *o);
-/* The temperature where --temp did not say it; fallback < 0: hk_sampler_defaults'. Before sampling_open. */
+/* The temperature where --temp did not say it; fallback < 0: the library's. Before sampling_open. */
 void sampling_default_temperature(struct sampling_options *o, float fallback);
 /* Draws a seed where --seed did not say one, and gives what it is then in o->seed. */
 uint64_t sampling_seed(struct sampling_options *o);
@@ -90,6 +93,8 @@ void progress_say(struct progress *p, const char *fmt, ...) HK_PRINTF(2, 3);
  * could not open NULL. engine_close closes whatever is open. */
 struct engine {
     struct hk_checkpoint *checkpoint;
+    struct hk_checkpoint_info info; /* the checkpoint's, */
+    struct hk_vocab_info vocab;     /* and its vocabulary's */
     struct hk_tokenizer *tokenizer;
     struct hk_device *device;
     bool device_shared; /* it is another engine's, which is closed after this one */
@@ -123,8 +128,8 @@ const char *format_count(uint64_t n, char buf[32]);
 /* Writes text on one line: control characters and the characters of `also` escaped as in C, and bytes beyond
  * ASCII too where the text is no UTF-8. */
 void print_escaped(FILE *f, const char *text, size_t len, const char *also);
-bool known_architecture(const char *arch);     /* one that this build runs */
-const char *device_type_name(enum gpu_type t); /* "discrete", "cpu", ... */
+bool known_architecture(const char *arch);           /* one that this build runs */
+const char *device_type_name(enum hk_device_type t); /* "discrete", "cpu", ... */
 const char *kv_type_name(enum hk_kv_type t);
 /* The time by kernel since the device was opened, as a table on stderr. */
 bool print_profile(struct hk_device *d, struct hk_error *err);

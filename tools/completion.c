@@ -48,7 +48,7 @@ static bool on_token(void *user, uint32_t token)
     struct completion_piece piece = {.token = token};
     if (x->o->logprobs != COMPLETION_NO_LOGPROBS) {
         const float *logits = hk_session_logits(x->e->session);
-        uint32_t n_vocab = hk_model_hparams(x->e->model)->n_vocab;
+        uint32_t n_vocab = hk_model_n_vocab(x->e->model);
         piece.logprob = hk_logprob(logits, n_vocab, token);
         piece.top = x->top;
         if (x->o->logprobs) piece.n_top = hk_top_logprobs(logits, n_vocab, x->o->logprobs, x->top);
@@ -104,7 +104,7 @@ static bool decode_sampled(struct run *x, struct hk_tokens *all)
 static bool check_finite(const struct engine *e, struct hk_error *err)
 {
     const float *logits = hk_session_logits(e->session);
-    uint32_t n_vocab = hk_model_hparams(e->model)->n_vocab;
+    uint32_t n_vocab = hk_model_n_vocab(e->model);
     for (uint32_t i = 0; i < n_vocab; i++)
         if (isfinite(logits[i])) return true;
     return hk_fail(
@@ -184,7 +184,7 @@ bool completion_run(struct engine *e, const struct completion_options *o, struct
 bool completion_prompt(const struct engine *e, const char *text, size_t len, struct hk_tokens *out,
                        struct hk_error *err)
 {
-    const struct hk_vocab *v = &e->checkpoint->vocab;
+    const struct hk_vocab_info *v = &e->vocab;
     if (!hk_tokenizer_encode(e->tokenizer, text, len, HK_ENCODE_ADD_SPECIAL | HK_ENCODE_PARSE_SPECIAL, out,
                              err)) {
         return false;

@@ -70,7 +70,7 @@ bool conversation_answer(struct conversation *c, uint32_t token, const char *tex
                          struct hk_error *err)
 {
     struct turn *t = &c->turns[c->n - 1];
-    if (token != HK_NO_TOKEN && !tokens_append(&t->answer, &token, 1, err)) return false;
+    if (token != HK_NO_TOKEN && !hk_tokens_append(&t->answer, &token, 1, err)) return false;
     return hk_bytes_append(&t->text, text, len, err);
 }
 
@@ -89,22 +89,22 @@ static bool running_text(const struct conversation *c, size_t from, struct hk_by
 
 /* The turns as messages, the last one's answer answer[0..len) or, where that is NULL, left out. own: the
  * model that reads them wrote the answers. Free the list. */
-static struct chat_message *messages_of(const struct conversation *c, size_t from, bool own,
-                                        const char *answer, size_t len, size_t *n, struct hk_error *err)
+static struct hk_chat_message *messages_of(const struct conversation *c, size_t from, bool own,
+                                           const char *answer, size_t len, size_t *n, struct hk_error *err)
 {
-    struct chat_message *list = hk_calloc(1 + 2 * (c->n - from), sizeof *list, err);
+    struct hk_chat_message *list = hk_calloc(1 + 2 * (c->n - from), sizeof *list, err);
     *n = 0;
     if (!list) return NULL;
     if (c->system && *c->system)
-        list[(*n)++] = (struct chat_message){"system", c->system, strlen(c->system), NULL};
+        list[(*n)++] = (struct hk_chat_message){"system", c->system, strlen(c->system), NULL};
     for (size_t i = from; i < c->n; i++) {
         const struct turn *t = &c->turns[i];
-        list[(*n)++] = (struct chat_message){"user", t->question, strlen(t->question), NULL};
+        list[(*n)++] = (struct hk_chat_message){"user", t->question, strlen(t->question), NULL};
         if (i + 1 < c->n) {
-            list[(*n)++] = (struct chat_message){"assistant", t->text.data ? t->text.data : "", t->text.len,
-                                                 own ? &t->answer : NULL};
+            list[(*n)++] = (struct hk_chat_message){"assistant", t->text.data ? t->text.data : "",
+                                                    t->text.len, own ? &t->answer : NULL};
         } else if (answer) {
-            list[(*n)++] = (struct chat_message){"assistant", answer, len, NULL};
+            list[(*n)++] = (struct hk_chat_message){"assistant", answer, len, NULL};
         }
     }
     return list;
@@ -116,39 +116,35 @@ bool conversation_tokens(const struct conversation *c, size_t from, const struct
     out->n = 0;
     if (c->writer) {
         size_t n;
-        struct chat_message *m = messages_of(c, from, true, NULL, 0, &n, err);
-        bool ok = m && chat_writer_tokens(c->writer, m, n, true, out, err);
+        struct hk_chat_message *m = messages_of(c, from, true, NULL, 0, &n, err);
+        bool ok = m && hk_chat_writer_tokens(c->writer, m, n, true, out, err);
         free(m);
         return ok;
     }
     struct hk_bytes text = {0};
     bool ok = hk_bytes_append(&text, "", 0, err) && running_text(c, from, &text, err) &&
               hk_tokenizer_encode(t, text.data, text.len, HK_ENCODE_ADD_SPECIAL, out, err);
-    if (ok && v->add_eos && out->n > 1 && out->ids[out->n - 1] == v->eos) out->n--;
+    struct hk_vocab_info info;
+    hk_vocab_describe(v, &info);
+    if (ok && info.add_eos && out->n > 1 && out->ids[out->n - 1] == info.eos) out->n--;
     hk_bytes_free(&text);
     return ok;
 }
 
 void conversation_stops(const struct conversation *c, const struct hk_vocab *v, struct stop_tokens *out)
 {
-    *out = (struct stop_tokens){0};
-    for (; out->n < v->n_stop; out->n++) out->ids[out->n] = v->stop[out->n];
-    if (!c->writer || c->writer->stop == HK_NO_TOKEN) return;
-    for (uint32_t i = 0; i < out->n; i++) {
-        if (out->ids[i] == c->writer->stop) return;
-    }
-    out->ids[out->n++] = c->writer->stop;
+    out->n = hk_chat_stops(c->writer, v, out->ids);
 }
 
-bool conversation_read(const struct conversation *c, const struct chat_writer *writer,
+bool conversation_read(const struct conversation *c, const struct hk_chat_writer *writer,
                        const struct hk_tokenizer *t, size_t from, const char *answer, size_t len,
                        struct hk_tokens *out, struct hk_error *err)
 {
     out->n = 0;
     if (writer) {
         size_t n;
-        struct chat_message *m = messages_of(c, from, false, answer, len, &n, err);
-        bool ok = m && chat_writer_tokens(writer, m, n, false, out, err);
+        struct hk_chat_message *m = messages_of(c, from, false, answer, len, &n, err);
+        bool ok = m && hk_chat_writer_tokens(writer, m, n, false, out, err);
         free(m);
         return ok;
     }

@@ -6,7 +6,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "tools/chat_writer.h"
+#include "runtime/hekla.h"
 
 struct turn {
     char *question;
@@ -16,7 +16,7 @@ struct turn {
 
 struct conversation {
     /* NULL: plain continuation; questions and answers are one running text */
-    const struct chat_writer *writer;
+    const struct hk_chat_writer *writer;
     char *system; /* or NULL */
     struct turn *turns;
     size_t n, capacity;
@@ -35,7 +35,7 @@ bool conversation_answer(struct conversation *c, uint32_t token, const char *tex
 /* The tokens that end an answer: the vocabulary's, and the one that the template writes there, which some
  * files forget to name. */
 struct stop_tokens {
-    uint32_t ids[HK_MAX_STOP_TOKENS + 1], n;
+    uint32_t ids[HK_CHAT_STOPS], n;
 };
 void conversation_stops(const struct conversation *c, const struct hk_vocab *v, struct stop_tokens *out);
 
@@ -45,7 +45,7 @@ bool conversation_tokens(const struct conversation *c, size_t from, const struct
 
 /* The whole conversation, with answer[0..len) as the last turn's, as another model reads it, replacing *out;
  * turns before `from` are left out. writer: of that model; NULL: questions and answers as running text. */
-bool conversation_read(const struct conversation *c, const struct chat_writer *writer,
+bool conversation_read(const struct conversation *c, const struct hk_chat_writer *writer,
                        const struct hk_tokenizer *t, size_t from, const char *answer, size_t len,
                        struct hk_tokens *out, struct hk_error *err);
 

@@ -8,12 +8,6 @@
 
 #include "runtime/hekla.h"
 
-/* Appends text[0..len) with every byte sequence that is not UTF-8, and every NUL (which C strings end at),
- * replaced by U+FFFD, one for each maximal part of a character as the Unicode standard recommends
- * (chapter 3.9). *clean, where not NULL, says whether nothing was replaced. False and *err when memory is
- * out. */
-bool json_utf8(const char *text, size_t len, struct hk_bytes *out, bool *clean, struct hk_error *err);
-
 /* Adds "key": text; where that is not what the bytes are, also "bytes_key": [numbers], unless bytes_key is
  * NULL. False when memory is out. */
 bool json_add_text(cJSON *object, const char *key, const char *bytes_key, const char *text, size_t len);

@@ -11,10 +11,11 @@ bool scorer_open_checkpoint(struct scorer *s, const struct model_options *m, str
     reward.use = MODEL_SCORES;
     if (!engine_open_checkpoint(&s->e, &reward, err) || !engine_open_tokenizer(&s->e, err)) return false;
     struct hk_wall_time now;
-    if (!s->e.checkpoint->chat_template) return true;
+    if (!s->e.info.chat_template) return true;
     /* a text in another form than the model was trained on would get a score that says nothing */
-    return tool_now(&now, err) && (chat_writer_open(&s->writer, s->e.checkpoint, s->e.tokenizer, &now, err) ||
-                                   hk_fail_prefix(err, "%s", s->e.checkpoint->path));
+    return tool_now(&now, err) &&
+           ((s->writer = hk_chat_writer_new(s->e.checkpoint, s->e.tokenizer, &now, err)) ||
+            hk_fail_prefix(err, "%s", s->e.info.path));
 }
 
 bool scorer_open_model(struct scorer *s, const struct engine *beside, const struct model_options *m,
@@ -33,7 +34,7 @@ bool scorer_open_model(struct scorer *s, const struct engine *beside, const stru
 
 void scorer_close(struct scorer *s)
 {
-    chat_writer_close(&s->writer);
+    hk_chat_writer_free(s->writer);
     engine_close(&s->e);
     free(s->tokens.ids);
     *s = (struct scorer){0};
@@ -44,11 +45,11 @@ static bool read_text(struct scorer *s, const struct conversation *c, size_t fro
                       size_t len, struct hk_error *err)
 {
     struct hk_tokens *t = &s->tokens;
-    const struct chat_writer *w = s->writer.template ? &s->writer : NULL;
+    const struct hk_chat_writer *w = s->writer;
     if (!conversation_read(c, w, s->e.tokenizer, from, answer, len, t, err))
-        return w ? hk_fail_prefix(err, "%s", s->e.checkpoint->path) : false;
+        return w ? hk_fail_prefix(err, "%s", s->e.info.path) : false;
     if (t->n > 0 && t->n < HK_NO_TOKEN) return true;
-    return hk_fail(err, HK_ERR_INPUT, "%s: %s", s->e.checkpoint->path,
+    return hk_fail(err, HK_ERR_INPUT, "%s: %s", s->e.info.path,
                    t->n ? "too many tokens"
                         : "nothing to score: an answer of one token or more would be accepted");
 }
@@ -62,10 +63,10 @@ bool scorer_score(struct scorer *s, const struct conversation *c, const char *an
         if (s->tokens.n <= n_ctx || from + 1 >= c->n) break;
     }
     bool ok = hk_session_score(s->e.session, s->tokens.ids, (uint32_t)s->tokens.n, score, err);
-    if (!ok) return err->code == HK_ERR_CANCELLED ? false : hk_fail_prefix(err, "%s", s->e.checkpoint->path);
+    if (!ok) return err->code == HK_ERR_CANCELLED ? false : hk_fail_prefix(err, "%s", s->e.info.path);
     return isfinite(*score) ||
            hk_fail(err, HK_ERR_FORMAT,
                    "%s: its score is no number: either its weights are broken, or this device is: compare "
                    "--device reference, and `hekla selftest`",
-                   s->e.checkpoint->path);
+                   s->e.info.path);
 }

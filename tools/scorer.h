@@ -8,8 +8,8 @@
 /* Zero-initialise; scorer_close closes whatever is open. */
 struct scorer {
     struct engine e;
-    struct chat_writer writer; /* of the reward model; not open: it has no template and reads plain text */
-    struct hk_tokens tokens;   /* what it read last */
+    struct hk_chat_writer *writer; /* of the reward model; NULL: it has no template and reads plain text */
+    struct hk_tokens tokens;       /* what it read last */
 };
 
 /* Opens what m names, as far as no device is needed. Refuses a language model. */

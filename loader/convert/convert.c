@@ -146,7 +146,7 @@ static void say_requantized(const struct conversion *x)
     char text[160];
     for (uint32_t i = 0; i < x->n_jobs; i++) {
         const struct job *j = &x->jobs[i];
-        n += j->type != j->t->type && !hk_weight_is_float(hk_weight_type_info(j->t->type));
+        n += j->type != j->t->type && !hk_weight_type_is_float(j->t->type);
     }
     snprintf(text, sizeof text,
              "%u tensors were quantized already: what that lost stays lost, and is rounded again", n);
@@ -475,7 +475,8 @@ bool hk_convert(const struct hk_checkpoint *c, const char *out, const struct hk_
     if (x.opt->type && !(x.mix = hk_mix_find(x.opt->type))) {
         char known[256];
         hk_convert_type_names(known, sizeof known);
-        return hk_fail(err, HK_ERR_INPUT, "type '%.40s': one of %s is needed", x.opt->type, known);
+        return hk_fail(err, HK_ERR_INPUT, "hk_convert_options.type: '%.40s': one of %s would be accepted",
+                       x.opt->type, known);
     }
     x.model = hk_mix_model_of(c);
     bool ok = check_out(c, out, err) && plan(&x, err) && (x.file = hk_out_file_open(out, err)) &&

@@ -9,10 +9,11 @@
 #ifndef HEKLA_LOADER_CONVERT_H
 #define HEKLA_LOADER_CONVERT_H
 
-#include "loader/checkpoint.h"
+#include "loader/open.h"
 
+/* Zero is right for every field. */
 struct hk_convert_options {
-    /* A row of convert_types.c: a weight type that can be encoded, or a mixture of them. NULL: as they are;
+    /* A weight type that can be encoded, or a mixture of them (hk_convert_type_names). NULL: as they are;
      * vectors of a checkpoint that is no GGUF file become F32 all the same, because llama.cpp wants them so. */
     const char *type;
     uint32_t n_threads; /* 0: as many as there are processors */
@@ -33,12 +34,13 @@ struct hk_convert_result {
 /* Writes the checkpoint to `out`, under another name until it is whole. On failure nothing of it is left, and
  * a file that was at `out` is untouched. HK_ERR_INPUT where out is one of the checkpoint's own files, or a
  * file that is no GGUF, or the type is none; HK_ERR_UNSUPPORTED where GGUF has no words for what the
- * checkpoint says. opt and result may be NULL. */
-bool hk_convert(const struct hk_checkpoint *c, const char *out, const struct hk_convert_options *opt,
-                struct hk_convert_result *result, struct hk_error *err);
+ * checkpoint says. opt and result may be NULL.
+ * Threads may convert at once, also from one checkpoint, to different files. */
+HK_API bool hk_convert(const struct hk_checkpoint *c, const char *out, const struct hk_convert_options *opt,
+                       struct hk_convert_result *result, struct hk_error *err);
 
 /* Whether opt.type may be this; and the names, separated by ", ", cut to size. */
-bool hk_convert_type_known(const char *name);
-void hk_convert_type_names(char *out, size_t size);
+HK_API bool hk_convert_type_known(const char *name);
+HK_API void hk_convert_type_names(char *out, size_t size);
 
 #endif

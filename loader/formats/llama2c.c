@@ -221,7 +221,7 @@ bool hk_llama2c_tokenizer(struct hk_checkpoint *c, const void *data, size_t size
         return hk_fail(
             err, HK_ERR_FORMAT,
             "%s: %zu bytes are too few for a tokenizer.bin with the model's %u tokens: truncated, or another "
-            "model's (--tokenizer names the right one)",
+            "model's: the right one as hk_checkpoint_options.tokenizer_path would be accepted",
             file, size, n);
     struct hk_vocab_token *tokens = hk_arena_alloc(&c->arena, n, sizeof *tokens, err);
     if (!tokens) return false;
@@ -238,8 +238,8 @@ bool hk_llama2c_tokenizer(struct hk_checkpoint *c, const void *data, size_t size
     if (hk_cursor_left(&cur) > 0)
         return hk_fail(
             err, HK_ERR_FORMAT,
-            "%s: has %zu bytes more than the model's %u tokens need: another model's tokenizer (--tokenizer "
-            "names the right one)",
+            "%s: has %zu bytes more than the model's %u tokens need: another model's tokenizer: the "
+            "right one as hk_checkpoint_options.tokenizer_path would be accepted",
             file, hk_cursor_left(&cur), n);
     v->kind = HK_VOCAB_SPM;
     memcpy(v->kind_name, "llama", sizeof "llama");
@@ -279,8 +279,9 @@ static bool find_tokenizer(struct hk_checkpoint *c, const char **path, struct hk
     *path = NULL;
     if (!name && candidates > 1)
         return hk_fail(err, HK_ERR_INPUT,
-                       "%s: %zu files beside it could be its tokenizer: name one with --tokenizer", c->path,
-                       candidates);
+                       "%s: %zu files beside it could be its tokenizer: one of them as "
+                       "hk_checkpoint_options.tokenizer_path would be accepted",
+                       c->path, candidates);
     return !name || (*path = hk_path_join(&c->arena, folder, name, err));
 }
 

@@ -12,15 +12,15 @@
 #ifndef HEKLA_LOADER_CHAT_TEMPLATE_H
 #define HEKLA_LOADER_CHAT_TEMPLATE_H
 
-#include "loader/base.h"
+#include "loader/api.h"
 
 struct hk_chat_template; /* immutable once made; may be rendered by several threads at once */
 
 /* Parses text[0..len), which is copied. NULL and *err when it is not UTF-8, is longer than 2 MiB, or is no
  * template: HK_ERR_FORMAT, or HK_ERR_UNSUPPORTED for what is Jinja but not read here; the text begins with
  * "line N: ". */
-struct hk_chat_template *hk_chat_template_new(const char *text, size_t len, struct hk_error *err);
-void hk_chat_template_free(struct hk_chat_template *t);
+HK_API struct hk_chat_template *hk_chat_template_new(const char *text, size_t len, struct hk_error *err);
+HK_API void hk_chat_template_free(struct hk_chat_template *t);
 
 /* A date and time of day, as a clock on the wall shows them: year 2025, month 1..12, day 1..31. */
 struct hk_wall_time {
@@ -42,8 +42,8 @@ struct hk_chat_template_options {
  * HK_ERR_FORMAT when the JSON is not valid or no object; HK_ERR_INPUT when the template refuses the messages
  * (raise_exception) or cannot be evaluated with them; HK_ERR_MEMORY beyond max_memory, or when memory is out.
  * Uses at most 2 MiB of stack. */
-bool hk_chat_template_render(const struct hk_chat_template *t, const char *json, size_t json_len,
-                             const struct hk_chat_template_options *opt, struct hk_bytes *out,
-                             struct hk_error *err);
+HK_API bool hk_chat_template_render(const struct hk_chat_template *t, const char *json, size_t json_len,
+                                    const struct hk_chat_template_options *opt, struct hk_bytes *out,
+                                    struct hk_error *err);
 
 #endif

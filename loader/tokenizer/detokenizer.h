@@ -3,7 +3,7 @@
 #ifndef HEKLA_LOADER_DETOKENIZER_H
 #define HEKLA_LOADER_DETOKENIZER_H
 
-#include "loader/tokenizer/tokenizer.h"
+#include "loader/checkpoint.h"
 
 enum hk_token_place { HK_PLACE_MIDDLE, HK_PLACE_FIRST, HK_PLACE_LAST, HK_PLACES };
 
@@ -20,6 +20,15 @@ void hk_detokenizer_free(struct hk_detokenizer *d);
 struct hk_span hk_detokenizer_token(const struct hk_detokenizer *d, uint32_t id, enum hk_token_place place);
 /* Whether the last token is another text than it would be amid the others. */
 bool hk_detokenizer_last_differs(const struct hk_detokenizer *d);
+
+/* What the decoding steps that see the whole text have seen of it. */
+struct hk_fused_state {
+    uint32_t stripped; /* characters taken off at the start */
+    uint32_t held;     /* characters that may be the last ones: not written yet */
+    uint8_t n_partial; /* bytes of `partial`: the beginning of a text that may be replaced */
+    char partial[15];
+    bool begun; /* something that is not stripped came */
+};
 
 /* Whether there are steps that see the whole text. */
 bool hk_detokenizer_fuses(const struct hk_detokenizer *d);

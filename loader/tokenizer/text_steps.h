@@ -7,12 +7,6 @@
 
 #include "loader/base.h"
 
-/* Bytes that someone else owns. */
-struct hk_span {
-    const char *data;
-    size_t len;
-};
-
 /* ---- normalizers ---- */
 
 enum hk_norm_kind {

@@ -1,6 +1,7 @@
 /* Text <-> tokens: added tokens out of the text, the rest normalised, cut into words and merged; and back.
  * The order of these steps, and what each sees, is that of Hugging Face's tokenizers. */
 #include "loader/tokenizer/tokenizer.h"
+#include "loader/checkpoint.h"
 #include "loader/tokenizer/added_tokens.h"
 #include "loader/tokenizer/bpe.h"
 #include "loader/tokenizer/detokenizer.h"
@@ -308,14 +309,6 @@ static bool encode_text(struct encoding *e, const char *text, size_t len, struct
     return encode_stretch(e, text, at, len, err);
 }
 
-static bool push_all(struct hk_tokens *out, const uint32_t *ids, uint32_t n, struct hk_error *err)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        if (!hk_tokens_push(out, ids[i], err)) return false;
-    }
-    return true;
-}
-
 bool hk_tokenizer_encode(const struct hk_tokenizer *t, const char *text, size_t len, unsigned flags,
                          struct hk_tokens *out, struct hk_error *err)
 {
@@ -334,8 +327,9 @@ bool hk_tokenizer_encode_typed(const struct hk_tokenizer *t, const char *text, s
     bool special = flags & HK_ENCODE_ADD_SPECIAL;
     hk_word_cache_open(&e.merger.cache, len);
     bool ok = !(special && v->add_bos && v->bos != HK_NO_TOKEN) || hk_tokens_push(out, v->bos, err);
-    ok = ok && push_all(out, v->before, special ? v->n_before : 0, err) && encode_text(&e, text, len, err);
-    ok = ok && push_all(out, v->after, special ? v->n_after : 0, err);
+    ok = ok && hk_tokens_append(out, v->before, special ? v->n_before : 0, err) &&
+         encode_text(&e, text, len, err);
+    ok = ok && hk_tokens_append(out, v->after, special ? v->n_after : 0, err);
     ok = ok && (!(special && v->add_eos && v->eos != HK_NO_TOKEN) || hk_tokens_push(out, v->eos, err));
     if (!ok) out->n = n_before;
     hk_normalizing_free(&e.normalizing);
@@ -369,29 +363,51 @@ size_t hk_tokenizer_bytes(const struct hk_tokenizer *t, uint32_t id, bool specia
     return s.len;
 }
 
-void hk_decoder_init(struct hk_decoder *d, const struct hk_tokenizer *t, bool at_start, bool special)
+/* ---- decoding token by token ---- */
+
+/* hk_decoder, with what is in its state. */
+struct decoder {
+    const struct hk_tokenizer *tokenizer;
+    struct decoder_state {
+        bool special;    /* print control tokens too */
+        bool started;    /* not at the beginning of a text any more */
+        char pending[4]; /* an incomplete UTF-8 sequence */
+        uint8_t n_pending;
+        uint32_t waiting; /* a token that is another text at the end than amid others, or HK_NO_TOKEN */
+        struct hk_fused_state fused;
+    } s;
+};
+
+static struct decoder unpack(const struct hk_decoder *d)
 {
-    *d =
-        (struct hk_decoder){.tokenizer = t, .special = special, .started = !at_start, .waiting = HK_NO_TOKEN};
-    d->fused.begun = !at_start;
+    struct decoder x = {.tokenizer = d->tokenizer};
+    _Static_assert(sizeof x.s <= sizeof d->state, "the public structure has room");
+    memcpy(&x.s, d->state, sizeof x.s);
+    return x;
+}
+
+static void pack(const struct decoder *x, struct hk_decoder *d)
+{
+    d->tokenizer = x->tokenizer;
+    memcpy(d->state, &x->s, sizeof x->s);
 }
 
 /* One byte more: out with everything that is complete or can never be. */
-static bool push_byte(struct hk_decoder *d, char byte, struct hk_bytes *out, struct hk_error *err)
+static bool push_byte(struct decoder *d, char byte, struct hk_bytes *out, struct hk_error *err)
 {
-    d->pending[d->n_pending++] = byte;
-    if (hk_utf8_is_prefix(d->pending, d->n_pending)) return true;
-    size_t n = d->n_pending;
-    bool whole = hk_utf8_len(d->pending, n) == n;
+    d->s.pending[d->s.n_pending++] = byte;
+    if (hk_utf8_is_prefix(d->s.pending, d->s.n_pending)) return true;
+    size_t n = d->s.n_pending;
+    bool whole = hk_utf8_len(d->s.pending, n) == n;
     /* the byte that broke a character may begin another */
     size_t keep = !whole && n > 1 && hk_utf8_is_prefix(&byte, 1) ? 1 : 0;
-    if (!hk_bytes_append(out, d->pending, n - keep, err)) return false;
-    d->pending[0] = byte;
-    d->n_pending = (uint8_t)keep;
+    if (!hk_bytes_append(out, d->s.pending, n - keep, err)) return false;
+    d->s.pending[0] = byte;
+    d->s.n_pending = (uint8_t)keep;
     return true;
 }
 
-static bool push_span(struct hk_decoder *d, struct hk_span s, struct hk_bytes *out, struct hk_error *err)
+static bool push_span(struct decoder *d, struct hk_span s, struct hk_bytes *out, struct hk_error *err)
 {
     for (size_t i = 0; i < s.len; i++) {
         if (!push_byte(d, s.data[i], out, err)) return false;
@@ -400,58 +416,84 @@ static bool push_span(struct hk_decoder *d, struct hk_span s, struct hk_bytes *o
 }
 
 /* Through the steps that see the whole text. */
-static bool push_fused(struct hk_decoder *d, struct hk_span s, bool last, struct hk_bytes *out,
+static bool push_fused(struct decoder *d, struct hk_span s, bool last, struct hk_bytes *out,
                        struct hk_error *err)
 {
     struct hk_bytes fused = {0};
-    bool ok = hk_detokenizer_fuse(d->tokenizer->detokenizer, &d->fused, s, last, &fused, err) &&
+    bool ok = hk_detokenizer_fuse(d->tokenizer->detokenizer, &d->s.fused, s, last, &fused, err) &&
               push_span(d, (struct hk_span){fused.data, fused.len}, out, err);
     hk_bytes_free(&fused);
     return ok;
 }
 
 /* As it is, whatever the steps that see the whole text would do to it. */
-static bool push_literal(struct hk_decoder *d, struct hk_span s, struct hk_bytes *out, struct hk_error *err)
+static bool push_literal(struct decoder *d, struct hk_span s, struct hk_bytes *out, struct hk_error *err)
 {
-    d->fused.begun = true;
+    d->s.fused.begun = true;
     return push_fused(d, (struct hk_span){"", 0}, true, out, err) && push_span(d, s, out, err);
 }
 
-static bool push_token(struct hk_decoder *d, uint32_t id, enum hk_token_place place, struct hk_bytes *out,
+static bool push_token(struct decoder *d, uint32_t id, enum hk_token_place place, struct hk_bytes *out,
                        struct hk_error *err)
 {
     const struct hk_tokenizer *t = d->tokenizer;
     const struct hk_vocab_token *k = &t->vocab->tokens[id];
     bool unknown = id == t->vocab->unk && t->vocab->unk_text;
-    if (!d->started && place == HK_PLACE_MIDDLE) place = HK_PLACE_FIRST;
-    d->started = true;
+    if (!d->s.started && place == HK_PLACE_MIDDLE) place = HK_PLACE_FIRST;
+    d->s.started = true;
     struct hk_span s = token_span(t, id, place);
     if (!hk_detokenizer_fuses(t->detokenizer)) return push_span(d, s, out, err);
     if (unknown) return push_literal(d, s, out, err);
     bool added = is_control(k) || is_added(t->vocab, k);
     if (!t->virtual_space || !added) return push_fused(d, s, false, out, err);
     if (!push_literal(d, s, out, err)) return false;
-    d->fused = (struct hk_fused_state){0}; /* the encoder put a virtual space behind an added token too */
+    d->s.fused = (struct hk_fused_state){0}; /* the encoder put a virtual space behind an added token too */
     return true;
+}
+
+static bool decoder_push(struct decoder *d, uint32_t id, struct hk_bytes *out, struct hk_error *err)
+{
+    if (is_silent(d->tokenizer, id, d->s.special)) return true;
+    if (!hk_detokenizer_last_differs(d->tokenizer->detokenizer))
+        return push_token(d, id, HK_PLACE_MIDDLE, out, err);
+    uint32_t ready = d->s.waiting;
+    d->s.waiting = id;
+    return ready == HK_NO_TOKEN || push_token(d, ready, HK_PLACE_MIDDLE, out, err);
+}
+
+static bool decoder_finish(struct decoder *d, struct hk_bytes *out, struct hk_error *err)
+{
+    uint32_t ready = d->s.waiting;
+    d->s.waiting = HK_NO_TOKEN;
+    if (ready != HK_NO_TOKEN && !push_token(d, ready, HK_PLACE_LAST, out, err)) return false;
+    if (!push_fused(d, (struct hk_span){"", 0}, true, out, err)) return false;
+    size_t n = d->s.n_pending;
+    d->s.n_pending = 0;
+    return hk_bytes_append(out, d->s.pending, n, err);
+}
+
+void hk_decoder_init(struct hk_decoder *d, const struct hk_tokenizer *t, bool at_start, bool special)
+{
+    struct decoder x = {.tokenizer = t};
+    x.s.special = special;
+    x.s.started = x.s.fused.begun = !at_start;
+    x.s.waiting = HK_NO_TOKEN;
+    *d = (struct hk_decoder){0};
+    pack(&x, d);
 }
 
 bool hk_decoder_push(struct hk_decoder *d, uint32_t id, struct hk_bytes *out, struct hk_error *err)
 {
-    if (is_silent(d->tokenizer, id, d->special)) return true;
-    if (!hk_detokenizer_last_differs(d->tokenizer->detokenizer))
-        return push_token(d, id, HK_PLACE_MIDDLE, out, err);
-    uint32_t ready = d->waiting;
-    d->waiting = id;
-    return ready == HK_NO_TOKEN || push_token(d, ready, HK_PLACE_MIDDLE, out, err);
+    struct decoder x = unpack(d);
+    bool ok = decoder_push(&x, id, out, err);
+    pack(&x, d);
+    return ok;
 }
 
 bool hk_decoder_finish(struct hk_decoder *d, struct hk_bytes *out, struct hk_error *err)
 {
-    uint32_t ready = d->waiting;
-    d->waiting = HK_NO_TOKEN;
-    if (ready != HK_NO_TOKEN && !push_token(d, ready, HK_PLACE_LAST, out, err)) return false;
-    if (!push_fused(d, (struct hk_span){"", 0}, true, out, err)) return false;
-    size_t n = d->n_pending;
-    d->n_pending = 0;
-    return hk_bytes_append(out, d->pending, n, err);
+    struct decoder x = unpack(d);
+    bool ok = decoder_finish(&x, out, err);
+    pack(&x, d);
+    return ok;
 }

@@ -81,16 +81,35 @@ uint32_t hk_vocab_map_get(const struct hk_vocab_map *m, const char *text, size_t
     return slot->text ? slot->id : HK_NO_TOKEN;
 }
 
+static bool grow(struct hk_tokens *t, size_t n, struct hk_error *err)
+{
+    size_t capacity = t->capacity < 64 ? 64 : t->capacity;
+    while (capacity - t->n < n && capacity <= SIZE_MAX / 2) capacity *= 2;
+    uint32_t *ids = NULL;
+    if (capacity <= SIZE_MAX / sizeof *ids && capacity - t->n >= n)
+        ids = realloc(t->ids, capacity * sizeof *ids);
+    if (!ids) return hk_fail(err, HK_ERR_MEMORY, "tokens: no memory for %zu of them", capacity);
+    t->ids = ids;
+    t->capacity = capacity;
+    return true;
+}
+
 bool hk_tokens_push(struct hk_tokens *t, uint32_t id, struct hk_error *err)
 {
-    if (t->n == t->capacity) {
-        size_t capacity = t->capacity < 64 ? 64 : t->capacity * 2;
-        uint32_t *ids = NULL;
-        if (t->capacity <= SIZE_MAX / (2 * sizeof *ids)) ids = realloc(t->ids, capacity * sizeof *ids);
-        if (!ids) return hk_fail(err, HK_ERR_MEMORY, "tokenizer: no memory for %zu tokens", capacity);
-        t->ids = ids;
-        t->capacity = capacity;
-    }
+    if (t->n == t->capacity && !grow(t, 1, err)) return false;
     t->ids[t->n++] = id;
     return true;
+}
+
+bool hk_tokens_append(struct hk_tokens *to, const uint32_t *ids, size_t n, struct hk_error *err)
+{
+    if (to->capacity - to->n < n && !grow(to, n, err)) return false;
+    for (size_t i = 0; i < n; i++) to->ids[to->n++] = ids[i];
+    return true;
+}
+
+void hk_tokens_free(struct hk_tokens *t)
+{
+    free(t->ids);
+    *t = (struct hk_tokens){0};
 }

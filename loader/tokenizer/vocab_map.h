@@ -2,6 +2,7 @@
 #ifndef HEKLA_LOADER_VOCAB_MAP_H
 #define HEKLA_LOADER_VOCAB_MAP_H
 
+#include "loader/checkpoint.h"
 #include "loader/tokenizer/tokenizer.h"
 
 /* A hash table with open addressing, made once. It does not own the texts. */

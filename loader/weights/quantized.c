@@ -423,6 +423,6 @@ bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_err
         q->type = HK_Q8_0;
     else
         q->type = choose_float(&f, wide ? 9 : 5, 1.0f, wide ? 255.0f : 16.0f, wide ? 128.0f : 8.0f);
-    if (hk_weight_is_float(hk_weight_type_info(q->type))) q->order = NULL; /* has no blocks to fill */
+    if (hk_weight_type_is_float(q->type)) q->order = NULL; /* has no blocks to fill */
     return true;
 }

@@ -96,6 +96,17 @@ const struct hk_weight_type_info *hk_weight_type_info(enum hk_weight_type type)
     return &TYPES[type];
 }
 
+const char *hk_weight_type_name(enum hk_weight_type type)
+{
+    return hk_weight_type_info(type)->name;
+}
+
+bool hk_weight_type_is_float(enum hk_weight_type type)
+{
+    const struct hk_weight_type_info *t = hk_weight_type_info(type);
+    return t->block_len == 1 || t->gguf_id == HK_NO_GGUF_ID;
+}
+
 enum hk_weight_type hk_weight_type_by_name(const char *name)
 {
     unsigned t = 0;

@@ -100,7 +100,7 @@ static bool choose(struct gpu *g, const char *select, struct hk_error *err)
     VkPhysicalDevice *devices = NULL;
     uint32_t n = 0, index = 0;
     if (!gpui_devices(g->instance, &devices, &n, err)) return false;
-    struct gpu_caps *caps = gpui_calloc(g, n, sizeof *caps, err);
+    struct hk_device_caps *caps = gpui_calloc(g, n, sizeof *caps, err);
     g->probe = caps ? gpui_calloc(g, 1, sizeof *g->probe, err) : NULL;
     bool ok = g->probe != NULL;
     for (uint32_t i = 0; ok && i < n; i++) {
@@ -115,7 +115,7 @@ static bool choose(struct gpu *g, const char *select, struct hk_error *err)
 
 static void apply_pretend(struct gpu *g)
 {
-    struct gpu_caps *c = &g->probe->caps;
+    struct hk_device_caps *c = &g->probe->caps;
     if (g->pretend.no_timeline) g->probe->enabled.timeline.timelineSemaphore = VK_FALSE;
     if (g->pretend.no_timestamps) c->timestamps = false;
     if (g->pretend.max_allocation) c->max_allocation = g->pretend.max_allocation;
@@ -220,7 +220,7 @@ void gpu_close(struct gpu *g)
     free(g);
 }
 
-const struct gpu_caps *gpu_capabilities(const struct gpu *g)
+const struct hk_device_caps *gpu_capabilities(const struct gpu *g)
 {
     return &g->caps;
 }

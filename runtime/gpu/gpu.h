@@ -9,55 +9,13 @@
 #define HEKLA_RUNTIME_GPU_H
 
 #include "loader/base.h"
+#include "runtime/gpu/caps.h"
 
 /* ---- devices ---------------------------------------------------------------------------------------------- */
 
-enum gpu_type { GPU_TYPE_OTHER, GPU_TYPE_INTEGRATED, GPU_TYPE_DISCRETE, GPU_TYPE_VIRTUAL, GPU_TYPE_CPU };
-
-enum { GPU_MAX_HEAPS = 16, GPU_MAX_FEATURES = 24 };
-
-/* An optional feature: whether the device has it, whether Hekla uses it here, and if not, why. */
-struct gpu_feature {
-    const char *name;
-    bool present, used;
-    char why[96]; /* "", or why it is not used, or what is used instead */
-};
-
-struct gpu_heap {
-    uint64_t size,
-        budget; /* bytes; budget is what this process may still take (VK_EXT_memory_budget, else size) */
-    bool device_local, host_visible;
-};
-
-/* What a device is and can do: everything `hekla devices` prints and everything the variants depend on. */
-struct gpu_caps {
-    char name[256], driver[256], driver_version[256];
-    char api_version[16];
-    enum gpu_type type;
-    uint32_t vendor_id, device_id;
-    uint8_t uuid[16];           /* of the pipeline cache: device and driver build */
-    bool usable;                /* meets the floor: Vulkan 1.1 + bufferDeviceAddress */
-    char unusable_why[128];     /* the missing feature */
-    uint32_t subgroup_size;     /* default size; a path may not depend on it */
-    uint32_t max_invocations;   /* per workgroup */
-    uint32_t max_group_size[3]; /* per dimension */
-    uint32_t max_groups[3];     /* per dispatch dimension */
-    uint32_t shared_bytes;      /* shared memory of a workgroup */
-    uint64_t max_allocation;    /* bytes in one allocation */
-    bool unified_memory;        /* device-local memory that the host sees, all of it */
-    bool fp16, int8_dot, coopmat, subgroup_arithmetic, timestamps;
-    uint32_t coopmat_m, coopmat_n, coopmat_k; /* (m, k) x (k, n) of f16 into f32 by a subgroup, powers of two;
-                                                 0 where !coopmat */
-    double timestamp_ns;                      /* nanoseconds per tick */
-    uint32_t n_heaps;
-    struct gpu_heap heaps[GPU_MAX_HEAPS];
-    uint32_t n_features;
-    struct gpu_feature features[GPU_MAX_FEATURES];
-};
-
 /* Every Vulkan device, also those below the floor, in the instance's order. *caps is freed by the caller with
  * free(). Errors name what is missing and what to install: no libvulkan, no driver (ICD), no device. */
-bool gpu_list(struct gpu_caps **caps, uint32_t *n, struct hk_error *err);
+bool gpu_list(struct hk_device_caps **caps, uint32_t *n, struct hk_error *err);
 
 struct gpu_options {
     const char *select; /* NULL or "": best by type, discrete > integrated > virtual > CPU; a number: index in
@@ -70,13 +28,13 @@ struct gpu_options {
 
 /* Which of gpu_list's devices `select` means (see gpu_options). False and *err: none, several, or below the
  * floor. */
-bool gpu_choose(const struct gpu_caps *caps, uint32_t n, const char *select, uint32_t *index,
+bool gpu_choose(const struct hk_device_caps *caps, uint32_t n, const char *select, uint32_t *index,
                 struct hk_error *err);
 
 struct gpu;
 struct gpu *gpu_open(const struct gpu_options *opt, struct hk_error *err);
 void gpu_close(struct gpu *g); /* waits for the device; saves the pipeline cache; NULL is accepted */
-const struct gpu_caps *gpu_capabilities(const struct gpu *g);
+const struct hk_device_caps *gpu_capabilities(const struct gpu *g);
 
 /* ---- memory ----------------------------------------------------------------------------------------------- */
 
@@ -171,16 +129,9 @@ bool gpu_wait_idle(struct gpu *g, struct hk_error *err);
 
 /* ---- profile ---------------------------------------------------------------------------------------------- */
 
-struct gpu_profile_row {
-    const char *label;
-    const char *kernel; /* shader's name */
-    uint64_t calls;
-    double seconds;
-    uint64_t bytes, flops;
-};
 /* Sums since gpu_open or the last reset, largest time first; only with gpu_options.profile on a device with
  * timestamps (else zero rows). *rows is freed by the caller with free(). Waits for the device. */
-bool gpu_profile(struct gpu *g, struct gpu_profile_row **rows, uint32_t *n, struct hk_error *err);
+bool gpu_profile(struct gpu *g, struct hk_profile_row **rows, uint32_t *n, struct hk_error *err);
 void gpu_profile_reset(struct gpu *g);
 
 #endif

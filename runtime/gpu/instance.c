@@ -160,23 +160,23 @@ static void version_text(char *buf, size_t capacity, uint32_t v)
              VK_API_VERSION_PATCH(v));
 }
 
-static enum gpu_type type_of(VkPhysicalDeviceType t)
+static enum hk_device_type type_of(VkPhysicalDeviceType t)
 {
     switch (t) {
     case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
-        return GPU_TYPE_INTEGRATED;
+        return HK_DEVICE_INTEGRATED;
     case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
-        return GPU_TYPE_DISCRETE;
+        return HK_DEVICE_DISCRETE;
     case VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU:
-        return GPU_TYPE_VIRTUAL;
+        return HK_DEVICE_VIRTUAL;
     case VK_PHYSICAL_DEVICE_TYPE_CPU:
-        return GPU_TYPE_CPU;
+        return HK_DEVICE_CPU;
     default:
-        return GPU_TYPE_OTHER;
+        return HK_DEVICE_OTHER;
     }
 }
 
-static void fill_limits(struct gpu_caps *c, const VkPhysicalDeviceProperties *p)
+static void fill_limits(struct hk_device_caps *c, const VkPhysicalDeviceProperties *p)
 {
     snprintf(c->name, sizeof c->name, "%s", p->deviceName);
     version_text(c->api_version, sizeof c->api_version, p->apiVersion);
@@ -198,7 +198,7 @@ static void fill_limits(struct gpu_caps *c, const VkPhysicalDeviceProperties *p)
 
 static void probe_properties(struct gpu_probe *p, const struct extensions *e)
 {
-    struct gpu_caps *c = &p->caps;
+    struct hk_device_caps *c = &p->caps;
     VkPhysicalDeviceSubgroupProperties subgroup = {.sType =
                                                        VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES};
     VkPhysicalDeviceMaintenance3Properties m3 = {
@@ -249,7 +249,7 @@ static bool probe_queue(struct gpu_probe *p)
 
 static void probe_heaps(struct gpu_probe *p)
 {
-    struct gpu_caps *c = &p->caps;
+    struct hk_device_caps *c = &p->caps;
     VkPhysicalDeviceMemoryProperties m;
     vkGetPhysicalDeviceMemoryProperties(p->handle, &m);
     c->n_heaps = m.memoryHeapCount;
@@ -277,7 +277,7 @@ static void probe_heaps(struct gpu_probe *p)
     gpui_read_budget(p->handle, p->memory_budget, c);
 }
 
-void gpui_read_budget(VkPhysicalDevice device, bool memory_budget, struct gpu_caps *c)
+void gpui_read_budget(VkPhysicalDevice device, bool memory_budget, struct hk_device_caps *c)
 {
     VkPhysicalDeviceMemoryBudgetPropertiesEXT b = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
@@ -285,7 +285,7 @@ void gpui_read_budget(VkPhysicalDevice device, bool memory_budget, struct gpu_ca
                                            .pNext = memory_budget ? &b : NULL};
     vkGetPhysicalDeviceMemoryProperties2(device, &m);
     /* A CPU's device memory is main memory; drivers without the extension name a fixed size there. */
-    uint64_t available = c->type == GPU_TYPE_CPU && !memory_budget ? hk_os_memory_available() : 0;
+    uint64_t available = c->type == HK_DEVICE_CPU && !memory_budget ? hk_os_memory_available() : 0;
     for (uint32_t i = 0; i < c->n_heaps; i++) {
         if (memory_budget)
             c->heaps[i].budget = b.heapBudget[i] > b.heapUsage[i] ? b.heapBudget[i] - b.heapUsage[i] : 0;
@@ -312,7 +312,7 @@ static uint32_t shape_value(const VkCooperativeMatrixPropertiesKHR *s)
     return s->MSize * s->NSize * s->KSize;
 }
 
-static void best_shape(struct gpu_caps *c, const VkCooperativeMatrixPropertiesKHR *list, uint32_t n)
+static void best_shape(struct hk_device_caps *c, const VkCooperativeMatrixPropertiesKHR *list, uint32_t n)
 {
     uint32_t best = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -350,10 +350,10 @@ static void probe_coopmat(struct gpu_probe *p)
 
 /* ---- the table of optional features ---- */
 
-static void feature(struct gpu_caps *c, const char *name, bool present, bool used, const char *why)
+static void feature(struct hk_device_caps *c, const char *name, bool present, bool used, const char *why)
 {
-    if (c->n_features == GPU_MAX_FEATURES) return;
-    struct gpu_feature *f = &c->features[c->n_features++];
+    if (c->n_features == HK_MAX_FEATURES) return;
+    struct hk_device_feature *f = &c->features[c->n_features++];
     f->name = name;
     f->present = present;
     f->used = present && used;
@@ -361,7 +361,7 @@ static void feature(struct gpu_caps *c, const char *name, bool present, bool use
 }
 
 /* One that is used where a kernel of this build asks for it. */
-static void kernel_feature(struct gpu_caps *c, const char *name, bool present,
+static void kernel_feature(struct hk_device_caps *c, const char *name, bool present,
                            enum gpui_capability capability, const char *instead)
 {
     char why[96];
@@ -372,7 +372,7 @@ static void kernel_feature(struct gpu_caps *c, const char *name, bool present,
 
 static void coopmat_feature(struct gpu_probe *p, const struct extensions *e)
 {
-    struct gpu_caps *c = &p->caps;
+    struct hk_device_caps *c = &p->caps;
     const char *why = "no kernel of this build needs it: shared-memory tiles are used";
     probe_coopmat(p);
     c->coopmat = c->coopmat_m != 0;
@@ -387,12 +387,12 @@ static void coopmat_feature(struct gpu_probe *p, const struct extensions *e)
     if (c->coopmat) why = "this device emulates them: only the self-test runs that kernel";
     if (!present) why = "shared-memory tiles are used instead";
     (void)e;
-    feature(c, "cooperative matrix", present, c->coopmat && c->type != GPU_TYPE_CPU, why);
+    feature(c, "cooperative matrix", present, c->coopmat && c->type != HK_DEVICE_CPU, why);
 }
 
 static void fill_features(struct gpu_probe *p, const struct extensions *e)
 {
-    struct gpu_caps *c = &p->caps;
+    struct hk_device_caps *c = &p->caps;
     const struct gpu_enabled *f = &p->enabled;
     c->fp16 = f->float16_int8.shaderFloat16;
     c->int8_dot = f->dot.shaderIntegerDotProduct;
@@ -403,8 +403,8 @@ static void fill_features(struct gpu_probe *p, const struct extensions *e)
             c->unified_memory ? "the host does not cache it: weights go through a staging ring"
                               : "weights go through a staging ring");
     feature(c, "memory budget", p->memory_budget, true,
-            c->type == GPU_TYPE_CPU ? "the host's free memory is taken instead"
-                                    : "heap sizes are taken instead");
+            c->type == HK_DEVICE_CPU ? "the host's free memory is taken instead"
+                                     : "heap sizes are taken instead");
     feature(c, "timestamps", c->timestamps, true, "no profile by kernel");
     kernel_feature(c, "subgroup arithmetic", c->subgroup_arithmetic, SPV_SUBGROUP_ARITHMETIC,
                    "lanes add up through shared memory");
@@ -428,7 +428,7 @@ static void fill_features(struct gpu_probe *p, const struct extensions *e)
 
 /* ---- a device ---- */
 
-static void below_floor(struct gpu_caps *c, const char *missing)
+static void below_floor(struct hk_device_caps *c, const char *missing)
 {
     c->usable = false;
     if (!c->unusable_why[0]) snprintf(c->unusable_why, sizeof c->unusable_why, "%s", missing);
@@ -438,7 +438,7 @@ bool gpui_probe(VkPhysicalDevice device, struct gpu_probe *p, struct hk_error *e
 {
     memset(p, 0, sizeof *p);
     p->handle = device;
-    struct gpu_caps *c = &p->caps;
+    struct hk_device_caps *c = &p->caps;
     VkPhysicalDeviceProperties basic;
     vkGetPhysicalDeviceProperties(device, &basic);
     fill_limits(c, &basic);
@@ -473,7 +473,7 @@ bool gpui_probe(VkPhysicalDevice device, struct gpu_probe *p, struct hk_error *e
     return true;
 }
 
-bool gpu_list(struct gpu_caps **caps, uint32_t *n, struct hk_error *err)
+bool gpu_list(struct hk_device_caps **caps, uint32_t *n, struct hk_error *err)
 {
     VkInstance instance;
     VkPhysicalDevice *devices = NULL;
@@ -483,7 +483,7 @@ bool gpu_list(struct gpu_caps **caps, uint32_t *n, struct hk_error *err)
     uint32_t count = 0;
     struct gpu_probe *probe = hk_calloc(1, sizeof *probe, err);
     bool ok = probe && gpui_devices(instance, &devices, &count, err);
-    struct gpu_caps *list = ok ? hk_calloc(count, sizeof *list, err) : NULL;
+    struct hk_device_caps *list = ok ? hk_calloc(count, sizeof *list, err) : NULL;
     ok = list != NULL;
     for (uint32_t i = 0; ok && i < count; i++) {
         ok = gpui_probe(devices[i], probe, err);

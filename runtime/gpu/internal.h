@@ -43,7 +43,7 @@ enum { GPUI_MAX_EXTENSIONS = 16 };
 /* A device before it is opened. Holds pointers into itself: never copied. */
 struct gpu_probe {
     VkPhysicalDevice handle;
-    struct gpu_caps caps;
+    struct hk_device_caps caps;
     struct gpu_enabled enabled;
     const char *extensions[GPUI_MAX_EXTENSIONS]; /* to enable: those that its version does not contain */
     uint32_t n_extensions;
@@ -61,7 +61,7 @@ bool gpui_devices(VkInstance instance, VkPhysicalDevice **devices, uint32_t *n, 
 bool gpui_probe(VkPhysicalDevice device, struct gpu_probe *p, struct hk_error *err);
 /* Fills heaps[].budget: what this process may still take. memory_budget: whether the device has the
  * extension. */
-void gpui_read_budget(VkPhysicalDevice device, bool memory_budget, struct gpu_caps *caps);
+void gpui_read_budget(VkPhysicalDevice device, bool memory_budget, struct hk_device_caps *caps);
 
 /* ---- an open device: device.c ---- */
 
@@ -97,7 +97,7 @@ struct gpu_staging { /* made at first use; never on a device whose memory the ho
 enum { GPUI_FENCES = 16, GPUI_COSTS = 256, GPUI_KERNEL_BUCKETS = 64 };
 
 struct gpu {
-    struct gpu_caps caps;
+    struct hk_device_caps caps;
     struct gpu_probe *probe;
     struct gpu_pretend pretend;
     bool profile, lost, budget_ext;
@@ -141,7 +141,7 @@ struct gpu {
     uint64_t mark_ticket;       /* at mark_time exactly this ticket was done and nothing after it had begun */
     double mark_time;           /* 0: no such moment is known */
     struct gpu_recording *recordings; /* all, with profile */
-    struct gpu_profile_row *rows;
+    struct hk_profile_row *rows;
     uint32_t n_rows, rows_capacity;
 };
 

@@ -79,7 +79,7 @@ static uint32_t weights_heap(const struct gpu *g)
 static uint64_t heap_budget(struct gpu *g, uint32_t heap)
 {
     if (g->pretend.memory) return g->pretend.memory > g->taken[heap] ? g->pretend.memory - g->taken[heap] : 0;
-    struct gpu_caps now = g->caps;
+    struct hk_device_caps now = g->caps;
     gpui_read_budget(g->physical, g->budget_ext, &now);
     uint64_t budget = now.heaps[heap].budget;
     /* Without the extension a heap's size knows nothing of what was taken; a CPU's free memory does. */

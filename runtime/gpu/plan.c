@@ -17,25 +17,26 @@ static bool name_contains(const char *name, const char *part)
     return false;
 }
 
-static int rank_of(enum gpu_type type)
+static int rank_of(enum hk_device_type type)
 {
     switch (type) {
-    case GPU_TYPE_DISCRETE:
+    case HK_DEVICE_DISCRETE:
         return 4;
-    case GPU_TYPE_INTEGRATED:
+    case HK_DEVICE_INTEGRATED:
         return 3;
-    case GPU_TYPE_VIRTUAL:
+    case HK_DEVICE_VIRTUAL:
         return 2;
-    case GPU_TYPE_OTHER:
+    case HK_DEVICE_OTHER:
         return 1;
-    case GPU_TYPE_CPU:
+    case HK_DEVICE_CPU:
         return 0;
     }
     return 0;
 }
 
 /* "0 llvmpipe, 1 Radeon ..." of all devices, or of those whose name contains part; cut where it does not fit. */
-static void list_names(const struct gpu_caps *caps, uint32_t n, const char *part, char *buf, size_t capacity)
+static void list_names(const struct hk_device_caps *caps, uint32_t n, const char *part, char *buf,
+                       size_t capacity)
 {
     size_t len = 0;
     buf[0] = 0;
@@ -56,7 +57,7 @@ static bool choose_number(uint32_t n, const char *select, uint32_t *index)
     return true;
 }
 
-static bool choose_name(const struct gpu_caps *caps, uint32_t n, const char *select, uint32_t *index,
+static bool choose_name(const struct hk_device_caps *caps, uint32_t n, const char *select, uint32_t *index,
                         struct hk_error *err)
 {
     uint32_t matches = 0;
@@ -75,7 +76,7 @@ static bool choose_name(const struct gpu_caps *caps, uint32_t n, const char *sel
                    names);
 }
 
-bool gpu_choose(const struct gpu_caps *caps, uint32_t n, const char *select, uint32_t *index,
+bool gpu_choose(const struct hk_device_caps *caps, uint32_t n, const char *select, uint32_t *index,
                 struct hk_error *err)
 {
     char names[300];
@@ -165,13 +166,13 @@ double gpu_plan_cost(uint64_t bytes, uint64_t flops)
     return 65536.0 + gpu_plan_work(bytes, flops);
 }
 
-struct gpu_rate gpu_plan_rate_guess(enum gpu_type type)
+struct gpu_rate gpu_plan_rate_guess(enum hk_device_type type)
 {
     switch (type) {
-    case GPU_TYPE_DISCRETE:
+    case HK_DEVICE_DISCRETE:
         return (struct gpu_rate){20e9, false};
-    case GPU_TYPE_INTEGRATED:
-    case GPU_TYPE_VIRTUAL:
+    case HK_DEVICE_INTEGRATED:
+    case HK_DEVICE_VIRTUAL:
         return (struct gpu_rate){5e9, false};
     default:
         return (struct gpu_rate){1e9, false};
@@ -189,7 +190,7 @@ void gpu_plan_rate_sample(struct gpu_rate *r, double cost, double seconds)
     r->measured = true;
 }
 
-double gpu_plan_grain(enum gpu_type type)
+double gpu_plan_grain(enum hk_device_type type)
 {
     return gpu_plan_rate_guess(type).per_second * (GPU_PLAN_TARGET_MS / 2) * 1e-3;
 }

@@ -39,7 +39,7 @@ enum {
 }; /* aim of a submission; half of the promise, as rates differ between kernels */
 
 /* A guess that errs to the slow side, by type, until there is a measurement. */
-struct gpu_rate gpu_plan_rate_guess(enum gpu_type type);
+struct gpu_rate gpu_plan_rate_guess(enum hk_device_type type);
 
 /* Takes in that work of this cost kept the device busy for so long. Falls fast and rises slowly, as a
  * submission that is too long hurts and one too short costs little. A very short one says only that the rate
@@ -48,7 +48,7 @@ void gpu_plan_rate_sample(struct gpu_rate *r, double cost, double seconds);
 
 /* Cost up to which dispatches share a command buffer: command buffers are the grains that submissions are
  * made of. */
-double gpu_plan_grain(enum gpu_type type);
+double gpu_plan_grain(enum hk_device_type type);
 
 /* How many of the n > 0 grains from the first on go into one submission: as many as stay within the target,
  * at least 1. */

@@ -294,7 +294,7 @@ static bool check_access(struct gpu_recording *rec, const char *label, const str
 
 static bool check_dispatch(struct gpu_recording *rec, const struct gpu_dispatch *d)
 {
-    const struct gpu_caps *c = &rec->g->caps;
+    const struct hk_device_caps *c = &rec->g->caps;
     const char *label = d->label ? d->label : "?";
     if (!d->kernel) return hk_fail(&rec->error, HK_ERR_INPUT, "dispatch %s: no kernel", label);
     if (d->push_size > GPU_MAX_PUSH || d->push_size % 4)
@@ -472,14 +472,14 @@ bool gpu_submit(struct gpu *g, struct gpu_recording *rec, uint64_t n_units, uint
 
 /* ---- profile ---- */
 
-static struct gpu_profile_row *row_for(struct gpu *g, const struct timed *t)
+static struct hk_profile_row *row_for(struct gpu *g, const struct timed *t)
 {
     for (uint32_t i = 0; i < g->n_rows; i++)
         if (!strcmp(g->rows[i].label, t->label) && !strcmp(g->rows[i].kernel, t->kernel)) return &g->rows[i];
-    struct gpu_profile_row *p = room_for_one(g, g->rows, g->n_rows, &g->rows_capacity, sizeof *p, NULL);
+    struct hk_profile_row *p = room_for_one(g, g->rows, g->n_rows, &g->rows_capacity, sizeof *p, NULL);
     if (!p) return NULL;
     g->rows = p;
-    p[g->n_rows] = (struct gpu_profile_row){.label = t->label, .kernel = t->kernel};
+    p[g->n_rows] = (struct hk_profile_row){.label = t->label, .kernel = t->kernel};
     return &p[g->n_rows++];
 }
 
@@ -501,7 +501,7 @@ static void collect(struct gpu_recording *rec)
     uint64_t mask = bits >= 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1;
     for (uint32_t i = 0; i < rec->n_timed; i++) {
         const struct timed *t = &rec->timed[i];
-        struct gpu_profile_row *row = row_for(g, t);
+        struct hk_profile_row *row = row_for(g, t);
         if (!row) break;
         row->calls++;
         row->seconds +=
@@ -514,17 +514,17 @@ static void collect(struct gpu_recording *rec)
 
 static int by_time(const void *a, const void *b)
 {
-    double x = ((const struct gpu_profile_row *)a)->seconds, y = ((const struct gpu_profile_row *)b)->seconds;
+    double x = ((const struct hk_profile_row *)a)->seconds, y = ((const struct hk_profile_row *)b)->seconds;
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-bool gpu_profile(struct gpu *g, struct gpu_profile_row **rows, uint32_t *n, struct hk_error *err)
+bool gpu_profile(struct gpu *g, struct hk_profile_row **rows, uint32_t *n, struct hk_error *err)
 {
     *rows = NULL;
     *n = 0;
     if (!gpu_wait_idle(g, err)) return false;
     for (struct gpu_recording *rec = g->recordings; rec; rec = rec->next) collect(rec);
-    struct gpu_profile_row *copy = gpui_calloc(g, g->n_rows, sizeof *copy, err);
+    struct hk_profile_row *copy = gpui_calloc(g, g->n_rows, sizeof *copy, err);
     if (!copy) return false;
     if (g->n_rows) {
         memcpy(copy, g->rows, g->n_rows * sizeof *copy);

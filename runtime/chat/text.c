@@ -1,9 +1,9 @@
-#include "tools/chat_text.h"
+#include "runtime/chat/internal.h"
 
+#include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "tools/json.h"
 
 /* ---- rendering ---- */
 
@@ -18,7 +18,7 @@ static cJSON *message_of(const char *role, const struct hk_bytes *content)
 }
 
 /* {"messages": [...], "tools": null, "documents": null, "add_generation_prompt": open} */
-static char *variables(const struct chat_message *m, const struct hk_bytes *contents, size_t n, bool open,
+static char *variables(const struct hk_chat_message *m, const struct hk_bytes *contents, size_t n, bool open,
                        bool bare)
 {
     cJSON *root = cJSON_CreateObject();
@@ -34,7 +34,7 @@ static char *variables(const struct chat_message *m, const struct hk_bytes *cont
 
 struct rendering {
     const struct chat_renderer *r;
-    const struct chat_message *messages;
+    const struct hk_chat_message *messages;
     size_t n;
     bool open;
     struct hk_bytes *contents; /* [n]: the messages' texts as UTF-8 */
@@ -44,7 +44,7 @@ struct rendering {
     size_t *from;              /* and whose words they are */
     size_t n_words, words_capacity;
     bool starts[256]; /* the bytes that barred texts begin with */
-    struct chat_text *out;
+    struct hk_chat_text *out;
     struct hk_error *err;
 };
 
@@ -61,20 +61,21 @@ static bool render(const struct rendering *x, const struct hk_bytes *contents, s
 static bool clean(struct rendering *x)
 {
     for (size_t i = 0; i < x->n; i++) {
-        const struct chat_message *m = &x->messages[i];
-        if (!json_utf8(m->text ? m->text : "", m->len, &x->contents[i], NULL, x->err)) return false;
+        const struct hk_chat_message *m = &x->messages[i];
+        if (!hk_bytes_append_utf8(&x->contents[i], m->text ? m->text : "", m->len, NULL, x->err))
+            return false;
     }
     return true;
 }
 
 /* ---- places ---- */
 
-static bool add_place(struct chat_text *t, struct chat_place p, struct hk_error *err)
+static bool add_place(struct hk_chat_text *t, struct hk_chat_place p, struct hk_error *err)
 {
     if (p.start == p.end) return true;
     if (t->n == t->capacity) {
         size_t capacity = t->capacity ? t->capacity * 2 : 16;
-        struct chat_place *grown = realloc(t->places, capacity * sizeof *grown);
+        struct hk_chat_place *grown = realloc(t->places, capacity * sizeof *grown);
         if (!grown) return hk_fail(err, HK_ERR_MEMORY, "out of memory for the conversation");
         t->places = grown;
         t->capacity = capacity;
@@ -178,7 +179,7 @@ static bool put_back(struct rendering *x, const char *text, size_t len, bool who
         if (!mark_len) return true;
         struct hk_span w = x->words[number];
         if (w.len > real->len - to || memcmp(w.data, real->data + to, w.len) != 0) return true;
-        if (!add_place(x->out, (struct chat_place){to, to + w.len, x->from[number], whole}, x->err))
+        if (!add_place(x->out, (struct hk_chat_place){to, to + w.len, x->from[number], whole}, x->err))
             return false;
         at += mark_len;
         to += w.len;
@@ -293,7 +294,7 @@ static bool find_contents(struct rendering *x, const bool *which, bool *all)
         if (!p) continue;
         size_t start = (size_t)(p - text->data);
         at = start + core.len;
-        if (which[i] && !add_place(x->out, (struct chat_place){start, at, i, false}, x->err)) return false;
+        if (which[i] && !add_place(x->out, (struct hk_chat_place){start, at, i, false}, x->err)) return false;
     }
     return true;
 }
@@ -353,15 +354,15 @@ static bool find_barred(struct rendering *x)
 
 /* ---- all of it ---- */
 
-void chat_text_free(struct chat_text *t)
+void hk_chat_text_free(struct hk_chat_text *t)
 {
     hk_bytes_free(&t->text);
     free(t->places);
-    *t = (struct chat_text){0};
+    *t = (struct hk_chat_text){0};
 }
 
-bool chat_text_render(const struct chat_renderer *r, const struct chat_message *m, size_t n, bool open,
-                      struct chat_text *out, struct hk_error *err)
+bool chat_text_render(const struct chat_renderer *r, const struct hk_chat_message *m, size_t n, bool open,
+                      struct hk_chat_text *out, struct hk_error *err)
 {
     struct rendering x = {.r = r, .messages = m, .n = n, .open = open, .out = out, .err = err};
     bool same = false;

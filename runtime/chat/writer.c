@@ -1,4 +1,4 @@
-#include "tools/chat_writer.h"
+#include "runtime/chat/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static bool is_marker(const struct hk_vocab_token *t, const char *template)
     return strlen(text) == t->len && strstr(template, text) != NULL;
 }
 
-static bool find_barred_tokens(struct chat_writer *w, struct hk_error *err)
+static bool find_barred_tokens(struct hk_chat_writer *w, struct hk_error *err)
 {
     const struct hk_vocab *v = &w->checkpoint->vocab;
     const char *template = w->checkpoint->chat_template;
@@ -43,7 +43,7 @@ static bool find_barred_tokens(struct chat_writer *w, struct hk_error *err)
 }
 
 /* The control token, or mark, that text[0..len) begins with, the longest; HK_NO_TOKEN where there is none. */
-static uint32_t control_at(const struct chat_writer *w, const char *text, size_t len)
+static uint32_t control_at(const struct hk_chat_writer *w, const char *text, size_t len)
 {
     const struct hk_vocab *v = &w->checkpoint->vocab;
     uint32_t best = HK_NO_TOKEN;
@@ -71,9 +71,9 @@ static bool token_text(const struct hk_vocab *v, uint32_t id, struct hk_bytes *b
 }
 
 /* What the template does with a question, a system text, and an answer. */
-static bool try_out(struct chat_writer *w, struct chat_text *t, struct hk_error *err)
+static bool try_out(struct hk_chat_writer *w, struct hk_chat_text *t, struct hk_error *err)
 {
-    static const struct chat_message m[] = {
+    static const struct hk_chat_message m[] = {
         {.role = "system", .text = "Be brief.", .len = 9},
         {.role = "user", .text = "What is it?", .len = 11},
         {.role = "assistant", .text = "It is that.", .len = 11},
@@ -99,7 +99,7 @@ static bool try_out(struct chat_writer *w, struct chat_text *t, struct hk_error 
     return true;
 }
 
-static bool open_template(struct chat_writer *w, const struct hk_wall_time *now, struct hk_error *err)
+static bool open_template(struct hk_chat_writer *w, const struct hk_wall_time *now, struct hk_error *err)
 {
     const struct hk_vocab *v = &w->checkpoint->vocab;
     const char *text = w->checkpoint->chat_template;
@@ -108,30 +108,52 @@ static bool open_template(struct chat_writer *w, const struct hk_wall_time *now,
     w->renderer.template = w->template;
     w->renderer.source = text;
     o->now = *now;
-    struct chat_text tried = {0};
+    struct hk_chat_text tried = {0};
     bool ok = token_text(v, v->bos, &w->bos, &o->bos, err) && token_text(v, v->eos, &w->eos, &o->eos, err) &&
               find_barred_tokens(w, err) && try_out(w, &tried, err);
-    chat_text_free(&tried);
+    hk_chat_text_free(&tried);
     return ok;
 }
 
-bool chat_writer_open(struct chat_writer *w, const struct hk_checkpoint *c, const struct hk_tokenizer *t,
-                      const struct hk_wall_time *now, struct hk_error *err)
+struct hk_chat_writer *hk_chat_writer_new(const struct hk_checkpoint *c, const struct hk_tokenizer *t,
+                                          const struct hk_wall_time *now, struct hk_error *err)
 {
-    *w = (struct chat_writer){.checkpoint = c, .tokenizer = t, .stop = HK_NO_TOKEN};
-    if (open_template(w, now, err)) return true;
-    chat_writer_close(w);
-    return hk_fail_prefix(err, "the chat template");
+    static const struct hk_wall_time never = {0};
+    if (!c->chat_template) {
+        hk_fail(err, HK_ERR_INPUT, "%s: has no chat template: a chat model would be accepted", c->path);
+        return NULL;
+    }
+    struct hk_chat_writer *w = hk_calloc(1, sizeof *w, err);
+    if (!w) return NULL;
+    *w = (struct hk_chat_writer){.checkpoint = c, .tokenizer = t, .stop = HK_NO_TOKEN};
+    if (open_template(w, now ? now : &never, err)) return w;
+    hk_chat_writer_free(w);
+    hk_fail_prefix(err, "the chat template");
+    return NULL;
 }
 
-void chat_writer_close(struct chat_writer *w)
+void hk_chat_writer_free(struct hk_chat_writer *w)
 {
+    if (!w) return;
     hk_chat_template_free(w->template);
     hk_bytes_free(&w->bos);
     hk_bytes_free(&w->eos);
     free(w->barred);
     free(w->markers);
-    *w = (struct chat_writer){0};
+    free(w);
+}
+
+uint32_t hk_chat_stops(const struct hk_chat_writer *w, const struct hk_vocab *v, uint32_t ids[HK_CHAT_STOPS])
+{
+    _Static_assert((int)HK_CHAT_STOPS == HK_MAX_STOP_TOKENS + 1, "the vocabulary's and the template's");
+    uint32_t n = 0;
+    bool known = !w || w->stop == HK_NO_TOKEN;
+    for (; n < v->n_stop; n++) {
+        ids[n] = v->stop[n];
+        known = known || ids[n] == w->stop;
+    }
+    if (!known) ids[n++] = w->stop;
+    return n;
 }
 
 /* ---- writing ---- */
@@ -142,10 +164,10 @@ static bool refused(struct hk_error *err)
 }
 
 /* The system's message and the first question in one, in *joined. */
-static bool join_system(const struct chat_message *m, struct hk_bytes *joined, struct chat_message *first,
-                        struct hk_error *err)
+static bool join_system(const struct hk_chat_message *m, struct hk_bytes *joined,
+                        struct hk_chat_message *first, struct hk_error *err)
 {
-    *first = (struct chat_message){.role = m[1].role};
+    *first = (struct hk_chat_message){.role = m[1].role};
     if (!hk_bytes_append(joined, m[0].text, m[0].len, err) || !hk_bytes_append(joined, "\n\n", 2, err) ||
         !hk_bytes_append(joined, m[1].text, m[1].len, err))
         return false;
@@ -156,8 +178,8 @@ static bool join_system(const struct chat_message *m, struct hk_bytes *joined, s
 
 /* What is rendered in place of the messages: a list in *list, which the caller frees, or the messages
  * themselves, *list NULL. */
-static bool arrange(const struct chat_writer *w, const struct chat_message **m, size_t *n,
-                    struct chat_message **list, struct hk_bytes *joined, struct hk_error *err)
+static bool arrange(const struct hk_chat_writer *w, const struct hk_chat_message **m, size_t *n,
+                    struct hk_chat_message **list, struct hk_bytes *joined, struct hk_error *err)
 {
     *list = NULL;
     if (w->system_apart || *n < 2 || strcmp((*m)[0].role, "system") != 0) return true;
@@ -169,10 +191,10 @@ static bool arrange(const struct chat_writer *w, const struct chat_message **m, 
     return true;
 }
 
-bool chat_writer_text(const struct chat_writer *w, const struct chat_message *m, size_t n, bool open,
-                      struct chat_text *out, struct hk_error *err)
+bool hk_chat_writer_text(const struct hk_chat_writer *w, const struct hk_chat_message *m, size_t n, bool open,
+                         struct hk_chat_text *out, struct hk_error *err)
 {
-    struct chat_message *list;
+    struct hk_chat_message *list;
     struct hk_bytes joined = {0};
     struct hk_error own = {0};
     if (!err) err = &own;
@@ -184,8 +206,9 @@ bool chat_writer_text(const struct chat_writer *w, const struct chat_message *m,
 }
 
 /* Where an answer stands as it is and may keep its tokens: its place and the white space at its ends. */
-static bool keeps_tokens(const struct chat_writer *w, const struct chat_text *t, const struct chat_place *p,
-                         const struct chat_message *m, size_t *start, size_t *end)
+static bool keeps_tokens(const struct hk_chat_writer *w, const struct hk_chat_text *t,
+                         const struct hk_chat_place *p, const struct hk_chat_message *m, size_t *start,
+                         size_t *end)
 {
     if (!p->whole || !m->own || m->own->n == 0) return false;
     size_t core = p->end - p->start, before = 0;
@@ -197,22 +220,9 @@ static bool keeps_tokens(const struct chat_writer *w, const struct chat_text *t,
            control_at(w, t->text.data + *end, t->text.len - *end) != HK_NO_TOKEN;
 }
 
-bool tokens_append(struct hk_tokens *to, const uint32_t *ids, size_t n, struct hk_error *err)
-{
-    if (n > to->capacity - to->n) {
-        size_t capacity = (to->n + n) * 2;
-        uint32_t *grown = n < SIZE_MAX / 16 ? realloc(to->ids, capacity * sizeof *grown) : NULL;
-        if (!grown) return hk_fail(err, HK_ERR_MEMORY, "out of memory for the conversation");
-        to->ids = grown;
-        to->capacity = capacity;
-    }
-    for (size_t i = 0; i < n; i++) to->ids[to->n++] = ids[i];
-    return true;
-}
-
 /* text[from..to), in which these parts were typed. */
-static bool encode(const struct chat_writer *w, const struct chat_text *t, struct hk_typed *typed, size_t n,
-                   size_t from, size_t to, struct hk_tokens *out, struct hk_error *err)
+static bool encode(const struct hk_chat_writer *w, const struct hk_chat_text *t, struct hk_typed *typed,
+                   size_t n, size_t from, size_t to, struct hk_tokens *out, struct hk_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         typed[i].start -= from;
@@ -223,18 +233,18 @@ static bool encode(const struct chat_writer *w, const struct chat_text *t, struc
 }
 
 /* The text's tokens, own answers' kept. m: what was rendered. */
-static bool add_text(const struct chat_writer *w, const struct chat_text *t, const struct chat_message *m,
-                     struct hk_tokens *out, struct hk_error *err)
+static bool add_text(const struct hk_chat_writer *w, const struct hk_chat_text *t,
+                     const struct hk_chat_message *m, struct hk_tokens *out, struct hk_error *err)
 {
     struct hk_typed *typed = hk_calloc(t->n, sizeof *typed, err);
     size_t from = 0, n = 0, start, end;
     bool ok = typed != NULL;
     for (size_t i = 0; ok && i < t->n; i++) {
-        const struct chat_place *p = &t->places[i];
-        const struct chat_message *x = &m[p->message];
+        const struct hk_chat_place *p = &t->places[i];
+        const struct hk_chat_message *x = &m[p->message];
         if (p->start >= from && keeps_tokens(w, t, p, x, &start, &end) && start >= from) {
             ok = encode(w, t, typed, n, from, start, out, err) &&
-                 tokens_append(out, x->own->ids, x->own->n, err);
+                 hk_tokens_append(out, x->own->ids, x->own->n, err);
             from = end;
             n = 0;
             continue;
@@ -251,16 +261,16 @@ static bool add_text(const struct chat_writer *w, const struct chat_text *t, con
 static bool begin_text(const struct hk_vocab *v, struct hk_tokens *t, struct hk_error *err)
 {
     bool bos = v->add_bos && v->bos != HK_NO_TOKEN;
-    return (!bos || tokens_append(t, &v->bos, 1, err)) && tokens_append(t, v->before, v->n_before, err);
+    return (!bos || hk_tokens_append(t, &v->bos, 1, err)) && hk_tokens_append(t, v->before, v->n_before, err);
 }
 
-bool chat_writer_tokens(const struct chat_writer *w, const struct chat_message *m, size_t n, bool open,
-                        struct hk_tokens *out, struct hk_error *err)
+bool hk_chat_writer_tokens(const struct hk_chat_writer *w, const struct hk_chat_message *m, size_t n,
+                           bool open, struct hk_tokens *out, struct hk_error *err)
 {
     const struct hk_vocab *v = &w->checkpoint->vocab;
-    struct chat_message *list;
+    struct hk_chat_message *list;
     struct hk_bytes joined = {0};
-    struct chat_text text = {0};
+    struct hk_chat_text text = {0};
     struct hk_error own = {0};
     if (!err) err = &own;
     out->n = 0;
@@ -273,7 +283,7 @@ bool chat_writer_tokens(const struct chat_writer *w, const struct chat_message *
         memmove(out->ids, out->ids + begun, (out->n - begun) * sizeof *out->ids);
         out->n -= begun;
     }
-    chat_text_free(&text);
+    hk_chat_text_free(&text);
     free(list);
     hk_bytes_free(&joined);
     return ok;
