@@ -261,19 +261,6 @@ uint64_t hk_ckpt_stored(const struct hk_ckpt_tensor *t)
 
 /* ---- hyperparameters ---- */
 
-static const struct hk_arch_traits ARCHS[] = {
-    {"llama", true, HK_ROPE_INTERLEAVED, HK_ACT_SILU},
-    {"gpt2", false, HK_ROPE_HALVES, HK_ACT_GELU_TANH},
-};
-
-const struct hk_arch_traits *hk_arch_traits(const char *arch)
-{
-    for (size_t i = 0; i < sizeof ARCHS / sizeof *ARCHS; i++) {
-        if (strcmp(ARCHS[i].arch, arch) == 0) return &ARCHS[i];
-    }
-    return NULL;
-}
-
 static bool in_range(const char *what, uint32_t value, uint32_t most, const char *file, struct hk_error *err)
 {
     if (value >= 1 && value <= most) return true;

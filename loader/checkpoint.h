@@ -29,6 +29,7 @@ struct hk_hparams {
      * (n_labels, n_embd), stands in the place of the output matrix. */
     uint32_t n_labels;
     uint32_t n_vocab, n_ctx_train, n_embd, n_layer, n_head, n_head_kv, head_dim, n_ff;
+    uint32_t n_experts; /* of which a feed-forward layer chooses; 0: it has one, and no choice */
     float norm_eps;
     enum hk_activation activation;
     /* rotary embedding: inv_freq[i] = theta^(-2i/rope_dim), then scaled */

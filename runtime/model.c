@@ -1,7 +1,8 @@
-/* Binds an architecture's weight table to a checkpoint: finds every tensor, checks its shape, converts where
+/* Binds an architecture's description to a checkpoint: finds every tensor, checks its shape, converts where
  * asked, packs and uploads. Nothing is allocated on the device before the whole need is known and compared
  * with the budget. */
 #include "runtime/model.h"
+#include "loader/archs/archs.h"
 #include "runtime/arch/archs.h"
 #include "runtime/backend.h"
 #include "runtime/os.h"
@@ -12,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct arch *const archs[] = {
-#define ARCH_ENTRY(name) &arch_##name,
-    HK_ARCHS(ARCH_ENTRY)
-#undef ARCH_ENTRY
+static const struct forward *const forwards[] = {
+#define FORWARD_ENTRY(name) &forward_##name,
+    HK_FORWARDS(FORWARD_ENTRY)
+#undef FORWARD_ENTRY
 };
 
 const char *hk_known_architectures(void)
@@ -26,56 +27,17 @@ const char *hk_known_architectures(void)
     return names + 2;
 }
 
-uint32_t hk_dim(const struct hk_hparams *hp, enum dim d)
-{
-    switch (d) {
-    case DIM_NONE:
-        return 0;
-    case DIM_ONE:
-        return 1;
-    case DIM_EMBD:
-        return hp->n_embd;
-    case DIM_VOCAB:
-        return hp->n_vocab;
-    case DIM_HEADS:
-        return hp->n_head * hp->head_dim;
-    case DIM_KV:
-        return hp->n_head_kv * hp->head_dim;
-    case DIM_QKV:
-        return (hp->n_head + 2 * hp->n_head_kv) * hp->head_dim;
-    case DIM_FF:
-        return hp->n_ff;
-    case DIM_CTX_TRAIN:
-        return hp->n_ctx_train;
-    case DIM_OUT:
-        return hp->n_labels ? hp->n_labels : hp->n_vocab;
-    }
-    return 0;
-}
-
 void hk_model_record(struct recorder *r, const struct hk_model *m, const struct step *s)
 {
-    m->arch->embed(r, m, s);
+    m->forward->embed(r, m, s);
     for (uint32_t i = 0; i < m->hp.n_layer; i++) {
-        m->arch->layer(r, m, s, i);
+        m->forward->layer(r, m, s, i);
         end_layer(r);
     }
-    if (s->n_out) m->arch->head(r, m, s);
+    if (s->n_out) m->forward->head(r, m, s);
 }
 
 /* ---- rotary frequencies ---- */
-
-/* Llama 3's frequency scaling: long wavelengths are slowed down by the factor, short ones kept, between them
- * a ramp. */
-static double llama3_scale(const struct hk_hparams *hp, double freq)
-{
-    double wavelength = 2.0 * 3.14159265358979323846 / freq, ctx = hp->rope_original_ctx;
-    double low = (double)hp->rope_low_freq_factor, high = (double)hp->rope_high_freq_factor;
-    if (wavelength < ctx / high) return freq;
-    if (wavelength > ctx / low) return freq / (double)hp->rope_factor;
-    double ramp = (ctx / wavelength - low) / (high - low);
-    return (1.0 - ramp) * freq / (double)hp->rope_factor + ramp * freq;
-}
 
 /* inv_freq[i] = theta^(-2i / rope_dim), scaled as the configuration says or divided by the rope_freqs tensor. */
 static bool make_inv_freq(struct hk_model *m, struct hk_error *err)
@@ -99,10 +61,7 @@ static bool make_inv_freq(struct hk_model *m, struct hk_error *err)
         if (!(factors[i] > 0 && isfinite(factors[i])))
             ok = hk_fail(err, HK_ERR_FORMAT, "tensor rope_freqs.weight: value %u is %g: above 0 is needed", i,
                          (double)factors[i]);
-        double freq = pow((double)hp->rope_theta, -2.0 * i / hp->rope_dim) / (double)factors[i];
-        if (hp->rope_scaling == HK_ROPE_SCALING_LINEAR) freq /= (double)hp->rope_factor;
-        if (hp->rope_scaling == HK_ROPE_SCALING_LLAMA3) freq = llama3_scale(hp, freq);
-        m->inv_freq[i] = (float)freq;
+        m->inv_freq[i] = (float)(hk_rope_frequency(hp, i) / (double)factors[i]);
     }
     free(factors);
     return ok;
@@ -121,17 +80,17 @@ void hk_rope_table(const struct hk_model *m, uint32_t n_ctx, float *out)
 
 /* ---- open ---- */
 
-static const struct arch *find_arch(const struct hk_checkpoint *c, struct hk_error *err)
+static bool find_arch(struct hk_model *m, struct hk_error *err)
 {
-    if (!c->n_tensors) {
-        hk_fail(err, HK_ERR_UNSUPPORTED, "%s: holds a vocabulary but no model", c->path);
-        return NULL;
-    }
-    for (size_t i = 0; i < sizeof archs / sizeof *archs; i++)
-        if (strcmp(archs[i]->name, c->hparams.arch) == 0 && c->has_hparams) return archs[i];
-    hk_fail(err, HK_ERR_UNSUPPORTED, "%s: architecture '%s' is not known: this build runs %s", c->path,
-            c->hparams.arch, hk_known_architectures());
-    return NULL;
+    const struct hk_checkpoint *c = m->ckpt;
+    if (!c->n_tensors)
+        return hk_fail(err, HK_ERR_UNSUPPORTED, "%s: holds a vocabulary but no model", c->path);
+    m->arch = c->has_hparams ? hk_arch_find(c->hparams.arch) : NULL;
+    for (size_t i = 0; m->arch && i < sizeof forwards / sizeof *forwards; i++)
+        if (strcmp(forwards[i]->name, m->arch->forward) == 0) m->forward = forwards[i];
+    return m->forward ||
+           hk_fail(err, HK_ERR_UNSUPPORTED, "%s: architecture '%s' is not known: this build runs %s", c->path,
+                   c->hparams.arch, hk_known_architectures());
 }
 
 static bool check_limits(const struct hk_model *m, struct hk_error *err)
@@ -178,8 +137,8 @@ static bool find_quant(const char *name, enum hk_weight_type *type, struct hk_er
 static bool load(struct hk_model *m, const struct hk_model_options *opt, struct hk_error *err)
 {
     double start = hk_os_seconds();
-    m->global = hk_calloc(1, m->arch->global_size, err);
-    m->layers = m->global ? hk_calloc(m->hp.n_layer, m->arch->layer_size, err) : NULL;
+    m->global = hk_calloc(1, m->forward->global_size, err);
+    m->layers = m->global ? hk_calloc(m->hp.n_layer, m->forward->layer_size, err) : NULL;
     if (!m->layers || (m->arch->rope && !make_inv_freq(m, err))) return false;
     enum hk_weight_type quant;
     struct weight_plan *plan = find_quant(opt->quant, &quant, err) ? weights_bind(m, quant, err) : NULL;
@@ -195,15 +154,13 @@ struct hk_model *hk_model_open(struct hk_device *d, const struct hk_checkpoint *
 {
     static const struct hk_model_options defaults = {0};
     if (!opt) opt = &defaults;
-    const struct arch *arch = find_arch(c, err);
-    struct hk_model *m = arch ? hk_calloc(1, sizeof *m, err) : NULL;
+    struct hk_model *m = hk_calloc(1, sizeof *m, err);
     if (!m) return NULL;
     m->backend = hk_device_backend(d);
     m->ckpt = c;
     m->hp = c->hparams;
-    m->arch = arch;
     m->f32_only = true;
-    if (!check_limits(m, err) || !load(m, opt, err)) {
+    if (!find_arch(m, err) || !check_limits(m, err) || !load(m, opt, err)) {
         if (err && err->code == HK_ERR_FORMAT) hk_fail_prefix(err, "%s", c->path);
         hk_model_close(m);
         return NULL;
@@ -215,6 +172,7 @@ void hk_model_close(struct hk_model *m)
 {
     if (!m) return;
     if (m->arena) m->backend->table->arena_free(m->arena);
+    free(m->bindings);
     free(m->inv_freq);
     free(m->layers);
     free(m->global);

@@ -1,24 +1,39 @@
-/* A model: an architecture's weights on a backend. What arch/ sees of it, and the step they record. */
+/* A model: an architecture's weights on a backend. What arch/ sees of it, and the step that it records. */
 #ifndef HEKLA_RUNTIME_MODEL_H
 #define HEKLA_RUNTIME_MODEL_H
 
-#include "loader/checkpoint.h"
+#include "loader/archs/arch.h"
 #include "runtime/hekla.h"
 #include "runtime/tensor.h"
 
 struct backend;
 struct arena;
 struct recorder;
-struct arch;
+struct forward;
+
+/* A tensor of the checkpoint in the model: which it is, and where it went. */
+struct binding {
+    const struct hk_ckpt_tensor *tensor;
+    const struct hk_arch_tensor *row; /* whose names it has: hk_arch_hf_name */
+    struct hk_name_numbers numbers;   /* its layer, its expert */
+    bool bias;
+    const struct hk_weight *w;      /* the matrix it is a part of, or NULL: a vector */
+    uint32_t rows, cols, first_row; /* its rows, which are first_row.. of w or of the vector */
+    float scale;                    /* what multiplies the rows of a matrix */
+    size_t home;                    /* weights.h: of use while loading */
+};
 
 struct hk_model {
     struct backend *backend;
     const struct hk_checkpoint *ckpt;
     struct hk_hparams hp;
-    const struct arch *arch;
-    struct arena *arena; /* the weights */
-    void *global;        /* the architecture's struct of global weights */
-    void *layers;        /* n_layer of its struct of layer weights */
+    const struct hk_arch *arch;    /* what it is */
+    const struct forward *forward; /* how it is computed */
+    struct arena *arena;           /* the weights */
+    void *global;                  /* the forward's struct of global weights */
+    void *layers;                  /* n_layer of its struct of layer weights */
+    struct binding *bindings;      /* [n_bindings] every tensor that is used; tied ones once */
+    size_t n_bindings;
     float *inv_freq; /* rotary frequencies (rope_dim / 2), scaling applied; NULL where the architecture has
                         none */
     uint32_t order_cols; /* the most columns of a matrix whose columns have an order; 0: none has */
@@ -26,45 +41,17 @@ struct hk_model {
     struct hk_model_stats stats;
 };
 
-/* Sizes that dimensions of weights and buffers can have. */
-enum dim {
-    DIM_NONE, /* 0 */
-    DIM_ONE,
-    DIM_EMBD,
-    DIM_VOCAB,
-    DIM_HEADS,
-    DIM_KV,
-    DIM_QKV,
-    DIM_FF,
-    DIM_CTX_TRAIN,
-    DIM_OUT, /* what a step gives for a token: n_vocab logits, or a reward model's n_labels */
-};
-uint32_t hk_dim(const struct hk_hparams *hp, enum dim d);
-
-/* A row of an architecture's weight table: what model.c looks for, checks, packs and uploads. */
-struct weight_row {
-    const char *name; /* canonical tensor name; %u is the layer */
-    size_t offset; /* of the hk_weight (matrix), hk_tensor (vector) or hk_stack (part) in the architecture's
-                      struct */
-    uint32_t part; /* 1, 2, ..: of a stack, or of its bias; a stack's matrices come before its biases */
-    enum dim rows, cols;  /* the shape it must have; a vector (1, cols) has rows DIM_ONE */
-    bool optional;        /* absent gives rows == 0 */
-    bool keep;            /* not quantized at load */
-    const char *fallback; /* use this tensor where `name` is absent: tied embeddings */
-    const char *head;     /* use this one, as it is, in a reward model; `name` and `fallback` in the others */
-};
-
-/* A row of an architecture's table of the buffers it works in (scratch.h): rows as many as the step's tokens or
+/* A row of a forward's table of the buffers it works in (scratch.h): rows as many as the step's tokens or
  * outputs, columns the sum of cols. */
 enum { MAX_SCRATCH = 24, MAX_SCRATCH_PARTS = 3 };
 enum scratch_rows { PER_TOKEN, PER_OUTPUT };
 struct scratch_row {
     const char *name;
     enum scratch_rows rows;
-    enum dim cols[MAX_SCRATCH_PARTS];
+    enum hk_dim cols[MAX_SCRATCH_PARTS];
     bool view; /* columns of row `of` of the table, behind the sum of skip: no memory of its own */
     uint32_t of;
-    enum dim skip[MAX_SCRATCH_PARTS];
+    enum hk_dim skip[MAX_SCRATCH_PARTS];
 };
 
 /* The buffers of one step of T = n_tokens tokens, of which n_out want logits: what every model has. */
@@ -82,12 +69,26 @@ struct step {
     struct hk_tensor scratch[MAX_SCRATCH]; /* the architecture's own */
 };
 
-struct arch {
+/* Where a forward keeps what the description calls `name` (hk_arch_field). */
+enum field_kind {
+    FIELD_VECTOR, /* hk_tensor */
+    FIELD_MATRIX, /* hk_weight */
+    FIELD_STACK,  /* hk_stack: all of the description's tensors of this field, their biases too */
+};
+struct weight_field {
     const char *name;
-    bool rope;
+    enum field_kind kind;
+    size_t offset,
+        bias; /* in the forward's struct; bias: of the hk_tensor of a vector's or matrix's bias, or 0 */
+};
+
+/* How an architecture is computed (and those derived from it): a file in arch/. A field that the description or the
+ * checkpoint does not have has rows == 0. */
+struct forward {
+    const char *name;
     size_t global_size, layer_size;
-    const struct weight_row *global_rows, *layer_rows; /* each ends at name == NULL */
-    const struct scratch_row *scratch;                 /* ends at name == NULL; at most MAX_SCRATCH */
+    const struct weight_field *global_fields, *layer_fields; /* each ends at name == NULL */
+    const struct scratch_row *scratch;                       /* ends at name == NULL; at most MAX_SCRATCH */
     /* Record parts of a step: tokens -> x; x -> x by layer i, writing its keys and values; x -> logits of the
      * step's outputs, where it has any. */
     void (*embed)(struct recorder *r, const struct hk_model *m, const struct step *s);

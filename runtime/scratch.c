@@ -1,4 +1,4 @@
-/* An architecture's table of buffers -> shapes, memory, and the first rows of them. */
+/* A forward's table of buffers -> shapes, memory, and the first rows of them. */
 #include "runtime/scratch.h"
 #include "runtime/backend.h"
 
@@ -28,7 +28,7 @@ bool scratch_alloc_tensor(const struct backend_table *be, struct arena *a, struc
     return true;
 }
 
-static uint64_t sum(const struct hk_model *m, const enum dim dims[MAX_SCRATCH_PARTS])
+static uint64_t sum(const struct hk_model *m, const enum hk_dim dims[MAX_SCRATCH_PARTS])
 {
     uint64_t n = 0;
     for (int i = 0; i < MAX_SCRATCH_PARTS; i++) n += hk_dim(&m->hp, dims[i]);
@@ -42,7 +42,7 @@ static uint32_t rows_of(const struct scratch_row *row, uint32_t n_tokens, uint32
 
 bool scratch_add_plan(const struct hk_model *m, uint32_t n_tokens, uint32_t n_out, uint64_t *total)
 {
-    for (const struct scratch_row *row = m->arch->scratch; row->name; row++) {
+    for (const struct scratch_row *row = m->forward->scratch; row->name; row++) {
         struct hk_tensor t = scratch_shape(rows_of(row, n_tokens, n_out), sum(m, row->cols));
         if (!row->view && !scratch_add_bytes(&t, total)) return false;
     }
@@ -53,11 +53,11 @@ bool scratch_alloc(const struct hk_model *m, uint32_t n_tokens, uint32_t n_out, 
                    struct hk_tensor *scratch, struct hk_error *err)
 {
     const struct backend_table *be = m->backend->table;
-    for (const struct scratch_row *row = m->arch->scratch; row->name; row++, scratch++) {
+    for (const struct scratch_row *row = m->forward->scratch; row->name; row++, scratch++) {
         uint64_t cols = sum(m, row->cols);
         if (row->view) { /* of a row before it */
-            const struct hk_tensor *whole = scratch - (row - m->arch->scratch) + row->of;
-            assert(row->of < row - m->arch->scratch && sum(m, row->skip) + cols <= whole->cols);
+            const struct hk_tensor *whole = scratch - (row - m->forward->scratch) + row->of;
+            assert(row->of < row - m->forward->scratch && sum(m, row->skip) + cols <= whole->cols);
             *scratch = hk_tensor_cols(*whole, (uint32_t)sum(m, row->skip), (uint32_t)cols);
             continue;
         }
@@ -70,6 +70,6 @@ bool scratch_alloc(const struct hk_model *m, uint32_t n_tokens, uint32_t n_out, 
 
 void scratch_shrink(const struct hk_model *m, uint32_t n_tokens, uint32_t n_out, struct hk_tensor *scratch)
 {
-    for (const struct scratch_row *row = m->arch->scratch; row->name; row++, scratch++)
+    for (const struct scratch_row *row = m->forward->scratch; row->name; row++, scratch++)
         *scratch = hk_tensor_rows(*scratch, rows_of(row, n_tokens, n_out));
 }

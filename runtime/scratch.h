@@ -1,4 +1,4 @@
-/* The buffers that an architecture's embed, layer and head work in. Each architecture asks for what it needs by
+/* The buffers that a forward's embed, layer and head work in. Each asks for what it needs by
  * a table; what a step of every model has is in struct step (model.h). Nothing in scratch survives a layer. */
 #ifndef HEKLA_RUNTIME_SCRATCH_H
 #define HEKLA_RUNTIME_SCRATCH_H
@@ -15,8 +15,8 @@ bool scratch_add_bytes(const struct hk_tensor *t, uint64_t *total);
 bool scratch_alloc_tensor(const struct backend_table *be, struct arena *a, struct hk_tensor *t,
                           struct hk_error *err);
 
-/* The same for all of the architecture's buffers, of a step of up to n_tokens tokens and n_out outputs.
- * scratch: [MAX_SCRATCH], in the order of the architecture's table; views get their addresses too. */
+/* The same for all of the forward's buffers, of a step of up to n_tokens tokens and n_out outputs.
+ * scratch: [MAX_SCRATCH], in the order of the forward's table; views get their addresses too. */
 bool scratch_add_plan(const struct hk_model *m, uint32_t n_tokens, uint32_t n_out, uint64_t *total);
 bool scratch_alloc(const struct hk_model *m, uint32_t n_tokens, uint32_t n_out, struct arena *a,
                    struct hk_tensor *scratch, struct hk_error *err);

@@ -1,7 +1,7 @@
 /* Checkpoints in memory with random weights of a named shape, for benchmarks: no file is needed, nothing is
  * read from disk, and every weight type can be timed at every size. All matrices share one block of random
  * rows (a device gets its own copy of each), so that the host needs little memory. */
-#include "loader/checkpoint.h"
+#include "loader/archs/arch.h"
 #include "runtime/hekla.h"
 #include "runtime/synthetic.h"
 
@@ -22,67 +22,6 @@ static const struct shape shapes[] = {
     {"llama-8b", "llama", 4096, 32, 14336, 32, 8, 128256, 8192},
     {"gpt2-124m", "gpt2", 768, 12, 3072, 12, 12, 50257, 1024},
 };
-
-/* One tensor of a layer (name with %u) or of the whole model. */
-struct row {
-    const char *arch, *name;
-    char rows, cols; /* 'e' n_embd, 'v' vocabulary, 'q' heads, 'k' key heads, 'a' q + 2k, 'f' n_ff, 'c'
-                        context, '1' */
-};
-static const struct row rows[] = {
-    {"llama", "token_embd.weight", 'v', 'e'},
-    {"llama", "output_norm.weight", '1', 'e'},
-    {"llama", "output.weight", 'v', 'e'},
-    {"llama", "blk.%u.attn_norm.weight", '1', 'e'},
-    {"llama", "blk.%u.attn_q.weight", 'q', 'e'},
-    {"llama", "blk.%u.attn_k.weight", 'k', 'e'},
-    {"llama", "blk.%u.attn_v.weight", 'k', 'e'},
-    {"llama", "blk.%u.attn_output.weight", 'e', 'q'},
-    {"llama", "blk.%u.ffn_norm.weight", '1', 'e'},
-    {"llama", "blk.%u.ffn_gate.weight", 'f', 'e'},
-    {"llama", "blk.%u.ffn_up.weight", 'f', 'e'},
-    {"llama", "blk.%u.ffn_down.weight", 'e', 'f'},
-    {"gpt2", "token_embd.weight", 'v', 'e'},
-    {"gpt2", "position_embd.weight", 'c', 'e'},
-    {"gpt2", "output_norm.weight", '1', 'e'},
-    {"gpt2", "output_norm.bias", '1', 'e'},
-    {"gpt2", "blk.%u.attn_norm.weight", '1', 'e'},
-    {"gpt2", "blk.%u.attn_norm.bias", '1', 'e'},
-    {"gpt2", "blk.%u.attn_qkv.weight", 'a', 'e'},
-    {"gpt2", "blk.%u.attn_qkv.bias", '1', 'a'},
-    {"gpt2", "blk.%u.attn_output.weight", 'e', 'q'},
-    {"gpt2", "blk.%u.attn_output.bias", '1', 'e'},
-    {"gpt2", "blk.%u.ffn_norm.weight", '1', 'e'},
-    {"gpt2", "blk.%u.ffn_norm.bias", '1', 'e'},
-    {"gpt2", "blk.%u.ffn_up.weight", 'f', 'e'},
-    {"gpt2", "blk.%u.ffn_up.bias", '1', 'f'},
-    {"gpt2", "blk.%u.ffn_down.weight", 'e', 'f'},
-    {"gpt2", "blk.%u.ffn_down.bias", '1', 'e'},
-};
-enum { N_ROWS = sizeof rows / sizeof *rows };
-
-static uint32_t dim(const struct hk_hparams *hp, char d)
-{
-    uint32_t q = hp->n_head * hp->head_dim, k = hp->n_head_kv * hp->head_dim;
-    switch (d) {
-    case 'e':
-        return hp->n_embd;
-    case 'v':
-        return hp->n_vocab;
-    case 'q':
-        return q;
-    case 'k':
-        return k;
-    case 'a':
-        return q + 2 * k;
-    case 'f':
-        return hp->n_ff;
-    case 'c':
-        return hp->n_ctx_train;
-    default:
-        return 1;
-    }
-}
 
 /* A number in [-1, 1) from a linear congruential sequence: any noise will do. */
 static float noise(uint32_t *state)
@@ -129,7 +68,7 @@ void hk_weight_random(enum hk_weight_type type, void *out, uint64_t n, uint32_t 
     }
 }
 
-static void fill_hparams(struct hk_checkpoint *c, const struct shape *s)
+static void fill_hparams(struct hk_checkpoint *c, const struct shape *s, const struct hk_arch *a)
 {
     struct hk_hparams *hp = &c->hparams;
     *hp = (struct hk_hparams){.n_vocab = s->n_vocab,
@@ -141,12 +80,12 @@ static void fill_hparams(struct hk_checkpoint *c, const struct shape *s)
                               .head_dim = s->n_embd / s->n_head,
                               .n_ff = s->n_ff,
                               .norm_eps = 1e-5f,
+                              .activation = a->gguf_activation,
                               .rope_theta = 10000.0f,
                               .rope_pairing = HK_ROPE_HALVES,
                               .rope_factor = 1.0f};
-    snprintf(hp->arch, sizeof hp->arch, "%s", s->arch);
-    hp->rope_dim = strcmp(s->arch, "llama") == 0 ? hp->head_dim : 0;
-    hp->activation = strcmp(s->arch, "llama") == 0 ? HK_ACT_SILU : HK_ACT_GELU_TANH;
+    snprintf(hp->arch, sizeof hp->arch, "%s", a->name);
+    hp->rope_dim = a->rope ? hp->head_dim : 0;
     c->has_hparams = true;
 }
 
@@ -155,31 +94,46 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct hk_ckpt_tensor *)a)->name, ((const struct hk_ckpt_tensor *)b)->name);
 }
 
-/* Adds one tensor without data. */
-static bool add_tensor(struct hk_checkpoint *c, const struct row *r, uint32_t layer, enum hk_weight_type type,
-                       struct hk_error *err)
+/* Adds one tensor without data: a matrix, or a vector (n_rows 0). */
+static bool add_tensor(struct hk_checkpoint *c, const char *name, uint32_t n_rows, uint32_t cols,
+                       enum hk_weight_type type, struct hk_error *err)
 {
-    char name[64];
-    int len = snprintf(name, sizeof name, r->name, layer);
     struct hk_ckpt_tensor *t = &c->tensors[c->n_tensors++];
-    uint32_t n_rows = dim(&c->hparams, r->rows), cols = dim(&c->hparams, r->cols);
-    *t = (struct hk_ckpt_tensor){
-        .type = r->rows == '1' ? HK_F32 : type, .shape = {n_rows, cols, 1, 1}, .n_dims = 2};
-    if (r->rows == '1') t->n_dims = 1, t->shape[0] = cols, t->shape[1] = 1;
+    *t = (struct hk_ckpt_tensor){.type = type, .shape = {n_rows, cols, 1, 1}, .n_dims = 2};
+    if (!n_rows) *t = (struct hk_ckpt_tensor){.type = HK_F32, .shape = {cols, 1, 1, 1}, .n_dims = 1};
     if (cols % hk_weight_type_info(t->type)->block_len) t->type = HK_F16;
-    t->name = hk_arena_strndup(&c->arena, name, (size_t)len, err);
-    return t->name && hk_weight_bytes(t->type, n_rows, cols, &t->size);
+    t->name = hk_arena_strndup(&c->arena, name, strlen(name), err);
+    return t->name && hk_weight_bytes(t->type, n_rows ? n_rows : 1, cols, &t->size);
 }
 
-static bool fill_tensors(struct hk_checkpoint *c, enum hk_weight_type type, struct hk_error *err)
+/* A row of the description, with the bias that it must have. */
+static bool add_row(struct hk_checkpoint *c, const struct hk_arch_tensor *row, uint32_t layer,
+                    enum hk_weight_type type, struct hk_error *err)
 {
-    c->tensors = hk_arena_alloc(&c->arena, N_ROWS * (c->hparams.n_layer + 1), sizeof *c->tensors, err);
+    char name[HK_MAX_TENSOR_NAME];
+    struct hk_name_numbers numbers = {layer, UINT32_MAX};
+    bool vector = row->rows == DIM_ONE;
+    uint32_t rows = hk_dim(&c->hparams, row->rows), cols = hk_dim(&c->hparams, row->cols);
+    hk_name_expand(name, row->name, numbers, ".weight");
+    if (!add_tensor(c, name, vector ? 0 : rows, cols, type, err)) return false;
+    hk_name_expand(name, row->name, numbers, ".bias");
+    return !(row->flags & HK_BIAS) || add_tensor(c, name, 0, vector ? cols : rows, type, err);
+}
+
+static bool fill_tensors(struct hk_checkpoint *c, const struct hk_arch *a, enum hk_weight_type type,
+                         struct hk_error *err)
+{
+    const struct hk_arch_tensor *row;
+    size_t n_rows = 0;
+    while (hk_arch_tensor(a, n_rows)) n_rows++;
+    c->tensors = hk_arena_alloc(&c->arena, 2 * n_rows * (c->hparams.n_layer + 1), sizeof *c->tensors, err);
     if (!c->tensors) return false;
-    for (size_t i = 0; i < N_ROWS; i++) {
-        if (strcmp(rows[i].arch, c->hparams.arch) != 0) continue;
-        uint32_t n = strstr(rows[i].name, "%u") ? c->hparams.n_layer : 1;
+    for (size_t i = 0; (row = hk_arch_tensor(a, i)) != NULL; i++) {
+        bool tied_head = (row->flags & HK_LANGUAGE_HEAD) && a->config->tied_default;
+        if (tied_head || (row->flags & (HK_OPTIONAL | HK_REWARD_HEAD))) continue;
+        uint32_t n = hk_arch_in_layers(row) ? c->hparams.n_layer : 1;
         for (uint32_t layer = 0; layer < n; layer++)
-            if (!add_tensor(c, &rows[i], layer, type, err)) return false;
+            if (!add_row(c, row, layer, type, err)) return false;
     }
     qsort(c->tensors, c->n_tensors, sizeof *c->tensors, by_name);
 
@@ -217,8 +171,9 @@ struct hk_checkpoint *hk_synthetic_checkpoint(const char *shape, enum hk_weight_
         if (!c) return NULL;
         c->format = "synthetic";
         c->path = c->name = shapes[i].name;
-        fill_hparams(c, &shapes[i]);
-        if (fill_tensors(c, type, err)) return c;
+        const struct hk_arch *a = hk_arch_find(shapes[i].arch);
+        fill_hparams(c, &shapes[i], a);
+        if (fill_tensors(c, a, type, err)) return c;
         hk_checkpoint_close(c);
         return NULL;
     }

@@ -1,5 +1,4 @@
-/* A checkpoint's tensors -> an architecture's structs and places in device memory, by the architecture's weight
- * table. */
+/* A checkpoint's tensors -> a forward's structs and places in device memory, by the architecture's description. */
 #include "runtime/weights.h"
 #include "runtime/backend.h"
 
@@ -27,20 +26,14 @@ static bool check_shape(const struct hk_ckpt_tensor *t, uint32_t rows, uint32_t 
                    have, want);
 }
 
-/* Whether the row stands for a reward model's head. */
-static bool is_head(const struct weight_plan *p, const struct weight_row *row)
+static enum hk_weight_type device_type(const struct weight_plan *p, const struct binding *b)
 {
-    return row->head && p->m->hp.n_labels;
-}
-
-static enum hk_weight_type device_type(const struct weight_plan *p, const struct weight_row *row,
-                                       const struct hk_ckpt_tensor *t, uint32_t cols)
-{
-    const struct hk_weight_type_info *info = hk_weight_type_info(t->type);
-    enum hk_weight_type as_it_is = hk_weight_on_device(info) ? t->type : HK_F32;
-    bool plain = hk_weight_type_is_float(t->type);
-    if (p->quant == HK_WEIGHT_TYPE_COUNT || !plain || row->keep || is_head(p, row)) return as_it_is;
-    return cols % hk_weight_type_info(p->quant)->block_len == 0 ? p->quant : as_it_is;
+    const struct hk_weight_type_info *info = hk_weight_type_info(b->tensor->type);
+    enum hk_weight_type as_it_is = hk_weight_on_device(info) ? b->tensor->type : HK_F32;
+    bool kept = b->row->flags & (HK_KEEP | HK_REWARD_HEAD);
+    if (p->quant == HK_WEIGHT_TYPE_COUNT || !hk_weight_type_is_float(b->tensor->type) || kept)
+        return as_it_is;
+    return b->cols % hk_weight_type_info(p->quant)->block_len == 0 ? p->quant : as_it_is;
 }
 
 static size_t add_home(struct weight_plan *p, uint64_t bytes, bool zero)
@@ -54,12 +47,11 @@ static void add_field(struct weight_plan *p, uint64_t *addr, size_t home, const 
     p->fields[p->n_fields++] = (struct field){.addr = addr, .home = home, .read_whole = read_whole};
 }
 
-static void add_binding(struct weight_plan *p, const struct hk_ckpt_tensor *t, const struct hk_weight *w,
-                        uint32_t rows, uint32_t cols, uint32_t first_row, size_t home)
+static void add_binding(struct weight_plan *p, const struct binding *b)
 {
-    p->bindings[p->n_bindings++] = (struct binding){
-        .tensor = t, .w = w, .rows = rows, .cols = cols, .first_row = first_row, .home = home};
-    p->m->stats.n_params += (uint64_t)rows * cols;
+    p->bindings[p->n_bindings++] = *b;
+    p->m->n_bindings = p->n_bindings;
+    p->m->stats.n_params += (uint64_t)b->rows * b->cols;
 }
 
 /* `name.scale` beside `name.weight`: one number for the whole matrix, 1 where there is none. NVFP4 files have
@@ -84,14 +76,15 @@ static bool find_scale(const struct weight_plan *p, const struct hk_ckpt_tensor 
                    name);
 }
 
-static bool shape_weight(struct hk_weight *w, const struct hk_ckpt_tensor *t, enum hk_weight_type type,
-                         uint32_t rows, uint32_t cols, float scale, struct hk_error *err)
+static bool shape_weight(struct hk_weight *w, const struct binding *b, enum hk_weight_type type,
+                         uint32_t rows, struct hk_error *err)
 {
-    w->scale = scale;
-    w->name = t->name;
+    w->scale = b->scale;
+    w->name = b->tensor->name;
     w->rows = rows;
-    w->cols = cols;
-    return hk_weight_layout(type, rows, cols, &w->layout, err) || hk_fail_prefix(err, "tensor %s", t->name);
+    w->cols = b->cols;
+    return hk_weight_layout(type, rows, b->cols, &w->layout, err) ||
+           hk_fail_prefix(err, "tensor %s", w->name);
 }
 
 static uint64_t device_bytes(const struct weight_plan *p, const struct hk_weight *w)
@@ -120,137 +113,176 @@ static void bind_order(struct weight_plan *p, const uint32_t *order, struct hk_w
     add_field(p, &w->order.addr, p->order_home, NULL);
 }
 
-static bool bind_matrix(struct weight_plan *p, const struct weight_row *row, const struct hk_ckpt_tensor *t,
-                        struct hk_weight *w, struct hk_error *err)
+/* The binding of the newest part of a matrix, or NULL. */
+static const struct binding *newest(const struct weight_plan *p, const struct hk_weight *w)
 {
-    uint32_t rows = hk_dim(&p->m->hp, row->rows), cols = hk_dim(&p->m->hp, row->cols);
-    /* Embeddings and positions are looked up, not read whole. */
-    bool looked_up = row->rows == DIM_CTX_TRAIN || row->rows == DIM_VOCAB;
-    for (size_t i = 0; row->fallback && i < p->n_bindings; i++)
-        if (p->bindings[i].tensor == t) { /* tied: the same memory */
+    for (size_t i = p->n_bindings; w && i > 0; i--)
+        if (p->bindings[i - 1].w == w) return &p->bindings[i - 1];
+    return NULL;
+}
+
+static bool bind_matrix(struct weight_plan *p, struct binding b, struct hk_weight *w, struct hk_error *err)
+{
+    bool looked_up = b.row->flags & HK_LOOKED_UP;
+    for (size_t i = 0; b.row->tied && i < p->n_bindings; i++)
+        if (p->bindings[i].tensor == b.tensor) { /* the same memory */
             *w = *p->bindings[i].w;
             add_field(p, &w->addr, p->bindings[i].home, looked_up ? NULL : w);
             return true;
         }
-    enum hk_weight_type type = device_type(p, row, t, cols);
-    float scale;
+    enum hk_weight_type type = device_type(p, &b);
     if (type != HK_F32) p->m->f32_only = false;
-    if (!find_scale(p, t, &scale, err) || !shape_weight(w, t, type, rows, cols, scale, err)) return false;
-    size_t home = add_home(p, device_bytes(p, w), false);
-    assert(!(t->order && looked_up)); /* loader/formats/hf.c has seen to that */
-    if (t->order) bind_order(p, find_order(p, t, cols), w);
-    add_field(p, &w->addr, home, looked_up ? NULL : w);
-    add_binding(p, t, w, rows, cols, 0, home);
+    if (!find_scale(p, b.tensor, &b.scale, err) || !shape_weight(w, &b, type, b.rows, err)) return false;
+    b.home = add_home(p, device_bytes(p, w), false);
+    b.w = w;
+    assert(!(b.tensor->order && looked_up)); /* loader/formats/hf.c has seen to that */
+    if (b.tensor->order) bind_order(p, find_order(p, b.tensor, b.cols), w);
+    add_field(p, &w->addr, b.home, looked_up ? NULL : w);
+    add_binding(p, &b);
     return true;
 }
 
 /* A part of a stack: more rows of its newest matrix, where that has the type, scale and order and ends with a
  * whole tile; else a matrix of its own. */
-static bool bind_part(struct weight_plan *p, const struct weight_row *row, const struct hk_ckpt_tensor *t,
-                      struct hk_stack *stack, struct hk_error *err)
+static bool bind_part(struct weight_plan *p, struct binding b, struct hk_stack *stack, struct hk_error *err)
 {
-    uint32_t rows = hk_dim(&p->m->hp, row->rows), cols = hk_dim(&p->m->hp, row->cols);
-    enum hk_weight_type type = device_type(p, row, t, cols);
-    float scale;
-    if (!find_scale(p, t, &scale, err)) return false;
-    if (row->part == 1) p->stack_start[1] = 0;
-    p->stack_start[row->part + 1 <= HK_STACK_PARTS ? row->part + 1 : 0] = p->stack_start[row->part] + rows;
-    stack->rows += rows;
+    enum hk_weight_type type = device_type(p, &b);
+    if (!find_scale(p, b.tensor, &b.scale, err)) return false;
+    stack->rows += b.rows;
     struct hk_weight *last = stack->n ? &stack->part[stack->n - 1] : NULL;
-    const uint32_t *order = find_order(p, t, cols);
-    if (!last || last->layout.type != type || last->scale != scale || p->stack_order != order ||
-        last->rows % HK_TILE_ROWS != 0) {
-        struct hk_weight *w = &stack->part[stack->n++];
-        if (!bind_matrix(p, row, t, w, err)) return false;
-        p->stack_home = p->bindings[p->n_bindings - 1].home;
-        p->stack_order = order;
-        return true;
+    const struct binding *before = newest(p, last);
+    if (!before || last->layout.type != type || before->scale != b.scale || last->rows % HK_TILE_ROWS != 0 ||
+        find_order(p, before->tensor, b.cols) != find_order(p, b.tensor, b.cols)) {
+        assert(stack->n < HK_STACK_PARTS);
+        return bind_matrix(p, b, &stack->part[stack->n++], err);
     }
-    uint32_t first_row = last->rows;
-    if (!shape_weight(last, t, type, first_row + rows, cols, scale, err)) return false;
-    p->homes[p->stack_home].bytes = device_bytes(p, last);
-    add_binding(p, t, last, rows, cols, first_row, p->stack_home);
+    b.first_row = last->rows;
+    b.w = last;
+    b.home = before->home;
+    if (!shape_weight(last, &b, type, b.first_row + b.rows, err)) return false;
+    p->homes[b.home].bytes = device_bytes(p, last);
+    add_binding(p, &b);
     return true;
 }
 
-static void bind_vector(struct weight_plan *p, const struct weight_row *row, const struct hk_ckpt_tensor *t,
-                        struct hk_tensor *v)
+static void bind_vector(struct weight_plan *p, struct binding b, struct hk_tensor *v)
 {
-    uint32_t cols = hk_dim(&p->m->hp, row->cols);
-    *v = (struct hk_tensor){.rows = 1, .cols = cols, .ld = cols};
-    size_t home = add_home(p, 4ull * hk_align_up(cols, HK_ROW_ALIGN), false);
-    add_field(p, &v->addr, home, NULL);
-    add_binding(p, t, NULL, 1, cols, 0, home);
+    *v = (struct hk_tensor){.rows = 1, .cols = b.cols, .ld = b.cols};
+    b.home = add_home(p, 4ull * hk_align_up(b.cols, HK_ROW_ALIGN), false);
+    add_field(p, &v->addr, b.home, NULL);
+    add_binding(p, &b);
+}
+
+/* Rows of the stack before this one's. */
+static uint32_t rows_before(const struct weight_plan *p, const struct hk_arch_tensor *row)
+{
+    uint32_t n = 0;
+    const struct hk_arch_tensor *other;
+    for (size_t i = 0; (other = hk_arch_tensor(p->m->arch, i)) != row; i++)
+        if (strcmp(hk_arch_field(other), hk_arch_field(row)) == 0) n += hk_dim(&p->m->hp, other->rows);
+    return n;
 }
 
 /* A stack's biases are one vector; where the checkpoint has some of them only, the rest is zero. */
-static void bind_part_bias(struct weight_plan *p, const struct weight_row *row,
-                           const struct hk_ckpt_tensor *t, struct hk_stack *stack)
+static void bind_part_bias(struct weight_plan *p, struct binding b, struct hk_stack *stack)
 {
-    if (!hk_tensor_given(&stack->bias)) {
-        stack->bias = (struct hk_tensor){.rows = 1, .cols = stack->rows, .ld = stack->rows};
-        p->stack_bias_home = add_home(p, 4ull * hk_align_up(stack->rows, HK_ROW_ALIGN), true);
-        add_field(p, &stack->bias.addr, p->stack_bias_home, NULL);
+    struct hk_tensor *v = &stack->bias;
+    if (!hk_tensor_given(v)) {
+        *v = (struct hk_tensor){.rows = 1, .cols = stack->rows, .ld = stack->rows};
+        add_field(p, &v->addr, add_home(p, 4ull * hk_align_up(v->cols, HK_ROW_ALIGN), true), NULL);
     }
-    add_binding(p, t, NULL, 1, hk_dim(&p->m->hp, row->cols), p->stack_start[row->part], p->stack_bias_home);
+    for (size_t i = 0; i < p->n_fields; i++)
+        if (p->fields[i].addr == &v->addr) b.home = p->fields[i].home;
+    b.first_row = rows_before(p, b.row);
+    add_binding(p, &b);
 }
 
-static const struct hk_ckpt_tensor *find_tensor(const struct weight_plan *p, const struct weight_row *row,
-                                                uint32_t layer, struct hk_error *err)
+/* b's tensor; NULL where the checkpoint does not have it and need not. */
+static bool find_tensor(const struct weight_plan *p, struct binding *b, struct hk_error *err)
 {
     const struct hk_checkpoint *c = p->m->ckpt;
-    const char *fallback = is_head(p, row) ? NULL : row->fallback;
-    char name[128];
-    snprintf(name, sizeof name, is_head(p, row) ? row->head : row->name, layer);
-    const struct hk_ckpt_tensor *t = hk_checkpoint_tensor(c, name);
-    if (!t && fallback && c->untied) {
-        hk_fail(err, HK_ERR_FORMAT,
+    bool may_miss = b->row->flags & (b->bias ? HK_BIAS_OPTIONAL : HK_OPTIONAL);
+    char name[HK_MAX_TENSOR_NAME], tied[HK_MAX_TENSOR_NAME];
+    hk_name_expand(name, b->row->name, b->numbers, b->bias ? ".bias" : ".weight");
+    b->tensor = hk_checkpoint_tensor(c, name);
+    if (!b->tensor && b->row->tied && !b->bias) {
+        if (c->untied)
+            return hk_fail(
+                err, HK_ERR_FORMAT,
                 "tensor %s (lm_head) is missing, and the configuration does not tie it to the embedding: a "
-                "model saved "
-                "with its head is needed (LlamaForCausalLM, not LlamaModel)",
+                "model saved with its head is needed (LlamaForCausalLM, not LlamaModel)",
                 name);
-        return NULL;
+        hk_name_expand(tied, b->row->tied, b->numbers, ".weight");
+        b->tensor = hk_checkpoint_tensor(c, tied);
     }
-    if (!t && fallback) t = hk_checkpoint_tensor(c, fallback);
-    if (!t && !row->optional)
-        hk_fail(err, HK_ERR_FORMAT, "tensor %s is missing: %s needs it", name, p->m->arch->name);
-    return t;
+    return b->tensor || may_miss ||
+           hk_fail(err, HK_ERR_FORMAT, "tensor %s is missing: %s needs it", name, p->m->arch->name);
 }
 
-static bool bind_row(struct weight_plan *p, const struct weight_row *row, uint32_t layer, char *base,
-                     struct hk_error *err)
+static const struct weight_field *find_field(const struct weight_plan *p, const struct hk_arch_tensor *row)
 {
-    const struct hk_ckpt_tensor *t = find_tensor(p, row, layer, err);
-    if (!t) return row->optional;
-    if (!check_shape(t, hk_dim(&p->m->hp, row->rows), hk_dim(&p->m->hp, row->cols), err)) return false;
-    void *target = base + row->offset;
-    bool matrix = row->rows != DIM_ONE;
-    if (matrix) return row->part ? bind_part(p, row, t, target, err) : bind_matrix(p, row, t, target, err);
-    if (row->part)
-        bind_part_bias(p, row, t, target);
+    const struct forward *forward = p->m->forward;
+    const struct weight_field *f = hk_arch_in_layers(row) ? forward->layer_fields : forward->global_fields;
+    while (f->name && strcmp(f->name, hk_arch_field(row)) != 0) f++;
+    assert(f->name); /* a forward has room for all that its descriptions have */
+    return f;
+}
+
+/* One tensor of the description, its weight or its bias, into the forward's struct at base. */
+static bool bind_row(struct weight_plan *p, const struct hk_arch_tensor *row, uint32_t layer, bool bias,
+                     char *base, struct hk_error *err)
+{
+    bool vector = row->rows == DIM_ONE || bias, reward = p->m->hp.n_labels > 0;
+    if ((row->flags & HK_OTHER_USE) || (row->flags & (reward ? HK_LANGUAGE_HEAD : HK_REWARD_HEAD)) ||
+        (bias && !(row->flags & (HK_BIAS | HK_BIAS_OPTIONAL))))
+        return true;
+    const struct weight_field *field = find_field(p, row);
+    assert((row->rows == DIM_ONE) == (field->kind == FIELD_VECTOR) &&
+           (!bias || field->kind == FIELD_STACK || field->bias));
+    struct binding b = {.row = row, .numbers = {layer, UINT32_MAX}, .bias = bias, .scale = 1.0f};
+    b.rows = vector ? 1 : hk_dim(&p->m->hp, row->rows);
+    b.cols = hk_dim(&p->m->hp, bias && row->rows != DIM_ONE ? row->rows : row->cols);
+    if (!find_tensor(p, &b, err)) return false;
+    if (!b.tensor) return true;
+    if (!check_shape(b.tensor, b.rows, b.cols, err)) return false;
+    void *target = base + (bias && field->kind != FIELD_STACK ? field->bias : field->offset);
+    if (!vector)
+        return (field->kind == FIELD_STACK ? bind_part(p, b, target, err) : bind_matrix(p, b, target, err));
+    if (field->kind == FIELD_STACK)
+        bind_part_bias(p, b, target);
     else
-        bind_vector(p, row, t, target);
+        bind_vector(p, b, target);
+    return true;
+}
+
+/* The tensors of the whole model (layer UINT32_MAX), or of a layer. Biases come after all matrices: a stack's is as
+ * long as all of them. */
+static bool bind_group(struct weight_plan *p, uint32_t layer, char *base, struct hk_error *err)
+{
+    const struct hk_arch_tensor *row;
+    for (int bias = 0; bias < 2; bias++)
+        for (size_t i = 0; (row = hk_arch_tensor(p->m->arch, i)) != NULL; i++)
+            if (hk_arch_in_layers(row) == (layer != UINT32_MAX) && !bind_row(p, row, layer, bias, base, err))
+                return false;
     return true;
 }
 
 static bool bind_all(struct weight_plan *p, struct hk_error *err)
 {
     struct hk_model *m = p->m;
-    for (const struct weight_row *row = m->arch->global_rows; row->name; row++)
-        if (!bind_row(p, row, 0, m->global, err)) return false;
+    if (!bind_group(p, UINT32_MAX, m->global, err)) return false;
     for (uint32_t i = 0; i < m->hp.n_layer; i++)
-        for (const struct weight_row *row = m->arch->layer_rows; row->name; row++)
-            if (!bind_row(p, row, i, (char *)m->layers + m->arch->layer_size * i, err)) return false;
+        if (!bind_group(p, i, (char *)m->layers + m->forward->layer_size * i, err)) return false;
     for (size_t i = 0; i < p->n_fields; i++)
         if (p->fields[i].read_whole) m->stats.step_weight_bytes += device_bytes(p, p->fields[i].read_whole);
     for (size_t i = 0; i < p->n_homes; i++) m->stats.weight_bytes += hk_align_up(p->homes[i].bytes, 256);
     return true;
 }
 
-static size_t count_rows(const struct weight_row *row)
+static size_t count_rows(const struct hk_arch *a)
 {
     size_t n = 0;
-    while (row[n].name) n++;
+    while (hk_arch_tensor(a, n)) n++;
     return n;
 }
 
@@ -259,14 +291,14 @@ struct weight_plan *weights_bind(struct hk_model *m, enum hk_weight_type quant, 
     /* Every row makes at most one of each, and one more of two for an order of columns; a model names at most
      * as many rows as the checkpoint has tensors, and a few that are tied or absent, so the layers of a lying
      * configuration are not counted. */
-    size_t most = count_rows(m->arch->global_rows) + (size_t)m->ckpt->n_tensors;
+    size_t most = count_rows(m->arch) + (size_t)m->ckpt->n_tensors;
     struct weight_plan *p = hk_calloc(1, sizeof *p, err);
     if (!p) return NULL;
     p->m = m;
     p->quant = quant;
     p->homes = hk_calloc(most, 2 * sizeof *p->homes, err);
     p->fields = hk_calloc(most, 2 * sizeof *p->fields, err);
-    p->bindings = hk_calloc(most, sizeof *p->bindings, err);
+    p->bindings = m->bindings = hk_calloc(most, sizeof *p->bindings, err);
     if (p->homes && p->fields && p->bindings && bind_all(p, err)) return p;
     weights_plan_free(p);
     return NULL;
@@ -277,6 +309,5 @@ void weights_plan_free(struct weight_plan *p)
     if (!p) return;
     free(p->homes);
     free(p->fields);
-    free(p->bindings);
     free(p);
 }

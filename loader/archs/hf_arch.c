@@ -1,125 +1,24 @@
-/* What config.json and the tensor names of each model_type mean. */
+/* What config.json and the tensor names of a folder mean, by the architecture's description. */
+#include "loader/archs/archs.h"
 #include "loader/formats/hf.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
-static const struct hk_hf_name LLAMA_NAMES[] = {
-    {"layers.#.self_attn.rotary_emb.inv_freq", NULL, HK_HF_IGNORED},
-    {"rotary_emb.inv_freq", NULL, HK_HF_IGNORED},
-    {"embed_tokens", "token_embd", 0},
-    {"layers.#.input_layernorm", "blk.#.attn_norm", 0},
-    {"layers.#.self_attn.q_proj", "blk.#.attn_q", 0},
-    {"layers.#.self_attn.k_proj", "blk.#.attn_k", 0},
-    {"layers.#.self_attn.v_proj", "blk.#.attn_v", 0},
-    {"layers.#.self_attn.o_proj", "blk.#.attn_output", 0},
-    {"layers.#.post_attention_layernorm", "blk.#.ffn_norm", 0},
-    {"layers.#.mlp.gate_proj", "blk.#.ffn_gate", 0},
-    {"layers.#.mlp.up_proj", "blk.#.ffn_up", 0},
-    {"layers.#.mlp.down_proj", "blk.#.ffn_down", 0},
-    {"norm", "output_norm", 0},
-    {"lm_head", "output", 0},
-    {"score", "cls.output", 0},
-    {NULL, NULL, 0},
-};
-
-static const struct hk_hf_name GPT2_NAMES[] = {
-    {"h.#.attn.bias", NULL, HK_HF_IGNORED}, /* the causal mask */
-    {"h.#.attn.masked_bias", NULL, HK_HF_IGNORED},
-    {"wte", "token_embd", 0},
-    {"wpe", "position_embd", 0},
-    {"h.#.ln_1", "blk.#.attn_norm", 0},
-    {"h.#.attn.c_attn", "blk.#.attn_qkv", HK_HF_TRANSPOSED},
-    {"h.#.attn.c_proj", "blk.#.attn_output", HK_HF_TRANSPOSED},
-    {"h.#.ln_2", "blk.#.ffn_norm", 0},
-    {"h.#.mlp.c_fc", "blk.#.ffn_up", HK_HF_TRANSPOSED},
-    {"h.#.mlp.c_proj", "blk.#.ffn_down", HK_HF_TRANSPOSED},
-    {"ln_f", "output_norm", 0},
-    {"lm_head", "output", 0},
-    {"score", "cls.output", 0},
-    {NULL, NULL, 0},
-};
-
-static const struct hk_hf_name NO_NAMES[] = {{NULL, NULL, 0}};
-static const char *const NO_SWITCHES[] = {NULL};
-static const char *const GPT2_SWITCHES[] = {"scale_attn_by_inverse_layer_idx", "add_cross_attention", NULL};
-
-static const struct hk_hf_keys LLAMA_KEYS = {
-    .n_ctx = "max_position_embeddings",
-    .n_embd = "hidden_size",
-    .n_layer = "num_hidden_layers",
-    .n_head = "num_attention_heads",
-    .n_head_kv = "num_key_value_heads",
-    .head_dim = "head_dim",
-    .n_ff = "intermediate_size",
-    .eps = "rms_norm_eps",
-    .activation = "hidden_act",
-};
-
-static const struct hk_hf_keys GPT2_KEYS = {
-    .n_ctx = "n_positions",
-    .n_ctx_2 = "n_ctx",
-    .n_embd = "n_embd",
-    .n_layer = "n_layer",
-    .n_head = "n_head",
-    .n_ff = "n_inner",
-    .eps = "layer_norm_epsilon",
-    .activation = "activation_function",
-};
-
-static const struct hk_hf_arch HF_ARCHS[] = {
-    {
-        .model_type = "llama",
-        .model_class = "LlamaForCausalLM",
-        .reward_class = "LlamaForSequenceClassification",
-        .arch = "llama",
-        .prefix = "model.",
-        .keys = &LLAMA_KEYS,
-        .eps = 1e-6f,
-        .activation = "silu",
-        .rope = true,
-        .must_be_false = NO_SWITCHES,
-        .names = LLAMA_NAMES,
-    },
-    {
-        .model_type = "gpt2",
-        .model_class = "GPT2LMHeadModel",
-        .reward_class = "GPT2ForSequenceClassification",
-        .arch = "gpt2",
-        .prefix = "transformer.",
-        .keys = &GPT2_KEYS,
-        .ff_multiple = 4,
-        .eps = 1e-5f,
-        .activation = "gelu_new",
-        .tied = true,
-        .must_be_false = GPT2_SWITCHES,
-        .names = GPT2_NAMES,
-    },
-};
-
 /* For types not listed: most newer ones spell their sizes as Llama does, which is enough to list them. */
-static const struct hk_hf_arch OTHER = {
-    .prefix = "model.",
-    .keys = &LLAMA_KEYS,
-    .eps = 1e-6f,
-    .activation = "silu",
-    .rope = true,
-    .must_be_false = NO_SWITCHES,
-    .names = NO_NAMES,
-};
+static const struct hk_arch OTHER = {.rope = true, .config = &hk_llama_config};
 
-static bool is_reward(const struct hk_hf_arch *a, const cJSON *class)
+static bool is_reward(const struct hk_arch *a, const cJSON *class)
 {
     return a->reward_class && cJSON_IsString(class) && strcmp(class->valuestring, a->reward_class) == 0;
 }
 
-const struct hk_hf_arch *hk_hf_arch_find(const cJSON *config)
+const struct hk_arch *hk_hf_arch_find(const cJSON *config)
 {
     const cJSON *type = hk_json_get(config, "model_type"), *classes = hk_json_get(config, "architectures");
     const cJSON *class = cJSON_IsArray(classes) ? classes->child : NULL;
-    for (size_t i = 0; i < sizeof HF_ARCHS / sizeof *HF_ARCHS; i++) {
-        const struct hk_hf_arch *a = &HF_ARCHS[i];
+    const struct hk_arch *a;
+    for (size_t i = 0; (a = hk_arch_at(i)) != NULL; i++) {
         bool of_class =
             cJSON_IsString(class) && (strcmp(class->valuestring, a->model_class) == 0 || is_reward(a, class));
         if (cJSON_IsString(type) ? strcmp(type->valuestring, a->model_type) == 0 : of_class) return a;
@@ -129,64 +28,45 @@ const struct hk_hf_arch *hk_hf_arch_find(const cJSON *config)
 
 /* ---- names ---- */
 
-/* Matches the front of name against a pattern in which '#' is a number. What follows the match, or NULL. */
-static const char *match(const char *pattern, const char *name, const char **number, size_t *digits)
+static bool is_ignored(const struct hk_arch *a, const char *plain)
 {
-    for (; *pattern; pattern++) {
-        if (*pattern == '#') {
-            size_t n = 0;
-            while (n < 6 && isdigit((unsigned char)name[n])) n++;
-            if (n == 0) return NULL;
-            *number = name;
-            *digits = n;
-            name += n;
-        } else if (*name++ != *pattern) {
-            return NULL;
-        }
+    struct hk_name_numbers n;
+    for (const char *const *name = a->config->ignored; *name; name++) {
+        const char *rest = hk_name_match(*name, plain, &n);
+        if (rest && *rest == 0) return true;
     }
-    return name;
+    return false;
 }
 
-static bool translate_row(const struct hk_hf_name *row, const char *name, char out[HK_HF_MAX_NAME],
+/* Whether the name is the row's, with .weight or .bias. */
+static bool translate_row(const struct hk_arch_tensor *row, const char *plain, char out[HK_MAX_TENSOR_NAME],
                           unsigned *flags)
 {
-    const char *number = "", *rest;
-    size_t digits = 0;
-    rest = match(row->hf, name, &number, &digits);
-    if (!rest) return false;
-    if (row->flags & HK_HF_IGNORED) {
-        *flags = row->flags;
-        return *rest == 0;
-    }
-    bool weight = strcmp(rest, ".weight") == 0;
-    if (!weight && strcmp(rest, ".bias") != 0) return false;
-    const char *hash = strchr(row->gguf, '#');
-    int front = hash ? (int)(hash - row->gguf) : 0;
-    snprintf(out, HK_HF_MAX_NAME, "%.*s%.*s%s%s", front, row->gguf, hash ? (int)digits : 0, number,
-             hash ? hash + 1 : row->gguf, rest);
-    *flags = weight ? row->flags : 0;
+    struct hk_name_numbers n = {UINT32_MAX, UINT32_MAX};
+    const char *rest = row->hf ? hk_name_match(row->hf, plain, &n) : NULL;
+    bool weight = rest && strcmp(rest, ".weight") == 0;
+    if (!weight && (!rest || strcmp(rest, ".bias") != 0)) return false;
+    hk_name_expand(out, row->flags & HK_EXPERTS ? row->each : row->name, n, rest);
+    *flags = weight && (row->flags & HK_TRANSPOSED) ? HK_HF_TRANSPOSED : 0;
     return true;
 }
 
-bool hk_hf_translate(const struct hk_hf_arch *a, const char *name, char out[HK_HF_MAX_NAME], unsigned *flags)
+bool hk_hf_translate(const struct hk_arch *a, const char *name, char out[HK_MAX_TENSOR_NAME], unsigned *flags)
 {
-    size_t prefix = strlen(a->prefix);
-    const char *plain = strncmp(name, a->prefix, prefix) == 0 ? name + prefix : name;
-    *flags = 0;
-    for (const struct hk_hf_name *row = a->names; row->hf; row++) {
-        if (translate_row(row, plain, out, flags)) {
-            if (row->flags & HK_HF_IGNORED) snprintf(out, HK_HF_MAX_NAME, "%s", name);
-            return true;
-        }
-    }
-    *flags = 0;
-    snprintf(out, HK_HF_MAX_NAME, "%s", name);
+    size_t prefix = strlen(a->config->prefix);
+    const char *plain = strncmp(name, a->config->prefix, prefix) == 0 ? name + prefix : name;
+    const struct hk_arch_tensor *row;
+    snprintf(out, HK_MAX_TENSOR_NAME, "%s", name);
+    *flags = a->name && is_ignored(a, plain) ? HK_HF_IGNORED : 0;
+    if (*flags) return true;
+    for (size_t i = 0; (row = hk_arch_tensor(a, i)) != NULL; i++)
+        if (translate_row(row, plain, out, flags)) return true;
     return false;
 }
 
 /* ---- hyperparameters ---- */
 
-static bool read_activation(const struct hk_hf_arch *a, const struct hk_json_at *at, enum hk_activation *out)
+static bool read_activation(const struct hk_arch *a, const struct hk_json_at *at, enum hk_activation *out)
 {
     static const struct {
         const char *name;
@@ -197,8 +77,8 @@ static bool read_activation(const struct hk_hf_arch *a, const struct hk_json_at 
         {"gelu", HK_ACT_GELU_ERF},      {"gelu_python", HK_ACT_GELU_ERF},
         {"relu", HK_ACT_RELU},          {"gelu_fast", HK_ACT_GELU_TANH},
     };
-    const char *name = a->activation;
-    if (!hk_json_string(at, a->keys->activation, HK_JSON_OPTIONAL, &name)) return false;
+    const char *name = a->config->activation_default;
+    if (!hk_json_string(at, a->config->activation, HK_JSON_OPTIONAL, &name)) return false;
     for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++) {
         if (strcmp(name, KNOWN[i].name) == 0) {
             *out = KNOWN[i].activation;
@@ -207,7 +87,7 @@ static bool read_activation(const struct hk_hf_arch *a, const struct hk_json_at 
     }
     return hk_fail(at->err, HK_ERR_UNSUPPORTED,
                    "%s: \"%s\" is %.80s: silu, gelu, gelu_new, gelu_pytorch_tanh and relu are supported",
-                   at->file, a->keys->activation, name);
+                   at->file, a->config->activation, name);
 }
 
 /* "rope_theta" and "rope_scaling" as they were up to transformers 4, or both in "rope_parameters". */
@@ -246,26 +126,21 @@ static bool read_rope(const struct hk_json_at *at, struct hk_hparams *hp)
                        &hp->rope_original_ctx);
 }
 
-static bool check_switches(const struct hk_hf_arch *a, const struct hk_json_at *at)
+static bool check_switches(const struct hk_arch *a, const struct hk_json_at *at)
 {
-    for (const char *const *key = a->must_be_false; *key; key++) {
-        bool on = false;
-        if (!hk_json_bool(at, *key, HK_JSON_OPTIONAL, &on)) return false;
-        if (on)
-            return hk_fail(at->err, HK_ERR_UNSUPPORTED, "%s: \"%s\" is true: only false is supported",
-                           at->file, *key);
+    for (const struct hk_arch_switch *s = a->config->switches; s->key; s++) {
+        bool value = s->value;
+        if (!hk_json_bool(at, s->key, HK_JSON_OPTIONAL, &value)) return false;
+        if (value != s->value)
+            return hk_fail(at->err, HK_ERR_UNSUPPORTED, "%s: \"%s\" is %s: only %s is supported", at->file,
+                           s->key, value ? "true" : "false", s->value ? "true" : "false");
     }
-    bool scaled = true;
-    if (!hk_json_bool(at, "scale_attn_weights", HK_JSON_OPTIONAL, &scaled)) return false;
-    if (!scaled)
-        return hk_fail(at->err, HK_ERR_UNSUPPORTED,
-                       "%s: \"scale_attn_weights\" is false: only true is supported", at->file);
     return true;
 }
 
-static bool read_sizes(const struct hk_hf_arch *a, const struct hk_json_at *at, struct hk_hparams *hp)
+static bool read_sizes(const struct hk_arch *a, const struct hk_json_at *at, struct hk_hparams *hp)
 {
-    const struct hk_hf_keys *k = a->keys;
+    const struct hk_arch_config *k = a->config;
     const uint32_t most = UINT32_MAX;
     bool has_ctx = !k->n_ctx_2 || hk_json_get(at->obj, k->n_ctx);
     if (!hk_json_u32(at, "vocab_size", HK_JSON_REQUIRED, 1, most, &hp->n_vocab) ||
@@ -275,13 +150,13 @@ static bool read_sizes(const struct hk_hf_arch *a, const struct hk_json_at *at, 
         !hk_json_u32(at, k->n_head, HK_JSON_REQUIRED, 1, most, &hp->n_head))
         return false;
     hp->n_head_kv = hp->n_head;
-    hp->head_dim = hp->n_embd / hp->n_head;
-    hp->n_ff = a->ff_multiple * hp->n_embd;
-    hp->norm_eps = a->eps;
-    bool head_given = k->head_dim && hk_json_get(at->obj, k->head_dim);
+    hp->head_dim = k->head_dim_default ? k->head_dim_default : hp->n_embd / hp->n_head;
+    hp->n_ff = k->ff_multiple * hp->n_embd;
+    hp->norm_eps = k->eps_default;
+    bool head_given = k->head_dim_default || (k->head_dim && hk_json_get(at->obj, k->head_dim));
     if ((k->n_head_kv && !hk_json_u32(at, k->n_head_kv, HK_JSON_OPTIONAL, 1, most, &hp->n_head_kv)) ||
         (k->head_dim && !hk_json_u32(at, k->head_dim, HK_JSON_OPTIONAL, 1, most, &hp->head_dim)) ||
-        !hk_json_u32(at, k->n_ff, a->ff_multiple ? HK_JSON_OPTIONAL : HK_JSON_REQUIRED, 1, most, &hp->n_ff) ||
+        !hk_json_u32(at, k->n_ff, k->ff_multiple ? HK_JSON_OPTIONAL : HK_JSON_REQUIRED, 1, most, &hp->n_ff) ||
         !hk_json_f32(at, k->eps, HK_JSON_OPTIONAL, 0.0, 1.0, &hp->norm_eps))
         return false;
     if (!head_given && hp->n_embd % hp->n_head != 0)
@@ -290,13 +165,13 @@ static bool read_sizes(const struct hk_hf_arch *a, const struct hk_json_at *at, 
     return true;
 }
 
-bool hk_hf_hparams(const struct hk_hf_arch *a, const cJSON *config, const char *file, struct hk_hparams *hp,
+bool hk_hf_hparams(const struct hk_arch *a, const cJSON *config, const char *file, struct hk_hparams *hp,
                    bool *tied, struct hk_error *err)
 {
     const struct hk_json_at at = {config, file, err};
     const cJSON *classes = hk_json_get(config, "architectures");
     if (cJSON_IsArray(classes)) hp->n_labels = is_reward(a, classes->child);
-    *tied = a->tied;
+    *tied = a->config->tied_default;
     return hk_json_bool(&at, "tie_word_embeddings", HK_JSON_OPTIONAL, tied) && check_switches(a, &at) &&
            read_sizes(a, &at, hp) && read_activation(a, &at, &hp->activation) &&
            (!a->rope || read_rope(&at, hp)) && hk_hparams_check(hp, file, err);

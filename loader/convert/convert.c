@@ -1,5 +1,6 @@
 /* Conversion: what every tensor becomes, the file's front, and the stream of weights behind it. */
 #include "loader/convert/convert.h"
+#include "loader/archs/arch.h"
 #include "loader/convert/convert_types.h"
 #include "loader/file.h"
 #include "loader/convert/gguf_write.h"
@@ -290,23 +291,14 @@ static size_t bytes_of(enum hk_weight_type type, uint64_t n)
     return (size_t)(n / info->block_len * info->block_bytes);
 }
 
-/* The old row that becomes row r. In the old order the rotating pairs of a head are rows i and i + R/2, in
- * the new one 2i and 2i + 1 (R = rope_dim; rows beyond it do not rotate). */
-static uint64_t permuted_row(const struct hk_hparams *hp, uint64_t r)
-{
-    uint64_t i = r % hp->head_dim, half = hp->rope_dim / 2;
-    if (i >= 2 * half) return r;
-    return r - i + i % 2 * half + i / 2;
-}
-
 static void gather_rows(const struct conversion *x, const struct job *j, uint64_t first, size_t n,
                         uint8_t *out)
 {
     while (n > 0) {
         uint64_t col = first % j->cols, left = j->cols - col;
         size_t run = left < n ? (size_t)left : n;
-        uint64_t from = permuted_row(&x->c->hparams, first / j->cols) * j->cols + col;
-        hk_ckpt_weights(j->t, from, run, out);
+        uint64_t from = hk_rope_row(&x->c->hparams, first / j->cols, HK_ROPE_INTERLEAVED, HK_ROPE_HALVES);
+        hk_ckpt_weights(j->t, from * j->cols + col, run, out);
         out += bytes_of(j->t->type, run);
         first += run;
         n -= run;

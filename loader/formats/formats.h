@@ -33,16 +33,6 @@ bool hk_check_extents(const char *file, struct hk_extent *extents, size_t n, str
 /* Sorts the directory by name; false and *err when a name occurs twice. */
 bool hk_checkpoint_sort_tensors(struct hk_checkpoint *c, const char *file, struct hk_error *err);
 
-/* What an architecture means by itself, where a format does not say it. */
-struct hk_arch_traits {
-    const char *arch;
-    bool rope;
-    enum hk_rope_pairing gguf_pairing; /* GGUF permutes q and k of some architectures when it is written */
-    enum hk_activation activation;
-};
-/* The row for an architecture that the loader knows; NULL for others, which can be listed but not run. */
-const struct hk_arch_traits *hk_arch_traits(const char *arch);
-
 /* Checks that every number is in a sane range and that they agree with each other (checkpoint.h promises it). */
 bool hk_hparams_check(const struct hk_hparams *hp, const char *file, struct hk_error *err);
 

@@ -1,4 +1,5 @@
 /* What a GGUF file's keys mean. */
+#include "loader/archs/arch.h"
 #include "loader/formats/gguf.h"
 #include "loader/tokenizer/pretokenizers.h"
 
@@ -98,7 +99,7 @@ static bool read_head(const struct hk_checkpoint *c, const struct hk_gguf *g, st
 
 static bool read_hparams(const struct hk_checkpoint *c, const struct hk_gguf *g, struct hk_hparams *hp)
 {
-    const struct hk_arch_traits *traits = hk_arch_traits(hp->arch);
+    const struct hk_arch *arch = hk_arch_find(hp->arch);
     for (size_t i = 0; i < sizeof HPARAM_KEYS / sizeof *HPARAM_KEYS; i++) {
         const struct hparam_key *k = &HPARAM_KEYS[i];
         bool found;
@@ -108,10 +109,10 @@ static bool read_hparams(const struct hk_checkpoint *c, const struct hk_gguf *g,
         if (!found && k->required)
             return hk_fail(g->err, HK_ERR_FORMAT, "%s: key %s is missing", g->file, key.text);
     }
-    uint32_t value_length = 0, experts = 0;
+    uint32_t value_length = 0;
     bool has_rms, has_eps;
     if (!hk_gguf_u32(g, key_of(hp, "attention.value_length").text, 0, UINT32_MAX, &value_length, NULL) ||
-        !hk_gguf_u32(g, key_of(hp, "expert_count").text, 0, UINT32_MAX, &experts, NULL) ||
+        !hk_gguf_u32(g, key_of(hp, "expert_count").text, 0, UINT32_MAX, &hp->n_experts, NULL) ||
         !hk_gguf_f32(g, key_of(hp, "attention.layer_norm_epsilon").text, 0, 1, &hp->norm_eps, &has_eps) ||
         !hk_gguf_f32(g, key_of(hp, "attention.layer_norm_rms_epsilon").text, 0, 1, &hp->norm_eps, &has_rms))
         return false;
@@ -119,9 +120,10 @@ static bool read_hparams(const struct hk_checkpoint *c, const struct hk_gguf *g,
         return hk_fail(g->err, HK_ERR_FORMAT,
                        "%s: key %s.attention.layer_norm_rms_epsilon (or layer_norm_epsilon) is missing",
                        g->file, hp->arch);
-    if (experts > 0)
+    if (hp->n_experts > 0)
         return hk_fail(g->err, HK_ERR_UNSUPPORTED,
-                       "%s: has %u experts: mixtures of experts are not supported yet", g->file, experts);
+                       "%s: has %u experts: mixtures of experts are not supported yet", g->file,
+                       hp->n_experts);
     if (hp->n_head_kv == 0) hp->n_head_kv = hp->n_head;
     if (hp->head_dim == 0 && hp->n_head > 0) {
         if (hp->n_embd % hp->n_head != 0)
@@ -135,9 +137,9 @@ static bool read_hparams(const struct hk_checkpoint *c, const struct hk_gguf *g,
         return hk_fail(g->err, HK_ERR_UNSUPPORTED,
                        "%s: keys of %u and values of %u dimensions: they must be equal", g->file,
                        hp->head_dim, value_length);
-    hp->activation = traits ? traits->activation : HK_ACT_SILU;
-    hp->rope_pairing = traits ? traits->gguf_pairing : HK_ROPE_HALVES;
-    if (traits && !traits->rope) {
+    hp->activation = arch ? arch->gguf_activation : HK_ACT_SILU;
+    hp->rope_pairing = arch ? arch->gguf_pairing : HK_ROPE_HALVES;
+    if (arch && !arch->rope) {
         hp->rope_dim = 0;
     } else {
         if (hp->rope_dim == 0) hp->rope_dim = hp->head_dim;
@@ -380,7 +382,7 @@ bool hk_gguf_interpret(struct hk_checkpoint *c, const struct hk_gguf *g, struct 
     if (!read_vocab(c, g)) return false;
     /* A file with only a vocabulary, or of an architecture that Hekla does not know, may say what it likes
      * about the rest: it can still be listed and its text tokenized. */
-    bool strict = c->n_tensors > 0 && hk_arch_traits(c->hparams.arch);
+    bool strict = c->n_tensors > 0 && hk_arch_find(c->hparams.arch);
     struct hk_gguf quiet = *g;
     quiet.err = strict ? err : NULL;
     struct hk_hparams hp = {0};

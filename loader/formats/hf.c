@@ -54,18 +54,17 @@ static bool add_quantized(struct hk_checkpoint *c, const struct hk_st_tensor *s,
 }
 
 /* One tensor into *t; *skip when it is none that a model needs. */
-static bool convert_tensor(struct hk_checkpoint *c, const struct hk_hf_arch *arch,
-                           const struct hk_st_tensor *s, const char *file, struct hk_ckpt_tensor *t,
-                           bool *skip, struct hk_error *err)
+static bool convert_tensor(struct hk_checkpoint *c, const struct hk_arch *arch, const struct hk_st_tensor *s,
+                           const char *file, struct hk_ckpt_tensor *t, bool *skip, struct hk_error *err)
 {
-    char name[HK_HF_MAX_NAME];
+    char name[HK_MAX_TENSOR_NAME];
     unsigned flags;
     bool known = hk_hf_translate(arch, s->quantized ? s->quantized->name : s->name, name, &flags);
     *t = (struct hk_ckpt_tensor){.type = hk_weight_type_by_st_name(s->dtype, strlen(s->dtype))};
     *skip = s->part;
     if (s->part) return true;
     if (s->quantized) return add_quantized(c, s, file, name, flags, t, err);
-    if (arch->arch && !known && (ends_with(s->name, ".qweight") || ends_with(s->name, ".weight_packed")))
+    if (arch->name && !known && (ends_with(s->name, ".qweight") || ends_with(s->name, ".weight_packed")))
         return hk_fail(err, HK_ERR_FORMAT,
                        "%s: tensor %.200s: config.json has no \"quantization_config\" that says how it is "
                        "packed, and there is "
@@ -117,7 +116,7 @@ static bool add_factor(struct hk_checkpoint *c, const struct hk_ckpt_tensor *t, 
     return true;
 }
 
-bool hk_hf_add_tensors(struct hk_checkpoint *c, const struct hk_hf_arch *arch, bool tied,
+bool hk_hf_add_tensors(struct hk_checkpoint *c, const struct hk_arch *arch, bool tied,
                        const struct hk_st_tensor *list, size_t n, const char *file,
                        struct hk_ckpt_tensor *spare_head, struct hk_error *err)
 {
@@ -126,7 +125,7 @@ bool hk_hf_add_tensors(struct hk_checkpoint *c, const struct hk_hf_arch *arch, b
         bool skip;
         if (!convert_tensor(c, arch, &list[i], file, &t, &skip, err)) return false;
         if (skip) continue;
-        if (tied && arch->arch && strcmp(t.name, "output.weight") == 0) {
+        if (tied && arch->name && strcmp(t.name, "output.weight") == 0) {
             *spare_head = t;
             continue;
         }
@@ -412,7 +411,7 @@ static bool read_vocab(struct hk_checkpoint *c, const struct hk_hf_text texts[HK
                         : hk_hf_old_vocab(c, texts, &problem);
     if (!read) {
         /* a model that cannot run anyway may be listed without its tokenizer */
-        if (problem.code != HK_ERR_UNSUPPORTED || !config || hk_arch_traits(c->hparams.arch))
+        if (problem.code != HK_ERR_UNSUPPORTED || !config || hk_arch_find(c->hparams.arch))
             return hk_fail(err, problem.code, "%s", problem.text);
         hk_vocab_clear(v);
     }
@@ -444,19 +443,19 @@ static bool read_config(struct hk_checkpoint *c, const cJSON *config, const char
                         struct hk_hf_model *model, struct hk_error *err)
 {
     if (!cJSON_IsObject(config)) return hk_fail(err, HK_ERR_FORMAT, "%s: is no JSON object", file);
-    const struct hk_hf_arch *a = hk_hf_arch_find(config);
+    const struct hk_arch *a = hk_hf_arch_find(config);
     const cJSON *type = hk_json_get(config, "model_type"), *classes = hk_json_get(config, "architectures");
     if (!cJSON_IsString(type) && cJSON_IsArray(classes)) type = classes->child;
-    if (!a->arch && !cJSON_IsString(type))
+    if (!a->name && !cJSON_IsString(type))
         return hk_fail(err, HK_ERR_FORMAT,
                        "%s: neither \"model_type\" nor \"architectures\" says what this is", file);
     struct hk_hparams hp = {0};
     /* a type that the loader does not know may be listed; whether it runs is the runtime's to say */
-    bool ok = hk_hf_hparams(a, config, file, &hp, &model->tied, a->arch ? err : NULL) &&
-              hk_hf_quant_read(config, file, &model->quant, a->arch ? err : NULL);
-    if (!ok && a->arch) return false;
+    bool ok = hk_hf_hparams(a, config, file, &hp, &model->tied, a->name ? err : NULL) &&
+              hk_hf_quant_read(config, file, &model->quant, a->name ? err : NULL);
+    if (!ok && a->name) return false;
     if (!ok) hp = (struct hk_hparams){0};
-    snprintf(hp.arch, sizeof hp.arch, "%s", a->arch ? a->arch : type->valuestring);
+    snprintf(hp.arch, sizeof hp.arch, "%s", a->name ? a->name : type->valuestring);
     c->hparams = hp;
     c->has_hparams = ok;
     model->arch = a;
@@ -490,7 +489,7 @@ bool hk_hf_interpret(struct hk_checkpoint *c, const struct hk_hf_text texts[HK_H
     if (t->text) {
         config = hk_json_parse(t->text, t->len, t->file, err);
         ok = config && read_config(c, config, t->file, model, err) &&
-             (!model->arch->arch || read_quant_files(texts, model, err));
+             (!model->arch->name || read_quant_files(texts, model, err));
     }
     ok = ok && read_vocab(c, texts, config, err);
     cJSON_Delete(config);

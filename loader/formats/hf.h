@@ -1,10 +1,10 @@
 /* Hugging Face folders: config.json, *.safetensors, tokenizer.json and the small files beside them.
  *
- * hf.c reads the folder; archs/hf_arch.c holds, for each model_type, which keys of config.json and which tensor
- * names mean what. A new architecture is a row there. */
+ * hf.c reads the folder; archs/hf_arch.c says what config.json and tensor names mean, by archs/arch.h's descriptions. */
 #ifndef HEKLA_LOADER_HF_H
 #define HEKLA_LOADER_HF_H
 
+#include "loader/archs/arch.h"
 #include "loader/formats/formats.h"
 #include "loader/formats/hf_quant.h"
 #include "loader/json.h"
@@ -12,50 +12,23 @@
 
 /* ---- archs/hf_arch.c ---- */
 
-enum { HK_HF_MAX_NAME = 256 };
-
 enum hk_hf_name_flags {
     HK_HF_TRANSPOSED = 1, /* a Conv1D: its weight is stored (inputs, outputs) */
     HK_HF_IGNORED = 2,    /* a buffer that is computed, not learned */
 };
 
-/* A tensor's name here and there. '#' is a layer's number. Ordinary rows leave out ".weight" and ".bias";
- * those of ignored buffers are whole names. */
-struct hk_hf_name {
-    const char *hf, *gguf;
-    unsigned flags;
-};
+/* The description for a parsed config.json; a generic one (name NULL) for unknown types. */
+const struct hk_arch *hk_hf_arch_find(const cJSON *config);
 
-/* The keys of config.json; NULL where the architecture has none. */
-struct hk_hf_keys {
-    const char *n_ctx, *n_ctx_2, *n_embd, *n_layer, *n_head, *n_head_kv, *head_dim, *n_ff, *eps, *activation;
-};
-
-struct hk_hf_arch {
-    const char *model_type, *model_class; /* of config.json: "model_type", "architectures"[0] */
-    const char *reward_class;             /* "architectures"[0] of its reward models, or NULL */
-    const char *arch;                     /* as checkpoints name it; NULL in the row for unknown ones */
-    const char *prefix;                   /* before every name but the head's; may be missing in a file */
-    const struct hk_hf_keys *keys;
-    uint32_t ff_multiple; /* n_ff is this times n_embd where config.json does not say it; 0: it must */
-    float eps;            /* the next two where config.json does not say it */
-    const char *activation;
-    bool tied, rope;
-    const char *const *must_be_false; /* keys that change the mathematics; ends in NULL */
-    const struct hk_hf_name *names;   /* ends in a row of NULLs */
-};
-
-/* The row for a parsed config.json; a generic one (arch NULL) for unknown types. */
-const struct hk_hf_arch *hk_hf_arch_find(const cJSON *config);
-
-/* Translates a tensor's name into out. False when the name is not in the row's table: then out is the name
+/* Translates a tensor's name into out. False when the description has no such name: then out is the name
  * itself, cut to fit. *flags (enum hk_hf_name_flags) apply to this name; HK_HF_TRANSPOSED only to weights. */
-bool hk_hf_translate(const struct hk_hf_arch *a, const char *name, char out[HK_HF_MAX_NAME], unsigned *flags);
+bool hk_hf_translate(const struct hk_arch *a, const char *name, char out[HK_MAX_TENSOR_NAME],
+                     unsigned *flags);
 
 /* Reads hyperparameters (all but n_vocab's check against a tokenizer) and whether the head is tied. False and
  * *err for missing or impossible values, and HK_ERR_UNSUPPORTED for rotary scalings, activations and switches
  * not known. */
-bool hk_hf_hparams(const struct hk_hf_arch *a, const cJSON *config, const char *file, struct hk_hparams *hp,
+bool hk_hf_hparams(const struct hk_arch *a, const cJSON *config, const char *file, struct hk_hparams *hp,
                    bool *tied, struct hk_error *err);
 
 /* ---- hf.c ---- */
@@ -87,8 +60,8 @@ struct hk_hf_text {
 
 /* What config.json says about the tensors. */
 struct hk_hf_model {
-    const struct hk_hf_arch *arch; /* NULL without HK_HF_CONFIG */
-    bool tied;                     /* the head is the embedding */
+    const struct hk_arch *arch; /* NULL without HK_HF_CONFIG */
+    bool tied;                  /* the head is the embedding */
     struct hk_hf_quant quant;
 };
 
@@ -100,7 +73,7 @@ bool hk_hf_interpret(struct hk_checkpoint *c, const struct hk_hf_text texts[HK_H
 /* Adds a safetensors file's tensors to c's directory under their GGUF names. c->tensors has room for them
  * (and is not sorted yet). *spare_head is the head's entry when the head is tied, so that it can stand in for
  * a missing embedding. */
-bool hk_hf_add_tensors(struct hk_checkpoint *c, const struct hk_hf_arch *arch, bool tied,
+bool hk_hf_add_tensors(struct hk_checkpoint *c, const struct hk_arch *arch, bool tied,
                        const struct hk_st_tensor *list, size_t n, const char *file,
                        struct hk_ckpt_tensor *spare_head, struct hk_error *err);
 

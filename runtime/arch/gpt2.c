@@ -27,31 +27,23 @@ struct gpt2_layer {
 };
 
 #define G(field) offsetof(struct gpt2, field)
-static const struct weight_row global_rows[] = {
-    {"token_embd.weight", G(token_embd), 0, DIM_VOCAB, DIM_EMBD},
-    {"position_embd.weight", G(position_embd), 0, DIM_CTX_TRAIN, DIM_EMBD, .keep = true},
-    {"output_norm.weight", G(output_norm), 0, DIM_ONE, DIM_EMBD},
-    {"output_norm.bias", G(output_norm_b), 0, DIM_ONE, DIM_EMBD},
-    {"output.weight", G(output), 0, DIM_OUT, DIM_EMBD, .fallback = "token_embd.weight",
-     .head = "cls.output.weight"},
+static const struct weight_field global_fields[] = {
+    {"token_embd", FIELD_MATRIX, G(token_embd)},
+    {"position_embd", FIELD_MATRIX, G(position_embd)},
+    {"output_norm", FIELD_VECTOR, G(output_norm), G(output_norm_b)},
+    {"output", FIELD_MATRIX, G(output)},
     {0},
 };
 #undef G
 
 #define L(field) offsetof(struct gpt2_layer, field)
-static const struct weight_row layer_rows[] = {
-    {"blk.%u.attn_norm.weight", L(attn_norm), 0, DIM_ONE, DIM_EMBD},
-    {"blk.%u.attn_norm.bias", L(attn_norm_b), 0, DIM_ONE, DIM_EMBD},
-    {"blk.%u.attn_qkv.weight", L(wqkv), 0, DIM_QKV, DIM_EMBD},
-    {"blk.%u.attn_qkv.bias", L(bqkv), 0, DIM_ONE, DIM_QKV},
-    {"blk.%u.attn_output.weight", L(wo), 0, DIM_EMBD, DIM_HEADS},
-    {"blk.%u.attn_output.bias", L(bo), 0, DIM_ONE, DIM_EMBD},
-    {"blk.%u.ffn_norm.weight", L(ffn_norm), 0, DIM_ONE, DIM_EMBD},
-    {"blk.%u.ffn_norm.bias", L(ffn_norm_b), 0, DIM_ONE, DIM_EMBD},
-    {"blk.%u.ffn_up.weight", L(w_up), 0, DIM_FF, DIM_EMBD},
-    {"blk.%u.ffn_up.bias", L(b_up), 0, DIM_ONE, DIM_FF},
-    {"blk.%u.ffn_down.weight", L(w_down), 0, DIM_EMBD, DIM_FF},
-    {"blk.%u.ffn_down.bias", L(b_down), 0, DIM_ONE, DIM_EMBD},
+static const struct weight_field layer_fields[] = {
+    {"attn_norm", FIELD_VECTOR, L(attn_norm), L(attn_norm_b)},
+    {"attn_qkv", FIELD_MATRIX, L(wqkv), L(bqkv)},
+    {"attn_output", FIELD_MATRIX, L(wo), L(bo)},
+    {"ffn_norm", FIELD_VECTOR, L(ffn_norm), L(ffn_norm_b)},
+    {"ffn_up", FIELD_MATRIX, L(w_up), L(b_up)},
+    {"ffn_down", FIELD_MATRIX, L(w_down), L(b_down)},
     {0},
 };
 #undef L
@@ -105,12 +97,12 @@ static void gpt2_head(struct recorder *r, const struct hk_model *m, const struct
     matmul(r, s->logits, &g->output, (struct hk_tensor){0}, b[LAST_H]);
 }
 
-const struct arch arch_gpt2 = {
+const struct forward forward_gpt2 = {
     .name = "gpt2",
     .global_size = sizeof(struct gpt2),
     .layer_size = sizeof(struct gpt2_layer),
-    .global_rows = global_rows,
-    .layer_rows = layer_rows,
+    .global_fields = global_fields,
+    .layer_fields = layer_fields,
     .scratch = scratch,
     .embed = gpt2_embed,
     .layer = gpt2_layer,

@@ -24,33 +24,22 @@ struct llama_layer {
 };
 
 #define G(field) offsetof(struct llama, field)
-static const struct weight_row global_rows[] = {
-    {"token_embd.weight", G(token_embd), 0, DIM_VOCAB, DIM_EMBD},
-    {"output_norm.weight", G(output_norm), 0, DIM_ONE, DIM_EMBD},
-    {"output.weight", G(output), 0, DIM_OUT, DIM_EMBD, .fallback = "token_embd.weight",
-     .head = "cls.output.weight"},
+static const struct weight_field global_fields[] = {
+    {"token_embd", FIELD_MATRIX, G(token_embd)},
+    {"output_norm", FIELD_VECTOR, G(output_norm)},
+    {"output", FIELD_MATRIX, G(output)},
     {0},
 };
 #undef G
 
 #define L(field) offsetof(struct llama_layer, field)
-static const struct weight_row layer_rows[] = {
-    {"blk.%u.attn_norm.weight", L(attn_norm), 0, DIM_ONE, DIM_EMBD},
-    {"blk.%u.attn_q.weight", L(qkv), 1, DIM_HEADS, DIM_EMBD},
-    {"blk.%u.attn_k.weight", L(qkv), 2, DIM_KV, DIM_EMBD},
-    {"blk.%u.attn_v.weight", L(qkv), 3, DIM_KV, DIM_EMBD},
-    {"blk.%u.attn_q.bias", L(qkv), 1, DIM_ONE, DIM_HEADS, .optional = true},
-    {"blk.%u.attn_k.bias", L(qkv), 2, DIM_ONE, DIM_KV, .optional = true},
-    {"blk.%u.attn_v.bias", L(qkv), 3, DIM_ONE, DIM_KV, .optional = true},
-    {"blk.%u.attn_output.weight", L(wo), 0, DIM_EMBD, DIM_HEADS},
-    {"blk.%u.attn_output.bias", L(bo), 0, DIM_ONE, DIM_EMBD, .optional = true},
-    {"blk.%u.ffn_norm.weight", L(ffn_norm), 0, DIM_ONE, DIM_EMBD},
-    {"blk.%u.ffn_gate.weight", L(gate_up), 1, DIM_FF, DIM_EMBD},
-    {"blk.%u.ffn_up.weight", L(gate_up), 2, DIM_FF, DIM_EMBD},
-    {"blk.%u.ffn_gate.bias", L(gate_up), 1, DIM_ONE, DIM_FF, .optional = true},
-    {"blk.%u.ffn_up.bias", L(gate_up), 2, DIM_ONE, DIM_FF, .optional = true},
-    {"blk.%u.ffn_down.weight", L(w_down), 0, DIM_EMBD, DIM_FF},
-    {"blk.%u.ffn_down.bias", L(b_down), 0, DIM_ONE, DIM_EMBD, .optional = true},
+static const struct weight_field layer_fields[] = {
+    {"attn_norm", FIELD_VECTOR, L(attn_norm)},
+    {"qkv", FIELD_STACK, L(qkv)},
+    {"attn_output", FIELD_MATRIX, L(wo), L(bo)},
+    {"ffn_norm", FIELD_VECTOR, L(ffn_norm)},
+    {"gate_up", FIELD_STACK, L(gate_up)},
+    {"ffn_down", FIELD_MATRIX, L(w_down), L(b_down)},
     {0},
 };
 #undef L
@@ -108,13 +97,12 @@ static void llama_head(struct recorder *r, const struct hk_model *m, const struc
     matmul(r, s->logits, &g->output, (struct hk_tensor){0}, b[LAST_H]);
 }
 
-const struct arch arch_llama = {
+const struct forward forward_llama = {
     .name = "llama",
-    .rope = true,
     .global_size = sizeof(struct llama),
     .layer_size = sizeof(struct llama_layer),
-    .global_rows = global_rows,
-    .layer_rows = layer_rows,
+    .global_fields = global_fields,
+    .layer_fields = layer_fields,
     .scratch = scratch,
     .embed = llama_embed,
     .layer = llama_layer,

@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cJSON *config = cJSON_Parse("{\"model_type\":\"llama\"}");
     struct hk_checkpoint *c = hk_checkpoint_new("fuzz", &err);
     if (!c || !config) return 0;
-    const struct hk_hf_arch *arch = hk_hf_arch_find(config);
+    const struct hk_arch *arch = hk_hf_arch_find(config);
     bool ok = hk_safetensors_parse(&c->arena, data + 1, size - 1, "fuzz.safetensors", &list, &n, &err);
     if (ok && n <= MAX_TENSORS) {
         for (size_t i = 0; i < n; i++) entries[i] = (struct hk_hf_entry){&list[i], "fuzz.safetensors"};

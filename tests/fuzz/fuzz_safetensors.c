@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     cJSON *config = cJSON_Parse("{\"model_type\":\"llama\"}");
     struct hk_checkpoint *c = hk_checkpoint_new("fuzz", &err);
     if (!c || !config) return 0;
-    const struct hk_hf_arch *arch = hk_hf_arch_find(config);
+    const struct hk_arch *arch = hk_hf_arch_find(config);
     bool ok = hk_safetensors_parse(&c->arena, data, size, "fuzz.safetensors", &list, &n, &err);
     if (ok) {
         c->tensors = hk_arena_alloc(&c->arena, n, sizeof *c->tensors, &err);

@@ -1,0 +1,18 @@
+/* The architectures: one line each. */
+#ifndef HEKLA_LOADER_ARCHS_H
+#define HEKLA_LOADER_ARCHS_H
+
+#include "loader/archs/arch.h"
+
+#define HK_ARCHS(X)                                                                                          \
+    X(llama)                                                                                                 \
+    X(gpt2)
+
+#define HK_DECLARE_ARCH(name) extern const struct hk_arch hk_arch_##name;
+HK_ARCHS(HK_DECLARE_ARCH)
+#undef HK_DECLARE_ARCH
+
+/* What descriptions derived from Llama's share with it: config.json's keys. */
+extern const struct hk_arch_config hk_llama_config;
+
+#endif
