@@ -5,7 +5,6 @@
 
 #include "tools/completion.h"
 #include "tools/preferences.h"
-#include "tools/sampling_options.h"
 #include "tools/scorer.h"
 
 enum { BEST_OF_MAX = 64 };

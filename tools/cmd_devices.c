@@ -2,10 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/commands.h"
-#include "tools/engine.h"
+#include "tools/common.h"
 #include "tools/json.h"
-#include "tools/words.h"
 
 struct devices {
     struct verbosity v;

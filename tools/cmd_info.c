@@ -2,10 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/commands.h"
-#include "tools/engine.h"
+#include "tools/common.h"
 #include "tools/json.h"
-#include "tools/words.h"
 
 struct info {
     struct verbosity v;
@@ -15,7 +13,11 @@ struct info {
 
 static const struct opt opts[] = {
     {.name = "json", .kind = OPT_FLAG, .field = offsetof(struct info, json), .help = "print one JSON object"},
-    TOKENIZER_ROW(offsetof(struct info, tokenizer)),
+    {.name = "tokenizer",
+     .kind = OPT_TEXT,
+     .field = offsetof(struct info, tokenizer),
+     .metavar = "FILE",
+     .help = "tokenizer.bin, tokenizer.json or tokenizer.model to use in place of the one beside the model"},
     {0},
 };
 

@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/commands.h"
-#include "tools/engine.h"
+#include "tools/common.h"
 #include "tools/json.h"
 #include "tools/term.h"
 

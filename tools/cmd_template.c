@@ -2,8 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/commands.h"
-#include "tools/engine.h"
+#include "tools/common.h"
 #include "tools/now.h"
 
 struct template_options {

@@ -2,8 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/commands.h"
-#include "tools/engine.h"
+#include "tools/common.h"
 
 struct tokenize {
     struct verbosity v;
@@ -19,7 +18,11 @@ static const struct opt opts[] = {
      .metavar = "MODEL",
      .help = "the model whose tokenizer is used; a GGUF file with a vocabulary alone, a tokenizer.json or "
              "a tokenizer.model will do"},
-    TOKENIZER_ROW(offsetof(struct tokenize, tokenizer)),
+    {.name = "tokenizer",
+     .kind = OPT_TEXT,
+     .field = offsetof(struct tokenize, tokenizer),
+     .metavar = "FILE",
+     .help = "tokenizer.bin, tokenizer.json or tokenizer.model to use in place of the one beside the model"},
     {.name = "no-special",
      .kind = OPT_FLAG,
      .field = offsetof(struct tokenize, no_special),

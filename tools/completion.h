@@ -2,7 +2,7 @@
 #ifndef HEKLA_TOOLS_COMPLETION_H
 #define HEKLA_TOOLS_COMPLETION_H
 
-#include "tools/engine.h"
+#include "tools/common.h"
 
 #define COMPLETION_NO_LOGPROBS UINT32_MAX
 
