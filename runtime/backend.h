@@ -5,6 +5,7 @@
 #define HEKLA_RUNTIME_BACKEND_H
 
 #include "runtime/gpu/gpu.h"
+#include "runtime/hekla.h" /* hk_progress_fn */
 #include "runtime/op.h"
 #include "runtime/ops.h"
 
@@ -41,6 +42,13 @@ struct backend_table {
     bool (*submit)(struct backend *b, struct recorder *r, uint64_t n_positions, uint64_t *ticket,
                    struct hk_error *err);
     bool (*wait)(struct backend *b, uint64_t ticket, struct hk_error *err);
+    /* Chooses how the matmuls of these weights are done, for each of these numbers of tokens, which stand for all up
+     * to their double. Measures on the weights, which have their contents, what is not known yet; recording only looks
+     * choices up, and has a fixed one where there is none. progress ("tuning") may be NULL. False and *err: it returned
+     * false (HK_ERR_CANCELLED), or host memory is out; what cannot be measured keeps the fixed choice. */
+    bool (*tune)(struct backend *b, const struct hk_weight *const *weights, size_t n_weights,
+                 const uint32_t *n_tokens, size_t n_counts, hk_progress_fn progress, void *user,
+                 struct hk_error *err);
     /* How many ways this backend has to do a matmul of n_tokens tokens: 0 where there is nothing to choose.
      * What way i < that is, for people, goes to name; the NMSE it may have against the reference is returned. */
     uint32_t (*n_variants)(struct backend *b, uint32_t n_tokens);

@@ -145,6 +145,14 @@ static bool vk_wait(struct backend *b, uint64_t ticket, struct hk_error *err)
     return gpu_wait(gpu_of(b), ticket, err);
 }
 
+static bool vk_tune(struct backend *b, const struct hk_weight *const *weights, size_t n_weights,
+                    const uint32_t *n_tokens, size_t n_counts, hk_progress_fn progress, void *user,
+                    struct hk_error *err)
+{
+    struct tuner *t = ((struct vulkan_backend *)b)->tuner;
+    return tuner_measure(t, weights, n_weights, n_tokens, n_counts, progress, user, err);
+}
+
 static uint32_t vk_n_variants(struct backend *b, uint32_t n_tokens)
 {
     struct matmul_variant list[TUNE_MAX_CANDIDATES];
@@ -231,6 +239,7 @@ static const struct backend_table vulkan_table = {
     .recorder_free = vk_recorder_free,
     .submit = vk_submit,
     .wait = vk_wait,
+    .tune = vk_tune,
     .n_variants = vk_n_variants,
     .variant_name = vk_variant_name,
     .read_bandwidth = vk_read_bandwidth,

@@ -134,6 +134,24 @@ static bool find_quant(const char *name, enum hk_weight_type *type, struct hk_er
                    hk_weight_type_list(HK_WEIGHTS_QUANTIZING, list, sizeof list));
 }
 
+/* Lets the backend choose how the plan's matmuls are done, now that the weights are there. Steps have 1, 2, 4, .. tokens
+ * (backend.h's tune has what lies between). */
+static bool tune(const struct hk_model *m, const struct weight_plan *plan, const struct hk_model_options *opt,
+                 struct hk_error *err)
+{
+    const struct backend_table *be = m->backend->table;
+    uint32_t counts[32], n_counts = 0, most = be->batch(m->backend);
+    for (uint32_t n = 1; n <= most && n_counts < 32; n *= 2) counts[n_counts++] = n;
+    const struct hk_weight **weights = hk_calloc(plan->n_fields, sizeof(struct hk_weight *), err);
+    if (!weights) return false;
+    size_t n = 0;
+    for (size_t i = 0; i < plan->n_fields; i++)
+        if (plan->fields[i].read_whole) weights[n++] = plan->fields[i].read_whole;
+    bool ok = be->tune(m->backend, weights, n, counts, n_counts, opt->progress, opt->user, err);
+    free(weights);
+    return ok;
+}
+
 static bool load(struct hk_model *m, const struct hk_model_options *opt, struct hk_error *err)
 {
     double start = hk_os_seconds();
@@ -144,8 +162,9 @@ static bool load(struct hk_model *m, const struct hk_model_options *opt, struct 
     struct weight_plan *plan = find_quant(opt->quant, &quant, err) ? weights_bind(m, quant, err) : NULL;
     bool ok = plan && check_budget(m, m->stats.weight_bytes, opt->plan_ctx, err) &&
               weights_upload(plan, opt->progress, opt->user, err);
-    weights_plan_free(plan);
     m->stats.load_seconds = hk_os_seconds() - start;
+    ok = ok && tune(m, plan, opt, err);
+    weights_plan_free(plan);
     return ok;
 }
 

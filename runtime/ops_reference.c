@@ -441,6 +441,15 @@ static bool ref_wait(struct backend *b, uint64_t ticket, struct hk_error *err)
     return true;
 }
 
+static bool ref_tune(struct backend *b, const struct hk_weight *const *weights, size_t n_weights,
+                     const uint32_t *n_tokens, size_t n_counts, hk_progress_fn progress, void *user,
+                     struct hk_error *err)
+{
+    (void)b, (void)weights, (void)n_weights, (void)n_tokens, (void)n_counts, (void)progress, (void)user,
+        (void)err;
+    return true; /* there is one way */
+}
+
 static uint32_t ref_n_variants(struct backend *b, uint32_t n_tokens)
 {
     (void)b, (void)n_tokens;
@@ -483,6 +492,7 @@ static const struct backend_table reference_table = {
     .recorder_free = ref_recorder_free,
     .submit = ref_submit,
     .wait = ref_wait,
+    .tune = ref_tune,
     .n_variants = ref_n_variants,
     .variant_name = ref_variant_name,
     .read_bandwidth = ref_read_bandwidth,

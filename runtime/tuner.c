@@ -12,6 +12,7 @@ enum {
     MAX_CHOICES = 512,
     MAX_CACHE_BYTES = 64 << 10,
     MIN_WEIGHT_BYTES = 1 << 20, /* below this a launch costs more than any variant can win */
+    MANY_TOKENS = 64,           /* as good as any number beyond */
 };
 
 /* What decides: the kernel as it was compiled, and the shape to a factor of two. */
@@ -30,7 +31,6 @@ struct tuner {
     char path[600]; /* of the cache; "" for none */
     struct choice choices[MAX_CHOICES];
     uint32_t n_choices;
-    bool changed;
 };
 
 /* ---- keys ------------------------------------------------------------------------------------------------- */
@@ -60,11 +60,11 @@ static struct key make_key(const struct hk_weight *w, uint32_t n_tokens)
     return (struct key){.type = w->layout.type,
                         .rows_class = log2_class(w->rows),
                         .cols_class = log2_class(w->cols),
-                        .tokens_class = log2_class(n_tokens < 64 ? n_tokens : 64),
+                        .tokens_class = log2_class(n_tokens < MANY_TOKENS ? n_tokens : MANY_TOKENS),
                         .kernel_hash = kernel_hash(matvec) ^ kernel_hash(matmul) ^ kernel_hash(coopmat)};
 }
 
-static struct choice *find(struct tuner *t, const struct key *key)
+static const struct choice *find(const struct tuner *t, const struct key *key)
 {
     for (uint32_t i = 0; i < t->n_choices; i++)
         if (memcmp(&t->choices[i].key, key, sizeof *key) == 0) return &t->choices[i];
@@ -283,29 +283,80 @@ struct tuner *tuner_new(struct gpu *g, enum tuner_mode mode, const char *cache_d
 
 void tuner_free(struct tuner *t)
 {
-    if (t && t->changed && *t->path) save(t);
     free(t);
 }
 
-struct matmul_variant tuner_matmul(struct tuner *t, const struct hk_weight *w, uint32_t n_tokens)
+/* Too small a matrix is not worth it. */
+static bool has_choice(const struct tuner *t, const struct hk_weight *w)
+{
+    return t->mode != TUNER_OFF && w->layout.bytes >= MIN_WEIGHT_BYTES;
+}
+
+struct matmul_variant tuner_matmul(const struct tuner *t, const struct hk_weight *w, uint32_t n_tokens)
+{
+    if (has_choice(t, w)) {
+        struct key key = make_key(w, n_tokens);
+        const struct choice *known = find(t, &key);
+        if (known) return known->variant;
+    }
+    return tune_matmul(gpu_capabilities(t->gpu), &w->layout, n_tokens);
+}
+
+/* Measures the candidates for such a matmul and remembers the best, where that succeeds. */
+static void choose(struct tuner *t, const struct key *key, const struct hk_weight *w, uint32_t n_tokens)
 {
     const struct hk_device_caps *caps = gpu_capabilities(t->gpu);
-    struct matmul_variant best = tune_matmul(caps, &w->layout, n_tokens);
-    if (t->mode == TUNER_OFF || w->layout.bytes < MIN_WEIGHT_BYTES) return best;
-    struct key key = make_key(w, n_tokens);
-    const struct choice *known = find(t, &key);
-    if (known) return known->variant;
-
-    struct matmul_variant list[TUNE_MAX_CANDIDATES];
+    struct matmul_variant list[TUNE_MAX_CANDIDATES], best = tune_matmul(caps, &w->layout, n_tokens);
     uint32_t n = 0, all = tune_matmul_candidates(caps, n_tokens, list);
     for (uint32_t i = 0; i < all; i++)
         if (worth_trying(t, &list[i])) list[n++] = list[i];
     struct hk_error err = {0};
     struct trial trial = {.gpu = t->gpu, .w = w};
-    if (prepare(&trial, n_tokens < 64 ? n_tokens : 64, &err) && measure(&trial, list, n, &best, &err)) {
-        remember(t, &key, best);
-        t->changed = true;
-    }
+    if (prepare(&trial, n_tokens, &err) && measure(&trial, list, n, &best, &err)) remember(t, key, best);
     clean_up(&trial);
-    return best;
+}
+
+static bool same_shapes(const struct hk_weight *a, const struct hk_weight *b)
+{
+    return a->layout.type == b->layout.type && log2_class(a->rows) == log2_class(b->rows) &&
+           log2_class(a->cols) == log2_class(b->cols);
+}
+
+/* The weights between whose ways there is a choice, one of each class of shapes. Returns how many. */
+static size_t distinct(const struct tuner *t, const struct hk_weight *const *weights, size_t n,
+                       const struct hk_weight **out)
+{
+    size_t n_out = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool seen = !has_choice(t, weights[i]);
+        for (size_t k = 0; !seen && k < n_out; k++) seen = same_shapes(weights[i], out[k]);
+        if (!seen) out[n_out++] = weights[i];
+    }
+    return n_out;
+}
+
+bool tuner_measure(struct tuner *t, const struct hk_weight *const *weights, size_t n_weights,
+                   const uint32_t *n_tokens, size_t n_counts, hk_progress_fn progress, void *user,
+                   struct hk_error *err)
+{
+    const struct hk_weight **shapes = hk_calloc(n_weights, sizeof(struct hk_weight *), err);
+    if (!shapes) return false;
+    size_t total = distinct(t, weights, n_weights, shapes) * n_counts;
+    uint32_t before = t->n_choices;
+    bool ok = true, shown = false;
+    for (size_t i = 0; ok && i < total; i++) {
+        const struct hk_weight *w = shapes[i / n_counts];
+        uint32_t tokens = n_tokens[i % n_counts] < MANY_TOKENS ? n_tokens[i % n_counts] : MANY_TOKENS;
+        struct key key = make_key(w, tokens);
+        if (find(t, &key)) continue;
+        shown = true;
+        if (progress && !progress(user, "tuning", i, total))
+            ok = hk_fail(err, HK_ERR_CANCELLED, "tuning was cancelled");
+        else
+            choose(t, &key, w, tokens);
+    }
+    if (shown && ok && progress) progress(user, "tuning", total, total);
+    if (t->n_choices != before && *t->path) save(t);
+    free(shapes);
+    return ok;
 }

@@ -27,8 +27,22 @@ static struct backend *open_backend(enum tuner_mode mode)
         if (!(call)) fail_msg("%s: %s", #call, err.text);                                                    \
     } while (0)
 
-/* One matmul of TOKENS tokens with fixed operands; out (TOKENS, ROWS). */
-static void run_matmul(struct backend *b, float *out)
+struct watch {
+    uint32_t calls;
+    bool stop;
+};
+
+static bool watch(void *user, const char *what, uint64_t done, uint64_t total)
+{
+    struct watch *w = user;
+    assert_string_equal(what, "tuning");
+    assert_true(done <= total && total == 1);
+    w->calls++;
+    return !w->stop;
+}
+
+/* One matmul of TOKENS tokens with fixed operands; out (TOKENS, ROWS). Tuned before where w is given. */
+static void run_matmul(struct backend *b, struct watch *watched, float *out)
 {
     const struct backend_table *t = b->table;
     struct hk_error err = {0};
@@ -49,6 +63,12 @@ static void run_matmul(struct backend *b, float *out)
     CHECK(t->weight_upload(b, &w, 0, w.layout.n_tiles, blocks, bytes / ROWS, ROWS, &err) &&
           t->weight_finish(b, &err));
     CHECK(t->write(b, xs.addr, x_values, 4 * TOKENS * COLS, &err));
+    if (watched) {
+        const struct hk_weight *weights[2] = {&w, &w}; /* a shape is measured once */
+        uint32_t tokens = TOKENS;
+        bool ok = t->tune(b, weights, 2, &tokens, 1, watch, watched, &err);
+        assert_int_equal(ok ? HK_OK : err.code, watched->stop && watched->calls ? HK_ERR_CANCELLED : HK_OK);
+    }
     struct recorder *r = record_begin(b, &err);
     CHECK(r);
     matmul(r, (struct hk_tensor){ys.addr, TOKENS, ROWS, ROWS}, &w, (struct hk_tensor){0},
@@ -101,24 +121,36 @@ static void measures_and_remembers(void **state)
     struct hk_error err = {0};
     struct backend *b = backend_reference_open(&err);
     CHECK(b);
-    run_matmul(b, want);
+    struct watch w = {0}, stopped = {.stop = true};
+    run_matmul(b, &w, want);
     b->table->close(b);
 
     hk_test_folder_make(folder);
     char path[HK_TEST_PATH];
     b = open_backend(TUNER_OFF);
-    run_matmul(b, got);
+    run_matmul(b, &w, got);
     assert_close(got, want);
     b->table->close(b);
-    assert_null(cache_text(path)); /* nothing was measured */
+    b = open_backend(TUNER_MEASURE);
+    run_matmul(b, NULL, got); /* recording measures nothing */
+    assert_close(got, want);
+    assert_int_equal(w.calls, 0);
+    run_matmul(b, &stopped, got);
+    assert_close(got, want);
+    b->table->close(b);
+    assert_int_equal(stopped.calls, 1);
+    assert_null(cache_text(path));
 
     b = open_backend(TUNER_MEASURE);
-    run_matmul(b, got);
+    run_matmul(b, &w, got);
     assert_close(got, want);
-    b->table->close(b);
+    assert_int_equal(w.calls, 2); /* before and after */
     char *first = cache_text(path);
-    assert_non_null(first);
+    assert_non_null(first); /* kept at once */
     assert_non_null(strstr(first, "\nmatmul "));
+    run_matmul(b, &w, got);
+    assert_int_equal(w.calls, 2); /* known */
+    b->table->close(b);
 
     /* Another variant put into the file is taken as it is: the cache is what decides. */
     char *choice = strstr(first, "= ");
@@ -128,9 +160,10 @@ static void measures_and_remembers(void **state)
     snprintf(changed, sizeof changed, "%.*s%s", (int)(choice - first), first, other);
     hk_test_write_text(folder, strrchr(path, '/') + 1, changed);
     b = open_backend(TUNER_MEASURE);
-    run_matmul(b, got);
+    run_matmul(b, &w, got);
     assert_close(got, want);
     b->table->close(b);
+    assert_int_equal(w.calls, 2);
     char *kept = cache_text(path);
     assert_string_equal(kept, changed);
 
@@ -141,7 +174,7 @@ static void measures_and_remembers(void **state)
         if (i == 1) changed[15] ^= 1;
         hk_test_write_text(folder, strrchr(path, '/') + 1, changed);
         b = open_backend(TUNER_MEASURE);
-        run_matmul(b, got);
+        run_matmul(b, &w, got);
         assert_close(got, want);
         b->table->close(b);
         char *again = cache_text(path);
