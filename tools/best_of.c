@@ -4,8 +4,12 @@
 #include <string.h>
 
 #include "tools/box.h"
+#include "tools/engine.h"
 #include "tools/json.h"
+#include "tools/progress.h"
+#include "tools/sampling_options.h"
 #include "tools/term.h"
+#include "tools/words.h"
 
 /* ---- options ---- */
 

@@ -5,6 +5,7 @@
 
 #include "tools/completion.h"
 #include "tools/preferences.h"
+#include "tools/sampling_options.h"
 #include "tools/scorer.h"
 
 enum { BEST_OF_MAX = 64 };

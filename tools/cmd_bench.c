@@ -2,9 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/common.h"
+#include "tools/commands.h"
+#include "tools/engine.h"
 #include "tools/json.h"
 #include "tools/term.h"
+#include "tools/words.h"
 
 struct bench {
     struct model_options model;

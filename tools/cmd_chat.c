@@ -4,8 +4,11 @@
 
 #include "tools/best_of.h"
 #include "tools/box.h"
+#include "tools/commands.h"
+#include "tools/engine.h"
 #include "tools/lines.h"
 #include "tools/now.h"
+#include "tools/sampling_options.h"
 #include "tools/term.h"
 
 struct chat_options {

@@ -1,8 +1,11 @@
 /* hekla convert: any readable checkpoint -> GGUF, quantized on request. Needs no device. */
 #include <string.h>
 
-#include "tools/common.h"
+#include "tools/commands.h"
+#include "tools/progress.h"
 #include "tools/term.h"
+#include "tools/tool.h"
+#include "tools/words.h"
 
 struct convert {
     struct verbosity v;

@@ -2,8 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/common.h"
+#include "tools/commands.h"
+#include "tools/engine.h"
 #include "tools/json.h"
+#include "tools/words.h"
 
 struct devices {
     struct verbosity v;

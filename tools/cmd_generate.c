@@ -4,9 +4,13 @@
 
 #include "tools/best_of.h"
 #include "tools/box.h"
+#include "tools/commands.h"
+#include "tools/engine.h"
 #include "tools/json.h"
 #include "tools/now.h"
+#include "tools/sampling_options.h"
 #include "tools/term.h"
+#include "tools/words.h"
 
 struct generate {
     struct model_options model;

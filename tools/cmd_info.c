@@ -2,8 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/common.h"
+#include "tools/commands.h"
+#include "tools/engine.h"
 #include "tools/json.h"
+#include "tools/words.h"
 
 struct info {
     struct verbosity v;
@@ -13,11 +15,7 @@ struct info {
 
 static const struct opt opts[] = {
     {.name = "json", .kind = OPT_FLAG, .field = offsetof(struct info, json), .help = "print one JSON object"},
-    {.name = "tokenizer",
-     .kind = OPT_TEXT,
-     .field = offsetof(struct info, tokenizer),
-     .metavar = "FILE",
-     .help = "tokenizer.bin, tokenizer.json or tokenizer.model to use in place of the one beside the model"},
+    TOKENIZER_ROW(offsetof(struct info, tokenizer)),
     {0},
 };
 

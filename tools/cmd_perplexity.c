@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/common.h"
+#include "tools/commands.h"
+#include "tools/engine.h"
 #include "tools/json.h"
 #include "tools/term.h"
 

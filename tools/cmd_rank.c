@@ -4,9 +4,12 @@
 #include <string.h>
 
 #include "tools/box.h"
+#include "tools/commands.h"
+#include "tools/engine.h"
 #include "tools/json.h"
 #include "tools/scorer.h"
 #include "tools/term.h"
+#include "tools/words.h"
 
 struct rank {
     struct model_options model;

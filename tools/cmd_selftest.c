@@ -1,7 +1,8 @@
 /* hekla selftest: every op on every weight type and awkward shape on a device, against the C reference. */
 #include <string.h>
 
-#include "tools/common.h"
+#include "tools/commands.h"
+#include "tools/engine.h"
 #include "tools/json.h"
 #include "tools/term.h"
 

@@ -2,7 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tools/common.h"
+#include "tools/commands.h"
+#include "tools/engine.h"
 
 struct tokenize {
     struct verbosity v;
@@ -18,11 +19,7 @@ static const struct opt opts[] = {
      .metavar = "MODEL",
      .help = "the model whose tokenizer is used; a GGUF file with a vocabulary alone, a tokenizer.json or "
              "a tokenizer.model will do"},
-    {.name = "tokenizer",
-     .kind = OPT_TEXT,
-     .field = offsetof(struct tokenize, tokenizer),
-     .metavar = "FILE",
-     .help = "tokenizer.bin, tokenizer.json or tokenizer.model to use in place of the one beside the model"},
+    TOKENIZER_ROW(offsetof(struct tokenize, tokenizer)),
     {.name = "no-special",
      .kind = OPT_FLAG,
      .field = offsetof(struct tokenize, no_special),

@@ -2,7 +2,7 @@
 #ifndef HEKLA_TOOLS_COMPLETION_H
 #define HEKLA_TOOLS_COMPLETION_H
 
-#include "tools/common.h"
+#include "tools/engine.h"
 
 #define COMPLETION_NO_LOGPROBS UINT32_MAX
 

@@ -2,8 +2,9 @@
 #include <string.h>
 
 #include "tools/box.h"
-#include "tools/common.h"
+#include "tools/commands.h"
 #include "tools/term.h"
+#include "tools/tool.h"
 
 static const struct command {
     const char *name;

@@ -2,8 +2,8 @@
 #ifndef HEKLA_TOOLS_SCORER_H
 #define HEKLA_TOOLS_SCORER_H
 
-#include "tools/common.h"
 #include "tools/conversation.h"
+#include "tools/engine.h"
 
 /* Zero-initialise; scorer_close closes whatever is open. */
 struct scorer {
