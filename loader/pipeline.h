@@ -14,7 +14,7 @@ typedef bool hk_pipeline_fn(void *user, uint64_t item, uint32_t slot, struct hk_
 
 struct hk_pipeline {
     uint64_t n_items;
-    uint32_t n_threads;   /* that make; 1 .. HK_PIPELINE_MAX_THREADS */
+    uint32_t n_threads;   /* that make, at most HK_PIPELINE_MAX_THREADS; 0: the caller's does everything */
     uint32_t n_slots;     /* places for items that are made and not taken yet; at least 1 */
     hk_pipeline_fn *make; /* called from any thread; no two calls that overlap have the same slot */
     hk_pipeline_fn *take; /* called on the caller's thread, for items 0, 1, ... in order */

@@ -24,13 +24,19 @@ struct backend_table {
     bool (*write)(struct backend *b, uint64_t addr, const void *src, uint64_t size, struct hk_error *err);
     bool (*read)(struct backend *b, uint64_t addr, void *dst, uint64_t size, struct hk_error *err);
 
-    /* Bytes that a weight takes on this backend. */
-    uint64_t (*weight_bytes)(const struct hk_weight_layout *l);
-    /* Packs and uploads tiles first..first+n of w: rows in the file's form at src, row_stride bytes apart;
-     * n_rows of them are there. Calls may overlap the previous one's transfer; weight_finish waits for all. */
-    bool (*weight_upload)(struct backend *b, const struct hk_weight *w, uint32_t first_tile, uint32_t n_tiles,
-                          const void *src, uint64_t row_stride, uint32_t n_rows, struct hk_error *err);
-    bool (*weight_finish)(struct backend *b, struct hk_error *err);
+    /* Weights on their way: rows are packed by any thread, then uploaded by the backend's own; where an arena's
+     * span has a host pointer, they are packed into their place. Transfers overlap what follows them; src
+     * may be used again at once. upload_finish waits for all of them. */
+    uint64_t (*weight_bytes)(const struct hk_weight_layout *l); /* that a weight takes on this backend */
+    /* n_rows rows in the file's form at src, row_stride bytes apart, as tiles first_tile.. of a matrix of
+     * layout l at dst. The last tile's missing rows become zero. */
+    void (*weight_pack)(const struct hk_weight_layout *l, uint32_t first_tile, const void *src,
+                        uint64_t row_stride, uint32_t n_rows, void *dst);
+    /* Tiles first_tile.. of w, packed as a matrix of their own of layout l. */
+    bool (*weight_upload)(struct backend *b, const struct hk_weight *w, uint32_t first_tile,
+                          const struct hk_weight_layout *l, const void *src, struct hk_error *err);
+    bool (*upload)(struct backend *b, uint64_t addr, const void *src, uint64_t size, struct hk_error *err);
+    bool (*upload_finish)(struct backend *b, struct hk_error *err);
 
     /* For record_begin to recorder_free below. emit gets ops in their order, all that were recorded since the last
      * time: it may fuse or reorder what their operands allow. Its failures go to r->error. */

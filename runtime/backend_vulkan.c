@@ -57,56 +57,43 @@ static uint64_t vk_weight_bytes(const struct hk_weight_layout *l)
     return l->bytes;
 }
 
-/* Tiles first..first+n of one plane, packed straight into the upload's memory, in pieces that fit. */
-static bool upload_plane(struct gpu *g, const struct hk_weight *w, uint32_t plane, uint32_t first, uint32_t n,
-                         const char *src, uint64_t row_stride, uint32_t n_rows, struct hk_error *err)
+static void vk_weight_pack(const struct hk_weight_layout *l, uint32_t first_tile, const void *src,
+                           uint64_t row_stride, uint32_t n_rows, void *dst)
 {
-    uint64_t tile_bytes = w->layout.plane_tile_bytes[plane];
-    uint32_t fit = (uint32_t)(GPU_UPLOAD_MAX / tile_bytes);
-    if (fit == 0)
-        return hk_fail(err, HK_ERR_UNSUPPORTED,
-                       "rows of %u weights are too long: 32 of them must fit in %u bytes", w->cols,
-                       (unsigned)GPU_UPLOAD_MAX);
-    for (uint32_t done = 0; done < n;) {
-        uint32_t count = n - done < fit ? n - done : fit;
-        uint64_t addr = w->addr + w->layout.plane_offset[plane] + tile_bytes * (first + done);
-        char *dst = gpu_upload_begin(g, addr, tile_bytes * count, err);
-        if (!dst) return false;
-        for (uint32_t i = 0; i < count; i++) {
-            uint32_t row = (done + i) * HK_TILE_ROWS;
-            uint32_t rows = n_rows - row < HK_TILE_ROWS ? n_rows - row : HK_TILE_ROWS;
-            hk_weight_pack_tile(&w->layout, plane, src + row_stride * row, row_stride, rows,
-                                dst + tile_bytes * i);
+    for (uint32_t p = 0; p < l->n_planes; p++) {
+        char *plane = (char *)dst + l->plane_offset[p];
+        uint64_t tile_bytes = l->plane_tile_bytes[p];
+        if (tile_bytes == 0) { /* the codebook is there once, and comes with the first tile */
+            if (first_tile == 0) hk_weight_pack_grid(l, plane);
+            continue;
         }
-        if (!gpu_upload_end(g, err)) return false;
-        done += count;
+        for (uint32_t row = 0, tile = first_tile; row < n_rows; row += HK_TILE_ROWS, tile++) {
+            uint32_t rows = n_rows - row < HK_TILE_ROWS ? n_rows - row : HK_TILE_ROWS;
+            hk_weight_pack_tile(l, p, (const char *)src + row_stride * row, row_stride, rows,
+                                plane + tile_bytes * tile);
+        }
     }
-    return true;
-}
-
-static bool upload_grid(struct gpu *g, const struct hk_weight *w, uint32_t plane, struct hk_error *err)
-{
-    const struct hk_weight_layout *l = &w->layout;
-    char *dst = gpu_upload_begin(g, w->addr + l->plane_offset[plane], l->plane_bytes[plane], err);
-    if (!dst) return false;
-    hk_weight_pack_grid(l, dst);
-    return gpu_upload_end(g, err);
 }
 
 static bool vk_weight_upload(struct backend *b, const struct hk_weight *w, uint32_t first_tile,
-                             uint32_t n_tiles, const void *src, uint64_t row_stride, uint32_t n_rows,
-                             struct hk_error *err)
+                             const struct hk_weight_layout *l, const void *src, struct hk_error *err)
 {
-    for (uint32_t p = 0; p < w->layout.n_planes; p++) {
-        bool grid = w->layout.plane_tile_bytes[p] == 0; /* is there once, and comes with the first tile */
-        if (grid && first_tile == 0 && !upload_grid(gpu_of(b), w, p, err)) return false;
-        if (!grid && !upload_plane(gpu_of(b), w, p, first_tile, n_tiles, src, row_stride, n_rows, err))
+    for (uint32_t p = 0; p < l->n_planes; p++) {
+        uint64_t tile_bytes = l->plane_tile_bytes[p];
+        if (tile_bytes == 0 && first_tile != 0) continue; /* the codebook again */
+        uint64_t addr = w->addr + w->layout.plane_offset[p] + tile_bytes * first_tile;
+        if (!gpu_upload(gpu_of(b), addr, (const char *)src + l->plane_offset[p], l->plane_bytes[p], err))
             return false;
     }
     return true;
 }
 
-static bool vk_weight_finish(struct backend *b, struct hk_error *err)
+static bool vk_upload(struct backend *b, uint64_t addr, const void *src, uint64_t size, struct hk_error *err)
+{
+    return gpu_upload(gpu_of(b), addr, src, size, err);
+}
+
+static bool vk_upload_finish(struct backend *b, struct hk_error *err)
 {
     return gpu_upload_finish(gpu_of(b), err);
 }
@@ -231,8 +218,10 @@ static const struct backend_table vulkan_table = {
     .write = vk_write,
     .read = vk_read,
     .weight_bytes = vk_weight_bytes,
+    .weight_pack = vk_weight_pack,
     .weight_upload = vk_weight_upload,
-    .weight_finish = vk_weight_finish,
+    .upload = vk_upload,
+    .upload_finish = vk_upload_finish,
     .recorder_new = vk_recorder_new,
     .emit = vulkan_emit,
     .recorder_end = vk_recorder_end,

@@ -379,19 +379,24 @@ static uint64_t ref_weight_bytes(const struct hk_weight_layout *l)
     return (uint64_t)ref_row_bytes(l) * l->rows;
 }
 
-static bool ref_weight_upload(struct backend *b, const struct hk_weight *w, uint32_t first_tile,
-                              uint32_t n_tiles, const void *src, uint64_t row_stride, uint32_t n_rows,
-                              struct hk_error *err)
+/* The reference keeps rows as the file has them. */
+static void ref_weight_pack(const struct hk_weight_layout *l, uint32_t first_tile, const void *src,
+                            uint64_t row_stride, uint32_t n_rows, void *dst)
 {
-    (void)b, (void)n_tiles, (void)err;
-    size_t row_bytes = ref_row_bytes(&w->layout);
-    char *dst = (char *)(uintptr_t)w->addr + row_bytes * first_tile * HK_TILE_ROWS;
+    size_t row_bytes = ref_row_bytes(l);
+    char *to = (char *)dst + row_bytes * first_tile * HK_TILE_ROWS;
     for (uint32_t r = 0; r < n_rows; r++)
-        memcpy(dst + row_bytes * r, (const char *)src + row_stride * r, row_bytes);
-    return true;
+        memcpy(to + row_bytes * r, (const char *)src + row_stride * r, row_bytes);
 }
 
-static bool ref_weight_finish(struct backend *b, struct hk_error *err)
+static bool ref_weight_upload(struct backend *b, const struct hk_weight *w, uint32_t first_tile,
+                              const struct hk_weight_layout *l, const void *src, struct hk_error *err)
+{
+    return ref_write(b, w->addr + (uint64_t)ref_row_bytes(l) * first_tile * HK_TILE_ROWS, src,
+                     ref_weight_bytes(l), err);
+}
+
+static bool ref_upload_finish(struct backend *b, struct hk_error *err)
 {
     (void)b, (void)err;
     return true;
@@ -484,8 +489,10 @@ static const struct backend_table reference_table = {
     .write = ref_write,
     .read = ref_read,
     .weight_bytes = ref_weight_bytes,
+    .weight_pack = ref_weight_pack,
     .weight_upload = ref_weight_upload,
-    .weight_finish = ref_weight_finish,
+    .upload = ref_write,
+    .upload_finish = ref_upload_finish,
     .recorder_new = ref_recorder_new,
     .emit = ref_emit,
     .recorder_end = ref_recorder_end,

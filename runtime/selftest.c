@@ -2,6 +2,7 @@
 #include "runtime/backend.h"
 #include "runtime/hekla.h"
 #include "runtime/synthetic.h"
+#include "runtime/upload.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -123,10 +124,7 @@ static struct pair_weight random_weight(struct pair *p, enum hk_weight_type type
         *w = (struct hk_weight){.name = "selftest", .rows = rows, .cols = cols, .scale = 0.75f};
         if (!hk_weight_layout(type, rows, cols, &w->layout, &p->error)) break;
         w->addr = alloc(p, s, p->side[s]->table->weight_bytes(&w->layout));
-        if (!failed(p))
-            p->side[s]->table->weight_upload(p->side[s], w, 0, w->layout.n_tiles, blocks, bytes / rows, rows,
-                                             &p->error);
-        if (!failed(p)) p->side[s]->table->weight_finish(p->side[s], &p->error);
+        if (!failed(p)) weight_upload_whole(p->side[s], w, blocks, &p->error);
     }
     free(blocks);
     return out;

@@ -9,6 +9,7 @@
 /* A piece of device memory: a matrix (or several, stacked), or a vector. */
 struct home {
     uint64_t bytes, addr;
+    void *host;          /* mapped, or NULL where the host cannot see it */
     bool zero;           /* filled with zeros first: not every part may come */
     const void *content; /* or with this */
 };

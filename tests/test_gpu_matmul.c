@@ -3,6 +3,7 @@
 #include "runtime/backend.h"
 #include "tests/loader_testing.h"
 #include "runtime/synthetic.h"
+#include "runtime/upload.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -79,8 +80,7 @@ static float *run(struct backend *b, const struct shape *s, const struct operand
     struct hk_weight w = {.name = "w", .rows = s->rows, .cols = s->cols, .scale = 1.25f};
     CHECK(a && hk_weight_layout(s->type, s->rows, s->cols, &w.layout, &err));
     w.addr = put(b, a, NULL, t->weight_bytes(&w.layout));
-    CHECK(t->weight_upload(b, &w, 0, w.layout.n_tiles, o->blocks, o->bytes / s->rows, s->rows, &err) &&
-          t->weight_finish(b, &err));
+    CHECK(weight_upload_whole(b, &w, o->blocks, &err));
     struct op op = {OP_MATMUL,
                     .matmul = {.accumulate = s->more,
                                .variant = variant,

@@ -3,6 +3,7 @@
 #include "runtime/backend.h"
 #include "tests/loader_testing.h"
 #include "runtime/synthetic.h"
+#include "runtime/upload.h"
 #include "runtime/tuner.h"
 
 #include <math.h>
@@ -60,8 +61,7 @@ static void run_matmul(struct backend *b, struct watch *watched, float *out)
     CHECK(t->arena_alloc(a, t->weight_bytes(&w.layout), &ws, &err) &&
           t->arena_alloc(a, 4 * TOKENS * COLS, &xs, &err) && t->arena_alloc(a, 4 * TOKENS * ROWS, &ys, &err));
     w.addr = ws.addr;
-    CHECK(t->weight_upload(b, &w, 0, w.layout.n_tiles, blocks, bytes / ROWS, ROWS, &err) &&
-          t->weight_finish(b, &err));
+    CHECK(weight_upload_whole(b, &w, blocks, &err));
     CHECK(t->write(b, xs.addr, x_values, 4 * TOKENS * COLS, &err));
     if (watched) {
         const struct hk_weight *weights[2] = {&w, &w}; /* a shape is measured once */

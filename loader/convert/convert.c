@@ -5,6 +5,7 @@
 #include "loader/file.h"
 #include "loader/convert/gguf_write.h"
 #include "loader/convert/out_file.h"
+#include "loader/pages.h"
 #include "loader/pipeline.h"
 
 #include <stdio.h>
@@ -24,9 +25,8 @@ struct job {
     uint64_t rows, cols, n, bytes;
     uint64_t step; /* whole rows, where one is no longer than CHUNK */
     uint64_t first_item;
-    uint32_t heads;                   /* not 0: rows are permuted, head by head */
-    uint32_t source;                  /* number of its mapping, from 1; 0: none, it is in memory */
-    const struct hk_mapping *mapping; /* or NULL */
+    uint32_t heads; /* not 0: rows are permuted, head by head */
+    struct hk_place place;
 };
 
 struct slot {
@@ -57,31 +57,12 @@ static void say(const struct conversion *x, const char *text)
 
 /* ---- the plan ---- */
 
-static void find_mapping(const struct hk_checkpoint *c, struct job *j)
-{
-    uintptr_t at = (uintptr_t)j->t->data;
-    for (uint32_t i = 0; i < c->n_mappings; i++) {
-        uintptr_t start = (uintptr_t)c->mappings[i]->data;
-        if (at < start || at - start >= c->mappings[i]->size) continue;
-        j->mapping = c->mappings[i];
-        j->source = i + 1;
-    }
-}
-
-/* Where the bytes of a tensor's first weights lie in its file. */
-static uint64_t offset_in_file(const struct job *j)
-{
-    return j->mapping ? (uint64_t)((uintptr_t)j->t->data - (uintptr_t)j->mapping->data) : 0;
-}
-
 /* The order of the new file is that of the old ones, so that reading goes forward. */
 static int compare_jobs(const void *a, const void *b)
 {
     const struct job *x = a, *y = b;
-    if (x->source != y->source) return x->source < y->source ? -1 : 1;
-    uint64_t p = offset_in_file(x), q = offset_in_file(y);
-    if (p != q) return p < q ? -1 : 1;
-    return strcmp(x->t->name, y->t->name);
+    int order = hk_place_compare(x->place, y->place);
+    return order ? order : strcmp(x->t->name, y->t->name);
 }
 
 static bool plan_permutation(const struct conversion *x, struct job *j, struct hk_error *err)
@@ -112,7 +93,7 @@ static bool plan_tensor(struct conversion *x, const struct hk_ckpt_tensor *t, st
     if (!hk_tensor_bytes(x->c->path, t->name, j->type, t->n_dims, t->shape, &j->bytes, err)) return false;
     if (!x->c->gguf && !plan_permutation(x, j, err)) return false;
     j->step = j->cols <= CHUNK ? CHUNK / j->cols * j->cols : CHUNK;
-    find_mapping(x->c, j);
+    j->place = hk_place_of(x->c, t);
     x->n_jobs++;
     return hk_add_u64(x->total, t->size, &x->total) ||
            hk_fail(err, HK_ERR_FORMAT, "%s: the tensors' sizes do not fit", x->c->path);
@@ -320,31 +301,13 @@ static void gather_transposed(const struct job *j, uint64_t first, size_t n, uin
     }
 }
 
-/* The pages of a chunk are asked for at once. */
-static void ask_for(const struct job *j, uint64_t first, size_t n)
-{
-    if (j->mapping && !j->t->transposed)
-        hk_mapping_willneed(j->mapping, (size_t)(offset_in_file(j) + bytes_of(j->t->type, first)),
-                            bytes_of(j->t->type, n));
-}
-
-/* Gives back the pages of a chunk that is taken, and those a little before it: while one chunk is read the
- * system maps neighbours too, of chunks whose turn is over, and permuted rows come from all of their head.
- * Chunks are taken in order, so that what is mapped too late for one is given back with the next. */
+/* Gives back the pages of a chunk that is taken. Permuted rows come from all of their head, so that a chunk
+ * may have touched what was given back with the one before. */
 static void give_back(const struct conversion *x, const struct job *j, uint64_t first, uint64_t n)
 {
-    enum { BEFORE = 1 << 20 };
-    if (!j->mapping) return;
-    size_t start = (size_t)offset_in_file(j), end = start + (size_t)j->t->size;
-    size_t before = BEFORE + (j->heads ? bytes_of(j->t->type, x->c->hparams.head_dim * j->cols) : 0);
-    if (!j->t->transposed) { /* of such a matrix every chunk touches all */
-        end = start + bytes_of(j->t->type, first + n);
-        start += bytes_of(j->t->type, first);
-    } else if (first + n < j->n) {
-        return;
-    }
-    start = start > before ? start - before : 0;
-    hk_mapping_done(j->mapping, start, end - start);
+    uint64_t head = j->heads ? x->c->hparams.head_dim * j->cols : 0;
+    uint64_t before = head < first ? head : first;
+    hk_pages_done(x->c, j->t, first - before, n + before);
 }
 
 static bool make_chunk(void *user, uint64_t item, uint32_t slot, struct hk_error *err)
@@ -359,7 +322,7 @@ static bool make_chunk(void *user, uint64_t item, uint32_t slot, struct hk_error
     bool same = j->type == j->t->type;
     (void)err; /* nothing here can fail */
     s->n_out = bytes_of(j->type, n);
-    ask_for(j, first, n);
+    hk_pages_ask(x->c, j->t, first, n);
     uint8_t *raw = same ? s->out : s->raw;
     if (j->t->transposed) {
         gather_transposed(j, first, n, raw);

@@ -69,6 +69,8 @@ uint64_t gpu_memory_budget(struct gpu *g);
 enum { GPU_UPLOAD_MAX = 8 << 20 };
 void *gpu_upload_begin(struct gpu *g, uint64_t addr, uint64_t size, struct hk_error *err);
 bool gpu_upload_end(struct gpu *g, struct hk_error *err);
+/* The same for bytes that are there already, any number of them; src may be used again on return. */
+bool gpu_upload(struct gpu *g, uint64_t addr, const void *src, uint64_t size, struct hk_error *err);
 /* Waits for all uploads: the data is there for every later submission. */
 bool gpu_upload_finish(struct gpu *g, struct hk_error *err);
 /* Whole transfers, waiting: for tests and small things. */

@@ -469,6 +469,20 @@ bool gpu_upload_end(struct gpu *g, struct hk_error *err)
     return p->used < GPU_UPLOAD_MAX / 4 || submit_piece(g, err);
 }
 
+bool gpu_upload(struct gpu *g, uint64_t addr, const void *src, uint64_t size, struct hk_error *err)
+{
+    const unsigned char *from = src;
+    for (uint64_t done = 0; done < size;) {
+        uint64_t n = size - done < GPU_UPLOAD_MAX ? size - done : GPU_UPLOAD_MAX;
+        void *to = gpu_upload_begin(g, addr + done, n, err);
+        if (!to) return false;
+        memcpy(to, from + done, n);
+        if (!gpu_upload_end(g, err)) return false;
+        done += n;
+    }
+    return true;
+}
+
 bool gpu_upload_finish(struct gpu *g, struct hk_error *err)
 {
     if (!gpui_alive(g, "upload", err) || !gpui_flush_uploads(g, err)) return false;
@@ -480,16 +494,7 @@ bool gpu_upload_finish(struct gpu *g, struct hk_error *err)
 
 bool gpu_write(struct gpu *g, uint64_t addr, const void *src, uint64_t size, struct hk_error *err)
 {
-    const unsigned char *from = src;
-    for (uint64_t done = 0; done < size;) {
-        uint64_t n = size - done < GPU_UPLOAD_MAX ? size - done : GPU_UPLOAD_MAX;
-        void *to = gpu_upload_begin(g, addr + done, n, err);
-        if (!to) return false;
-        memcpy(to, from + done, n);
-        if (!gpu_upload_end(g, err)) return false;
-        done += n;
-    }
-    return gpu_upload_finish(g, err);
+    return gpu_upload(g, addr, src, size, err) && gpu_upload_finish(g, err);
 }
 
 /* ---- read-back ---- */
