@@ -117,7 +117,7 @@ static bool vk_recorder_end(struct recorder *r, struct hk_error *err)
 
 static void vk_recorder_free(struct recorder *r)
 {
-    gpu_recording_free(((struct vulkan_recorder *)r)->rec);
+    gpu_recorder_free(((struct vulkan_recorder *)r)->rec);
     free(r);
 }
 
@@ -165,7 +165,7 @@ static bool time_reads(struct gpu *g, const struct gpu_span *span, double *gbps,
 {
     uint32_t lanes = 128;
     struct gpu_kernel *kernel = gpu_kernel_get(g, "read", &lanes, 1, err);
-    struct gpu_recording *rec = kernel ? gpu_record_begin(g, err) : NULL;
+    struct gpu_recorder *rec = kernel ? gpu_record_begin(g, err) : NULL;
     if (!rec) return false;
     uint64_t bytes = span->size - 256, dst = span->addr + bytes;
     struct read_args args = {.src = {(uint32_t)span->addr, (uint32_t)(span->addr >> 32)},
@@ -186,7 +186,7 @@ static bool time_reads(struct gpu *g, const struct gpu_span *span, double *gbps,
         double rate = (double)bytes / (hk_os_seconds() - start) / 1e9;
         if (rate > *gbps) *gbps = rate;
     }
-    gpu_recording_free(rec);
+    gpu_recorder_free(rec);
     return ok;
 }
 

@@ -17,7 +17,7 @@ struct vulkan_recorder {
     struct recorder base;
     struct gpu *gpu;
     struct tuner *tuner;
-    struct gpu_recording *rec;
+    struct gpu_recorder *rec;
 };
 
 /* The backend's emit: of each op chooses the variant, fills its argument struct, dispatches. */

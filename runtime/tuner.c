@@ -216,7 +216,7 @@ static bool run(struct trial *t, struct matmul_variant v, uint32_t repeats, doub
     double start = hk_os_seconds();
     ok = ok && gpu_submit(t->gpu, r.rec, 0, NULL, err) && gpu_wait_idle(t->gpu, err);
     *seconds = (hk_os_seconds() - start) / repeats;
-    gpu_recording_free(r.rec);
+    gpu_recorder_free(r.rec);
     return ok;
 }
 

@@ -33,7 +33,7 @@ struct gpu_kernel *scale_add(struct gpu *g)
     return k;
 }
 
-void record(struct gpu_recording *rec, struct gpu_kernel *k, uint64_t dst, uint64_t src, uint32_t n,
+void record(struct gpu_recorder *rec, struct gpu_kernel *k, uint64_t dst, uint64_t src, uint32_t n,
             uint32_t factor, uint32_t term, uint32_t repeats, uint64_t params)
 {
     const struct scale_add_args args = {.dst = addr_of(dst),

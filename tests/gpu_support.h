@@ -30,7 +30,7 @@ struct gpu_span alloc(struct gpu_arena *a, uint64_t size);
 
 /* Records dst[i] = src[i] * factor + term, `repeats` times over on the result, for i < n; 32-bit words.
  * params: the address of the factor, or 0. */
-void record(struct gpu_recording *rec, struct gpu_kernel *k, uint64_t dst, uint64_t src, uint32_t n,
+void record(struct gpu_recorder *rec, struct gpu_kernel *k, uint64_t dst, uint64_t src, uint32_t n,
             uint32_t factor, uint32_t term, uint32_t repeats, uint64_t params);
 
 /* Whether there is a device; says on stdout why not. */

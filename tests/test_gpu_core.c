@@ -273,7 +273,7 @@ static void chains_run_in_order(void **state)
         struct gpu_span x = alloc(a, N * 4ull), y = alloc(a, N * 4ull), z = alloc(a, N * 4ull);
         for (uint32_t i = 0; i < N; i++) data[i] = i;
         CHECK(gpu_write(g, x.addr, data, N * 4ull, &err));
-        struct gpu_recording *rec = gpu_record_begin(g, &err);
+        struct gpu_recorder *rec = gpu_record_begin(g, &err);
         CHECK(rec);
         uint32_t factor = 1, term = 0; /* of the whole chain: x becomes x * factor + term */
         for (uint32_t i = 0; i < STEPS; i++) {
@@ -291,7 +291,7 @@ static void chains_run_in_order(void **state)
         CHECK(gpu_submit(g, rec, 0, NULL, &err));
         CHECK(gpu_read(g, x.addr, data, N * 4ull, &err));
         for (uint32_t i = 0; i < N; i++) assert_int_equal(data[i], i * factor + term);
-        gpu_recording_free(rec);
+        gpu_recorder_free(rec);
         gpu_arena_free(a);
         gpu_close(g);
     }
@@ -309,7 +309,7 @@ static void recordings_are_replayed(void **state)
         struct gpu_kernel *k = scale_add(g);
         struct gpu_arena *a = arena(g, GPU_MEMORY_STATE), *h = arena(g, GPU_MEMORY_HOST);
         struct gpu_span x = alloc(a, N * 4), in = alloc(h, 4), out = alloc(h, N * 4);
-        struct gpu_recording *rec = gpu_record_begin(g, &err);
+        struct gpu_recorder *rec = gpu_record_begin(g, &err);
         CHECK(rec);
         record(rec, k, x.addr, x.addr, N, 0, 1, 1, in.addr); /* x = x * in + 1 */
         gpu_record_copy(rec, out.addr, x.addr, N * 4);
@@ -335,7 +335,7 @@ static void recordings_are_replayed(void **state)
         assert_int_equal(((uint32_t *)out.host)[N / 2], want);
         assert_false(gpu_wait(g, ticket + 1, &err));
         CHECK(gpu_submit(g, rec, 0, &ticket, &err));
-        gpu_recording_free(rec); /* waits by itself */
+        gpu_recorder_free(rec); /* waits by itself */
         gpu_arena_free(a);
         gpu_arena_free(h);
         gpu_close(g);
@@ -353,7 +353,7 @@ static void units_split_a_recording(void **state)
     struct gpu *g = open_as(&slow);
     struct gpu_arena *a = arena(g, GPU_MEMORY_STATE);
     struct gpu_span x = alloc(a, N * 4ull);
-    struct gpu_recording *rec = gpu_record_begin(g, &err);
+    struct gpu_recorder *rec = gpu_record_begin(g, &err);
     CHECK(rec);
     for (int i = 0; i < STEPS; i++) record(rec, scale_add(g), x.addr, x.addr, N, 3, 1, 1, 0);
     CHECK(gpu_record_end(rec, &err));
@@ -363,7 +363,7 @@ static void units_split_a_recording(void **state)
     CHECK(gpu_submit(g, rec, 100, &many, &err));
     assert_int_equal(few - first, STEPS / 2); /* two dispatches in each: tickets count submissions */
     assert_int_equal(many - few, STEPS);
-    gpu_recording_free(rec);
+    gpu_recorder_free(rec);
     gpu_arena_free(a);
     gpu_close(g);
 }
@@ -380,7 +380,7 @@ static void uploads_keep_their_place(void **state)
         struct gpu_kernel *k = scale_add(g);
         struct gpu_arena *a = arena(g, GPU_MEMORY_WEIGHTS), *h = arena(g, GPU_MEMORY_HOST);
         struct gpu_span in = alloc(a, 256), out = alloc(h, N * 4ull), zeros = alloc(h, N * 4ull);
-        struct gpu_recording *rec = gpu_record_begin(g, &err);
+        struct gpu_recorder *rec = gpu_record_begin(g, &err);
         CHECK(rec);
         record(rec, k, out.addr, zeros.addr, N, 1, 1, 200, in.addr); /* out = 200 with factor 1 */
         record(rec, k, out.addr, out.addr, N, 1, 0, 1, in.addr);     /* times the factor */
@@ -400,7 +400,7 @@ static void uploads_keep_their_place(void **state)
             for (uint32_t j = 0; j < N; j += 997)
                 assert_int_equal(((uint32_t *)out.host)[j], i & 1 ? 200 : 0);
         }
-        gpu_recording_free(rec);
+        gpu_recorder_free(rec);
         gpu_arena_free(a);
         gpu_arena_free(h);
         gpu_close(g);
@@ -421,7 +421,7 @@ static void uploads_wait_for_their_ring(void **state)
         struct gpu *g = open_as(&modes[i]);
         struct gpu_arena *a = arena(g, GPU_MEMORY_WEIGHTS), *b = arena(g, GPU_MEMORY_STATE);
         struct gpu_span s = alloc(a, N * 4ull), x = alloc(b, LONG * 4);
-        struct gpu_recording *rec = gpu_record_begin(g, &err);
+        struct gpu_recorder *rec = gpu_record_begin(g, &err);
         CHECK(rec);
         record(rec, scale_add(g), x.addr, x.addr, LONG, 3, 1, 3000, 0);
         CHECK(gpu_record_end(rec, &err));
@@ -429,7 +429,7 @@ static void uploads_wait_for_their_ring(void **state)
         CHECK(gpu_write(g, s.addr, data, N * 4ull, &err));
         CHECK(gpu_read(g, s.addr, back, N * 4ull, &err));
         assert_memory_equal(back, data, N * 4ull);
-        gpu_recording_free(rec);
+        gpu_recorder_free(rec);
         gpu_arena_free(a);
         gpu_arena_free(b);
         gpu_close(g);
@@ -452,7 +452,7 @@ static void long_work_is_split(void **state)
         struct gpu_span x = alloc(a, N * 4);
         /* 2 * N * 1024 operations cost 1 MiB and a bit: at this rate 25 ms */
         gpui_pretend(g)->rate = (1 << 20) / 25e-3;
-        struct gpu_recording *rec = gpu_record_begin(g, &err);
+        struct gpu_recorder *rec = gpu_record_begin(g, &err);
         CHECK(rec);
         uint32_t want = 0;
         for (uint32_t i = 0; i < STEPS; i++) {
@@ -469,7 +469,7 @@ static void long_work_is_split(void **state)
         CHECK(gpu_read(g, x.addr + 4 * (N - 1), &back[1], 4, &err));
         assert_int_equal(back[0], want);
         assert_int_equal(back[1], want);
-        gpu_recording_free(rec);
+        gpu_recorder_free(rec);
         gpu_arena_free(a);
         gpu_close(g);
     }

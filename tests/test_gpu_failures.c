@@ -37,7 +37,7 @@ static void kernels_are_made_once(void **state)
 static void expect_bad_dispatch(struct gpu *g, struct gpu_dispatch d, const char *part)
 {
     struct hk_error err = {0};
-    struct gpu_recording *rec = gpu_record_begin(g, &err);
+    struct gpu_recorder *rec = gpu_record_begin(g, &err);
     CHECK(rec);
     gpu_record_dispatch(rec, &d);
     struct gpu_dispatch nothing = {.label = "second failure"};
@@ -47,7 +47,7 @@ static void expect_bad_dispatch(struct gpu *g, struct gpu_dispatch d, const char
     if (!strstr(err.text, part) || !strstr(err.text, "first"))
         fail_msg("'%s' does not say '%s'", err.text, part);
     assert_false(gpu_submit(g, rec, 0, NULL, &err));
-    gpu_recording_free(rec);
+    gpu_recorder_free(rec);
 }
 
 static void bad_dispatches_stick(void **state)
@@ -92,20 +92,20 @@ static void bad_dispatches_stick(void **state)
     d.n_access = GPU_MAX_ACCESS + 1;
     expect_bad_dispatch(g, d, "accesses");
 
-    struct gpu_recording *rec = gpu_record_begin(g, &err);
+    struct gpu_recorder *rec = gpu_record_begin(g, &err);
     CHECK(rec);
     assert_false(gpu_submit(g, rec, 0, NULL, &err)); /* not ended */
     gpu_record_copy(rec, s.addr, s.addr + 10, 20);
     assert_false(gpu_record_end(rec, &err));
     assert_non_null(strstr(err.text, "overlap"));
-    gpu_recording_free(rec);
+    gpu_recorder_free(rec);
     rec = gpu_record_begin(g, &err); /* nothing in it: nothing happens */
     CHECK(rec);
     CHECK(gpu_record_end(rec, &err));
     CHECK(gpu_submit(g, rec, 0, NULL, &err));
     CHECK(gpu_wait_idle(g, &err));
-    gpu_recording_free(rec);
-    gpu_recording_free(NULL);
+    gpu_recorder_free(rec);
+    gpu_recorder_free(NULL);
     gpu_arena_free(a);
     gpu_arena_free(NULL);
     gpu_close(g);
@@ -123,7 +123,7 @@ static void profile_counts_and_times(void **state)
     struct gpu_kernel *k = scale_add(g);
     struct gpu_arena *a = arena(g, GPU_MEMORY_STATE);
     struct gpu_span x = alloc(a, N * 4ull), y = alloc(a, N * 4ull);
-    struct gpu_recording *rec = gpu_record_begin(g, &err);
+    struct gpu_recorder *rec = gpu_record_begin(g, &err);
     CHECK(rec);
     for (int i = 0; i < STEPS; i++) record(rec, k, x.addr, x.addr, N, 3, 1, i == 0 ? 2000 : 1, 0);
     gpu_record_copy(rec, y.addr, x.addr, N * 4ull);
@@ -153,7 +153,7 @@ static void profile_counts_and_times(void **state)
     CHECK(gpu_profile(g, &rows, &n, &err));
     assert_int_equal(n, 0);
     free(rows);
-    gpu_recording_free(rec);
+    gpu_recorder_free(rec);
     gpu_arena_free(a);
     gpu_close(g);
 }
@@ -261,7 +261,7 @@ static void a_lost_device_is_an_error(void **state)
         struct gpu_kernel *k = scale_add(g);
         struct gpu_arena *a = arena(g, GPU_MEMORY_STATE);
         struct gpu_span s = alloc(a, 4096), t;
-        struct gpu_recording *rec = gpu_record_begin(g, &err), *open = gpu_record_begin(g, &err);
+        struct gpu_recorder *rec = gpu_record_begin(g, &err), *open = gpu_record_begin(g, &err);
         CHECK(rec && open);
         record(rec, k, s.addr, s.addr, 1024, 3, 1, 1, 0);
         record(open, k, s.addr, s.addr, 1024, 3, 1, 1, 0);
@@ -291,8 +291,8 @@ static void a_lost_device_is_an_error(void **state)
         LOST(gpu_kernel_get(g, "scale_add", NULL, 0, &err));
         record(open, k, s.addr, s.addr, 1024, 3, 1, 1, 0);
         LOST(gpu_record_end(open, &err));
-        gpu_recording_free(open);
-        gpu_recording_free(rec);
+        gpu_recorder_free(open);
+        gpu_recorder_free(rec);
         gpu_arena_free(a);
         gpu_close(g);
         gpu_close(open_as(m)); /* and can be opened again */
@@ -307,7 +307,7 @@ static bool whole_life(const struct gpu_pretend *pretend, uint32_t *left, struct
     struct gpu *g = gpui_open(&(struct gpu_options){.cache_dir = "", .profile = true}, pretend, err);
     if (!g) return false;
     struct gpu_arena *a = gpu_arena_new(g, GPU_MEMORY_STATE, 0, err);
-    struct gpu_recording *rec = NULL;
+    struct gpu_recorder *rec = NULL;
     struct hk_profile_row *rows = NULL;
     struct gpu_span s, t;
     uint32_t word = 5, n, spec[1] = {64};
@@ -321,7 +321,7 @@ static bool whole_life(const struct gpu_pretend *pretend, uint32_t *left, struct
     if (ok) assert_int_equal(word, 16);
     *left = gpui_pretend(g)->fail_allocation;
     free(rows);
-    gpu_recording_free(rec);
+    gpu_recorder_free(rec);
     gpu_arena_free(a);
     gpu_close(g);
     return ok;

@@ -2,7 +2,7 @@
  * device.c, memory.c, kernel.c, scheduler.c, the only files that include Vulkan.
  * Nothing here knows tensors, models or checkpoints: memory is addresses, work is dispatches.
  *
- * One struct gpu is used by one thread at a time. Errors: recording is sticky (gpu_recording_end reports the
+ * One struct gpu is used by one thread at a time. Errors: recording is sticky (gpu_record_end reports the
  * first failure); everything else returns false or NULL and fills *err. A lost device gives
  * HK_ERR_DEVICE_LOST from then on; all objects may still be freed, and the process may open the device again. */
 #ifndef HEKLA_RUNTIME_GPU_H
@@ -110,20 +110,20 @@ struct gpu_dispatch {
     uint64_t unit_bytes, unit_flops;
 };
 
-/* A recording can be submitted many times, in order; its commands must not change what it recorded. It is
+/* What a recorder holds can be submitted many times, in order; its commands do not change what it recorded. It is
  * split inside into submissions whose estimated time stays under ~100 ms on this device. */
-struct gpu_recording;
-struct gpu_recording *gpu_record_begin(struct gpu *g, struct hk_error *err);
-void gpu_record_dispatch(struct gpu_recording *rec, const struct gpu_dispatch *d);
-void gpu_record_copy(struct gpu_recording *rec, uint64_t dst, uint64_t src, uint64_t size);
-/* Reports the first failure of the recording. After a failure only gpu_recording_free may be called. */
-bool gpu_record_end(struct gpu_recording *rec, struct hk_error *err);
-void gpu_recording_free(struct gpu_recording *rec); /* waits for its last submission; NULL is accepted */
+struct gpu_recorder;
+struct gpu_recorder *gpu_record_begin(struct gpu *g, struct hk_error *err);
+void gpu_record_dispatch(struct gpu_recorder *rec, const struct gpu_dispatch *d);
+void gpu_record_copy(struct gpu_recorder *rec, uint64_t dst, uint64_t src, uint64_t size);
+/* Reports the first failure of the recording. After a failure only gpu_recorder_free may be called. */
+bool gpu_record_end(struct gpu_recorder *rec, struct hk_error *err);
+void gpu_recorder_free(struct gpu_recorder *rec); /* waits for its last submission; NULL is accepted */
 
-/* Queues the recording behind all earlier submissions (with a full barrier between) and returns at once.
+/* Queues what was recorded behind all earlier submissions (with a full barrier between) and returns at once.
  * n_units: how much of it there is this time, for dispatches whose cost depends on what memory holds.
  * *ticket (may be NULL) is what gpu_wait takes. Host memory written before is seen by it. */
-bool gpu_submit(struct gpu *g, struct gpu_recording *rec, uint64_t n_units, uint64_t *ticket,
+bool gpu_submit(struct gpu *g, struct gpu_recorder *rec, uint64_t n_units, uint64_t *ticket,
                 struct hk_error *err);
 /* Waits until that submission is done, and everything before it; its writes to HOST memory can then be read. */
 bool gpu_wait(struct gpu *g, uint64_t ticket, struct hk_error *err);

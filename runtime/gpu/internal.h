@@ -5,7 +5,7 @@
  * device.c    opening one of them                                      -> struct gpu
  * memory.c    blocks of device memory, arenas, uploads through staging
  * kernel.c    pipelines and their cache on disk
- * scheduler.c recordings, submissions, waiting, profile
+ * scheduler.c recorders, submissions, waiting, profile
  *
  * There is one queue. Each submission gets the next ticket (1, 2, ...) and ends with a full memory barrier,
  * so that a submission sees everything before it, and a ticket is done when all earlier ones are. */
@@ -140,7 +140,7 @@ struct gpu {
     double cost_at[GPUI_COSTS]; /* total_cost up to ticket t, at t % GPUI_COSTS */
     uint64_t mark_ticket;       /* at mark_time exactly this ticket was done and nothing after it had begun */
     double mark_time;           /* 0: no such moment is known */
-    struct gpu_recording *recordings; /* all, with profile */
+    struct gpu_recorder *recorders; /* all, with profile */
     struct hk_profile_row *rows;
     uint32_t n_rows, rows_capacity;
 };

@@ -1,6 +1,6 @@
 /* Recordings, submissions, waiting, profile.
  *
- * A recording is a row of command buffers, each a grain of work that is small on any device; gpu_submit
+ * A recorder is a row of command buffers, each a grain of work that is small on any device; gpu_submit
  * gathers grains into submissions by the rate that the device has shown. Barriers do not care about either: a
  * pipeline barrier orders everything before it on the queue, wherever it was submitted. */
 #include "runtime/gpu/internal.h"
@@ -23,7 +23,7 @@ struct grain {
     double cost, unit_cost; /* of a submission: cost + units * unit_cost */
 };
 
-struct gpu_recording {
+struct gpu_recorder {
     struct gpu *g;
     struct hk_error error; /* the first failure; code HK_OK: none */
     bool ended;
@@ -39,7 +39,7 @@ struct gpu_recording {
     struct timed *timed;
     uint32_t n_timed, timed_capacity;
     uint64_t collected; /* ticket up to which its times are in g->rows */
-    struct gpu_recording *next, *previous;
+    struct gpu_recorder *next, *previous;
 };
 
 /* ---- queue ---- */
@@ -217,7 +217,7 @@ static void *room_for_one(struct gpu *g, void *p, uint32_t n, uint32_t *capacity
 }
 
 /* Queries for one more timestamp; a new pool is reset where its first query is about to be used. */
-static bool stamp(struct gpu_recording *rec, VkCommandBuffer commands)
+static bool stamp(struct gpu_recorder *rec, VkCommandBuffer commands)
 {
     struct gpu *g = rec->g;
     if (rec->n_queries == rec->n_pools * QUERIES_PER_POOL) {
@@ -241,7 +241,7 @@ static bool stamp(struct gpu_recording *rec, VkCommandBuffer commands)
 }
 
 /* Opens a command buffer. */
-static bool open_grain(struct gpu_recording *rec)
+static bool open_grain(struct gpu_recorder *rec)
 {
     struct gpu *g = rec->g;
     struct grain *grains = room_for_one(g, rec->grains, rec->n, &rec->capacity, sizeof *grains, &rec->error);
@@ -260,16 +260,16 @@ static bool open_grain(struct gpu_recording *rec)
     return !g->profile || stamp(rec, opened);
 }
 
-static bool close_grain(struct gpu_recording *rec)
+static bool close_grain(struct gpu_recorder *rec)
 {
     return gpui_ok(rec->g, rec->g->vk.vkEndCommandBuffer(rec->grains[rec->n - 1].commands), "recording",
                    &rec->error);
 }
 
-struct gpu_recording *gpu_record_begin(struct gpu *g, struct hk_error *err)
+struct gpu_recorder *gpu_record_begin(struct gpu *g, struct hk_error *err)
 {
     if (!gpui_alive(g, "recording", err)) return NULL;
-    struct gpu_recording *rec = gpui_calloc(g, 1, sizeof *rec, err);
+    struct gpu_recorder *rec = gpui_calloc(g, 1, sizeof *rec, err);
     if (!rec) return NULL;
     rec->g = g;
     const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
@@ -278,13 +278,13 @@ struct gpu_recording *gpu_record_begin(struct gpu *g, struct hk_error *err)
         free(rec);
         return NULL;
     }
-    rec->next = g->recordings;
+    rec->next = g->recorders;
     if (rec->next) rec->next->previous = rec;
-    g->recordings = rec;
+    g->recorders = rec;
     return rec;
 }
 
-static bool check_access(struct gpu_recording *rec, const char *label, const struct gpu_access *a)
+static bool check_access(struct gpu_recorder *rec, const char *label, const struct gpu_access *a)
 {
     if (!a->size || gpui_find(rec->g, a->addr, a->size)) return true;
     return hk_fail(&rec->error, HK_ERR_INPUT, "dispatch %s: %s %llu bytes at 0x%llx, which lie in no span",
@@ -292,7 +292,7 @@ static bool check_access(struct gpu_recording *rec, const char *label, const str
                    (unsigned long long)a->addr);
 }
 
-static bool check_dispatch(struct gpu_recording *rec, const struct gpu_dispatch *d)
+static bool check_dispatch(struct gpu_recorder *rec, const struct gpu_dispatch *d)
 {
     const struct hk_device_caps *c = &rec->g->caps;
     const char *label = d->label ? d->label : "?";
@@ -316,7 +316,7 @@ static bool check_dispatch(struct gpu_recording *rec, const struct gpu_dispatch 
 
 /* The command buffer for a command of this cost and these accesses, with its barrier already in it. NULL:
  * failed. */
-static VkCommandBuffer prepare(struct gpu_recording *rec, double cost, const struct gpu_access *access,
+static VkCommandBuffer prepare(struct gpu_recorder *rec, double cost, const struct gpu_access *access,
                                uint32_t n)
 {
     struct gpu *g = rec->g;
@@ -337,7 +337,7 @@ static VkCommandBuffer prepare(struct gpu_recording *rec, double cost, const str
 }
 
 /* After a command; t without its query. */
-static void note_timed(struct gpu_recording *rec, VkCommandBuffer commands, struct timed t)
+static void note_timed(struct gpu_recorder *rec, VkCommandBuffer commands, struct timed t)
 {
     struct gpu *g = rec->g;
     if (!g->profile) return;
@@ -348,7 +348,7 @@ static void note_timed(struct gpu_recording *rec, VkCommandBuffer commands, stru
     p[rec->n_timed++] = t;
 }
 
-void gpu_record_dispatch(struct gpu_recording *rec, const struct gpu_dispatch *d)
+void gpu_record_dispatch(struct gpu_recorder *rec, const struct gpu_dispatch *d)
 {
     struct gpu *g = rec->g;
     if (rec->error.code || rec->ended || !check_dispatch(rec, d)) return;
@@ -371,7 +371,7 @@ void gpu_record_dispatch(struct gpu_recording *rec, const struct gpu_dispatch *d
                               .unit_flops = d->unit_flops});
 }
 
-void gpu_record_copy(struct gpu_recording *rec, uint64_t dst, uint64_t src, uint64_t size)
+void gpu_record_copy(struct gpu_recorder *rec, uint64_t dst, uint64_t src, uint64_t size)
 {
     struct gpu *g = rec->g;
     if (rec->error.code || rec->ended || !size) return;
@@ -389,7 +389,7 @@ void gpu_record_copy(struct gpu_recording *rec, uint64_t dst, uint64_t src, uint
     note_timed(rec, commands, (struct timed){.label = "copy", .kernel = "copy", .bytes = 2 * size});
 }
 
-bool gpu_record_end(struct gpu_recording *rec, struct hk_error *err)
+bool gpu_record_end(struct gpu_recorder *rec, struct hk_error *err)
 {
     if (!rec->error.code && !rec->ended) {
         if (rec->n || open_grain(rec)) { /* an empty recording is one empty command buffer */
@@ -404,9 +404,9 @@ bool gpu_record_end(struct gpu_recording *rec, struct hk_error *err)
     return false;
 }
 
-static void collect(struct gpu_recording *rec);
+static void collect(struct gpu_recorder *rec);
 
-void gpu_recording_free(struct gpu_recording *rec)
+void gpu_recorder_free(struct gpu_recorder *rec)
 {
     if (!rec) return;
     struct gpu *g = rec->g;
@@ -416,7 +416,7 @@ void gpu_recording_free(struct gpu_recording *rec)
     if (rec->previous)
         rec->previous->next = rec->next;
     else
-        g->recordings = rec->next;
+        g->recorders = rec->next;
     for (uint32_t i = 0; i < rec->n_pools; i++) g->vk.vkDestroyQueryPool(g->device, rec->queries[i], NULL);
     g->vk.vkDestroyCommandPool(g->device, rec->pool, NULL);
     gpu_plan_hazards_free(&rec->hazards);
@@ -429,7 +429,7 @@ void gpu_recording_free(struct gpu_recording *rec)
 /* ---- submitting ---- */
 
 /* The grains from `first` on, as many as one submission takes. */
-static bool submit_some(struct gpu_recording *rec, uint32_t *first, struct hk_error *err)
+static bool submit_some(struct gpu_recorder *rec, uint32_t *first, struct hk_error *err)
 {
     enum { MOST = 64 };
     struct gpu *g = rec->g;
@@ -449,7 +449,7 @@ static bool submit_some(struct gpu_recording *rec, uint32_t *first, struct hk_er
     return gpui_submit(g, commands, n, sum, &rec->ticket, err);
 }
 
-bool gpu_submit(struct gpu *g, struct gpu_recording *rec, uint64_t n_units, uint64_t *ticket,
+bool gpu_submit(struct gpu *g, struct gpu_recorder *rec, uint64_t n_units, uint64_t *ticket,
                 struct hk_error *err)
 {
     if (!gpui_alive(g, "submit", err)) return false;
@@ -484,7 +484,7 @@ static struct hk_profile_row *row_for(struct gpu *g, const struct timed *t)
 }
 
 /* Adds the times of the recording's last submission, which is done, to the rows; once for each submission. */
-static void collect(struct gpu_recording *rec)
+static void collect(struct gpu_recorder *rec)
 {
     struct gpu *g = rec->g;
     if (!g->profile || g->lost || rec->ticket <= rec->collected) return;
@@ -523,7 +523,7 @@ bool gpu_profile(struct gpu *g, struct hk_profile_row **rows, uint32_t *n, struc
     *rows = NULL;
     *n = 0;
     if (!gpu_wait_idle(g, err)) return false;
-    for (struct gpu_recording *rec = g->recordings; rec; rec = rec->next) collect(rec);
+    for (struct gpu_recorder *rec = g->recorders; rec; rec = rec->next) collect(rec);
     struct hk_profile_row *copy = gpui_calloc(g, g->n_rows, sizeof *copy, err);
     if (!copy) return false;
     if (g->n_rows) {
@@ -538,6 +538,6 @@ bool gpu_profile(struct gpu *g, struct hk_profile_row **rows, uint32_t *n, struc
 void gpu_profile_reset(struct gpu *g)
 {
     if (!g->lost) gpu_wait_idle(g, NULL);
-    for (struct gpu_recording *rec = g->recordings; rec; rec = rec->next) rec->collected = rec->ticket;
+    for (struct gpu_recorder *rec = g->recorders; rec; rec = rec->next) rec->collected = rec->ticket;
     g->n_rows = 0;
 }
