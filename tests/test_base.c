@@ -30,7 +30,7 @@ static void long_errors_are_cut_between_characters(void **state)
         for (size_t i = pad; i + 2 < sizeof text; i += 2) memcpy(text + i, "\xC3\xA9", 3);
         hk_fail(&err, HK_ERR_IO, "%s", text);
         size_t len = strlen(err.text);
-        assert_in_range(len, sizeof err.text - 3, sizeof err.text - 1);
+        assert_true(len >= sizeof err.text - 3 && len < sizeof err.text);
         assert_int_equal((uint8_t)err.text[len - 1], 0xA9);
     }
 }

@@ -74,7 +74,7 @@ static void layers_are_taken_apart(void **state)
         assert_int_equal(c->hparams.rope_pairing, HK_ROPE_INTERLEAVED);
         float at = VOCAB * DIM; /* after the embedding */
         assert_true(first(c, "blk.0.attn_norm.weight") == at);
-        assert_true(first(c, "blk.1.attn_norm.weight") == at + DIM);
+        assert_true(first(c, "blk.1.attn_norm.weight") == at + (float)DIM);
         at += LAYERS * DIM + LAYERS * DIM * DIM; /* norms, wq */
         assert_true(first(c, "blk.0.attn_k.weight") == at);
         assert_true(first(c, "blk.1.attn_k.weight") == at + DIM * DIM / 2);

@@ -251,7 +251,7 @@ void test_long_text(const struct test_tokenizer *t, const char *unit, const char
                              &err))
         fail_msg("%s: %s", what, err.text);
     double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
-    if (seconds > 2.0 * TEST_SLOWER)
+    if (seconds > 2.0 * (double)TEST_SLOWER)
         fail_msg("%s: a megabyte of \"%s\" took %.1f s of processor time", what, unit, seconds);
     free(ids.ids);
     if (roundtrip)

@@ -15,7 +15,7 @@ bool progress_step(void *user, const char *what, uint64_t done, uint64_t total)
         enum { WIDTH = 32 };
         char bar[WIDTH + 1];
         double part = (double)done / (double)total;
-        for (int i = 0; i < WIDTH; i++) bar[i] = i < (int)(part * WIDTH) ? '#' : '.';
+        for (int i = 0; i < WIDTH; i++) bar[i] = i < (int)(part * (double)WIDTH) ? '#' : '.';
         bar[WIDTH] = 0;
         fprintf(stderr, "\r\033[K%.40s [%s] %3d%%", what, bar, (int)(part * 100));
         p->last = now;

@@ -197,7 +197,7 @@ double gpu_plan_grain(enum hk_device_type type)
 
 uint32_t gpu_plan_split(const double *cost, uint32_t n, const struct gpu_rate *r)
 {
-    double limit = r->per_second * GPU_PLAN_TARGET_MS * 1e-3;
+    double limit = r->per_second * (double)GPU_PLAN_TARGET_MS * 1e-3;
     double sum = cost[0];
     uint32_t k = 1;
     while (k < n && sum + cost[k] <= limit) sum += cost[k++];

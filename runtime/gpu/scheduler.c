@@ -323,7 +323,7 @@ static VkCommandBuffer prepare(struct gpu_recorder *rec, double cost, const stru
     bool wait;
     if (!gpui_alive(g, "recording", &rec->error)) return VK_NULL_HANDLE;
     double grain = gpu_plan_grain(g->caps.type);
-    if (g->pretend.rate > 0) grain = g->pretend.rate * GPU_PLAN_TARGET_MS * 0.5e-3;
+    if (g->pretend.rate > 0) grain = g->pretend.rate * (double)GPU_PLAN_TARGET_MS * 0.5e-3;
     const struct grain *last = rec->n ? &rec->grains[rec->n - 1] : NULL;
     bool full = last && last->cost > 0 && last->cost + cost > grain;
     if (full && !close_grain(rec)) return VK_NULL_HANDLE;
