@@ -58,6 +58,7 @@ static bool push_integer(struct hk_pickle_machine *m, enum hk_pickle_kind kind, 
 /* The top of the stack, taken off; a mark is no value. */
 static bool pop(struct hk_pickle_machine *m, struct hk_pickle_value *out)
 {
+    *out = (struct hk_pickle_value){0};
     if (m->stack.n == 0 || m->stack.items[m->stack.n - 1].kind == HK_PICKLE_MARK)
         return hk_pickle_fail(m, HK_ERR_FORMAT, "there is no value on the stack");
     *out = m->stack.items[--m->stack.n];
