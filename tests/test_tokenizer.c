@@ -659,6 +659,49 @@ static void test_typed_parts(void **state)
     check_borders();
 }
 
+/* Where the tokens of a text stand: "start-end ..." of text's tokens; on failure the error's code. */
+static void spans_are(const char *json, const char *text, const char *want)
+{
+    struct test_tokenizer t;
+    struct hk_tokens ids = {0};
+    struct hk_error err = {0};
+    struct hk_token_span spans[16];
+    char got[128] = "";
+    test_tokenizer_from_json(&t, json);
+    unsigned flags = HK_ENCODE_ADD_SPECIAL | HK_ENCODE_PARSE_SPECIAL;
+    assert_true(hk_tokenizer_encode(t.t, text, strlen(text), flags, &ids, NULL));
+    assert_true(ids.n <= 16);
+    bool ok = hk_tokenizer_spans(t.t, text, strlen(text), ids.ids, ids.n, spans, &err);
+    for (size_t i = 0; ok && i < ids.n; i++)
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%zu-%zu ", spans[i].start, spans[i].end);
+    if (!ok) snprintf(got, sizeof got, "%d", (int)err.code);
+    assert_string_equal(got, want);
+    hk_tokens_free(&ids);
+    test_tokenizer_free(&t);
+}
+
+static void test_spans(void **state)
+{
+    (void)state;
+#define MODEL(more)                                                                                          \
+    "{\"added_tokens\":[{\"id\":3,\"content\":\"<s>\",\"special\":true}],\"model\":{\"type\":\"BPE\","       \
+    "\"vocab\":{\"a\":0,\"b\":1,\"[u]\":2,\"<s>\":3},\"merges\":[],\"unk_token\":\"[u]\"}" more "}"
+    static const char plain[] = MODEL(""), lower[] = MODEL(",\"normalizer\":{\"type\":\"Lowercase\"}"),
+                      strip[] = MODEL(",\"pre_tokenizer\":{\"type\":\"WhitespaceSplit\"}");
+    spans_are(plain, "", "");
+    spans_are(plain, "abba", "0-1 1-2 2-3 3-4 ");
+    spans_are(plain, "a<s>b", "0-1 1-4 4-5 ");
+    spans_are(plain, "axyb", "0-1 1-3 3-3 3-4 "); /* the first of the unknown ones has all of theirs */
+    spans_are(plain, "xya", "0-2 2-2 2-3 ");
+    spans_are(plain, "ax", "0-1 1-2 ");
+    spans_are(strip, " a  b ", "0-2 3-5 "); /* decoded, tokens stand apart: the space is theirs */
+    spans_are(lower, "ab", "0-1 1-2 ");
+    char unsupported[8];
+    snprintf(unsupported, sizeof unsupported, "%d", (int)HK_ERR_UNSUPPORTED);
+    spans_are(lower, "aB", unsupported);
+#undef MODEL
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -674,6 +717,7 @@ int main(void)
         cmocka_unit_test(test_long_normalizing),
         cmocka_unit_test(test_broken),
         cmocka_unit_test(test_broken_between),
+        cmocka_unit_test(test_spans),
         cmocka_unit_test(test_streaming),
         cmocka_unit_test(test_decoder),
         cmocka_unit_test(test_token_bytes),

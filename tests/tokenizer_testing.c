@@ -139,6 +139,32 @@ void test_ids_are(const struct hk_tokenizer *t, const char *text, size_t len, un
         fail_msg("%s: \"%.60s\":\n  expected %.400s\n  got      %.400s", what, text, ids, got);
 }
 
+/* The tokens of a text that comes back as it was lie along it from one end to the other. */
+static void check_spans(const struct test_tokenizer *t, const char *text, size_t len,
+                        const struct hk_tokens *ids, const char *what)
+{
+    struct hk_error err = {0};
+    struct hk_token_span *spans = calloc(ids->n + 1, sizeof *spans);
+    size_t at = 0;
+    uint8_t *copy = hk_test_copy(text, len);
+    assert_non_null(spans);
+    if (!hk_tokenizer_spans(t->t, (const char *)copy, len, ids->ids, ids->n, spans, &err))
+        fail_msg("%s: \"%.60s\": %s", what, text, err.text);
+    for (size_t i = 0; i < ids->n; i++) {
+        const char *bytes;
+        size_t n = hk_tokenizer_bytes(t->t, ids->ids[i], true, &bytes), size = spans[i].end - spans[i].start;
+        if (spans[i].start != at || spans[i].end < at || spans[i].end > len)
+            fail_msg("%s: \"%.60s\": token %zu is at %zu to %zu, behind %zu", what, text, i, spans[i].start,
+                     spans[i].end, at);
+        if (size && (size > n || size + 1 < n || memcmp(text + at, bytes + (n - size), size) != 0))
+            fail_msg("%s: \"%.60s\": token %zu is not what is at %zu", what, text, i, at);
+        at = spans[i].end;
+    }
+    if (at != len) fail_msg("%s: \"%.60s\": the tokens end at %zu of %zu", what, text, at, len);
+    free(copy);
+    free(spans);
+}
+
 void test_roundtrip(const struct test_tokenizer *t, const char *text, size_t len, unsigned flags,
                     const char *what)
 {
@@ -154,6 +180,7 @@ void test_roundtrip(const struct test_tokenizer *t, const char *text, size_t len
     if (out.len != len || (len > 0 && memcmp(out.data, text, len) != 0))
         fail_msg("%s: \"%.60s\" (%zu bytes) comes back as \"%.60s\" (%zu bytes)", what, text, len, out.data,
                  out.len);
+    check_spans(t, text, len, &ids, what);
     hk_bytes_free(&out);
     free(ids.ids);
 }

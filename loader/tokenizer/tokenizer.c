@@ -355,6 +355,11 @@ static struct hk_span token_span(const struct hk_tokenizer *t, uint32_t id, enum
     return hk_detokenizer_token(t->detokenizer, id, place);
 }
 
+const struct hk_vocab *hk_tokenizer_vocab(const struct hk_tokenizer *t)
+{
+    return t->vocab;
+}
+
 size_t hk_tokenizer_bytes(const struct hk_tokenizer *t, uint32_t id, bool special, const char **bytes)
 {
     struct hk_span s =

@@ -10,6 +10,7 @@ struct hk_tokenizer; /* immutable once made; may be shared between threads */
  * supported, the pre-tokenizer is unknown (the message lists the known ones), or tables are inconsistent. */
 HK_API struct hk_tokenizer *hk_tokenizer_new(const struct hk_vocab *vocab, struct hk_error *err);
 HK_API void hk_tokenizer_free(struct hk_tokenizer *t);
+HK_API const struct hk_vocab *hk_tokenizer_vocab(const struct hk_tokenizer *t); /* what it was made from */
 
 enum hk_encode_flags {
     HK_ENCODE_ADD_SPECIAL = 1,   /* put bos (and eos) where the vocabulary says so */
@@ -45,6 +46,19 @@ struct hk_typed {
 HK_API bool hk_tokenizer_encode_typed(const struct hk_tokenizer *t, const char *text, size_t len,
                                       unsigned flags, const struct hk_typed *typed, size_t n_typed,
                                       struct hk_tokens *out, struct hk_error *err);
+
+/* Where token i stands: bytes [start, end) of the text. */
+struct hk_token_span {
+    size_t start, end;
+};
+/* Where in text[0..len) its tokens, those of an encode function, stand, in spans[0..n): in order and apart. A
+ * token that was put around the text is an empty span where it would stand; white space that the vocabulary
+ * takes away belongs to none; of unknown tokens in a row the first has all of theirs. A span may begin or end
+ * inside a UTF-8 character. HK_ERR_UNSUPPORTED where the vocabulary changes the text (letters to lower case,
+ * ...), so that its tokens are not in it. */
+HK_API bool hk_tokenizer_spans(const struct hk_tokenizer *t, const char *text, size_t len,
+                               const uint32_t *ids, size_t n, struct hk_token_span *spans,
+                               struct hk_error *err);
 
 /* The bytes that one token stands for, without context: may be part of a UTF-8 character. Control tokens give
  * an empty string unless `special`. *bytes points into the tokenizer. Ids beyond the vocabulary give an empty
