@@ -32,6 +32,7 @@ struct hk_hparams {
     uint32_t n_experts; /* of which a feed-forward layer chooses; 0: it has one, and no choice */
     float norm_eps;
     enum hk_activation activation;
+    uint32_t sliding_window; /* a token sees so many positions, its own the last; 0: all before it */
     /* rotary embedding: inv_freq[i] = theta^(-2i/rope_dim), then scaled */
     float rope_theta;
     uint32_t rope_dim; /* leading dimensions of a head that rotate */

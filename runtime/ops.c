@@ -34,7 +34,7 @@ void embed_add(struct recorder *r, struct hk_tensor dst, const struct hk_weight 
 
 void rmsnorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor gain, float eps)
 {
-    assert(same_shape(dst, x) && is_vector(gain, x.cols));
+    assert(same_shape(dst, x) && is_vector(gain, gain.cols) && x.cols % gain.cols == 0);
     record_op(r, &(struct op){OP_RMSNORM, .rmsnorm = {.dst = dst, .x = x, .gain = gain, .eps = eps}});
 }
 

@@ -18,8 +18,8 @@ void embed(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, 
 /* dst[t] += W[ids[t]]         learned positions: ids are positions */
 void embed_add(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w, struct hk_tensor ids);
 
-/* dst = x / sqrt(mean(x^2) + eps) * gain                      x, dst (T, n); gain (1, n)
- * Zhang & Sennrich 2019 */
+/* dst = x / sqrt(mean(x^2) + eps) * gain                      x, dst (T, n); gain (1, n)         Zhang & Sennrich 2019
+ * Of x (T, heads * n), each head by itself; dst may be x. */
 void rmsnorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, struct hk_tensor gain, float eps);
 /* dst = (x - mean(x)) / sqrt(var(x) + eps) * gain + bias      bias may be absent (rows 0)
  * Ba et al. 2016 */

@@ -100,17 +100,20 @@ static bool do_embed(const struct op_embed *op)
     return true;
 }
 
+static void rmsnorm_row(const float *x, const float *gain, uint32_t n, float eps, float *dst)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
+    double scale = 1.0 / sqrt(sum / n + (double)eps);
+    for (uint32_t i = 0; i < n; i++) dst[i] = (float)((double)x[i] * scale * (double)gain[i]);
+}
+
 static bool do_rmsnorm(const struct op_rmsnorm *op)
 {
-    const float *gain = row(&op->gain, 0);
-    for (uint32_t t = 0; t < op->x.rows; t++) {
-        const float *x = row(&op->x, t);
-        float *dst = row(&op->dst, t);
-        double sum = 0;
-        for (uint32_t i = 0; i < op->x.cols; i++) sum += (double)x[i] * (double)x[i];
-        double scale = 1.0 / sqrt(sum / op->x.cols + (double)op->eps);
-        for (uint32_t i = 0; i < op->x.cols; i++) dst[i] = (float)((double)x[i] * scale * (double)gain[i]);
-    }
+    uint32_t n = op->gain.cols;
+    for (uint32_t t = 0; t < op->x.rows; t++)
+        for (uint32_t i = 0; i < op->x.cols; i += n)
+            rmsnorm_row(row(&op->x, t) + i, row(&op->gain, 0), n, op->eps, row(&op->dst, t) + i);
     return true;
 }
 

@@ -134,14 +134,15 @@ static void do_embed(struct call *c, const struct op_embed *op)
 
 static void norm(struct call *c, bool layer, const struct op_layernorm *op)
 {
-    spec(c, row_lanes(c, op->x.cols));
+    uint32_t cols = op->gain.cols;
+    spec(c, row_lanes(c, cols));
     spec(c, layer);
-    groups(c, op->x.rows, 1);
+    groups(c, op->x.rows, op->x.cols / cols);
     struct norm_args args = {.dst = tensor_addr(&op->dst),
                              .x = tensor_addr(&op->x),
                              .gain = tensor_addr(&op->gain),
                              .bias = tensor_addr(&op->bias),
-                             .cols = op->x.cols,
+                             .cols = cols,
                              .dst_ld = op->dst.ld,
                              .x_ld = op->x.ld,
                              .eps = op->eps};

@@ -282,23 +282,26 @@ static void test_embed(struct pair *p, enum hk_weight_type type, uint32_t rows, 
     end_case(p);
 }
 
-static void test_norm(struct pair *p, bool layer, bool with_bias, uint32_t rows, uint32_t cols)
+/* Of rows, or (heads above 1) of heads of cols / heads columns, in place. */
+static void test_norm(struct pair *p, bool layer, bool with_bias, uint32_t rows, uint32_t cols,
+                      uint32_t heads)
 {
     char detail[96];
-    snprintf(detail, sizeof detail, "(%u, %u)%s", rows, cols, with_bias ? " + bias" : "");
+    snprintf(detail, sizeof detail, "(%u, %u)%s%s", rows, cols, with_bias ? " + bias" : "",
+             heads > 1 ? " heads" : "");
     double error = NAN;
     if (begin_case(p)) {
         struct pair_tensor x = random_tensor(p, rows, cols), dst = tensor(p, rows, cols, NULL);
-        struct pair_tensor gain = random_tensor(p, 1, cols), bias = random_tensor(p, 1, cols);
+        struct pair_tensor gain = random_tensor(p, 1, cols / heads), bias = random_tensor(p, 1, cols);
         ON_BOTH(p, s, r)
         {
             if (layer)
                 layernorm(r, dst.t[s], x.t[s], gain.t[s], with_bias ? bias.t[s] : (struct hk_tensor){0},
                           1e-5f);
             else
-                rmsnorm(r, dst.t[s], x.t[s], gain.t[s], 1e-5f);
+                rmsnorm(r, (heads > 1 ? x : dst).t[s], x.t[s], gain.t[s], 1e-5f);
         }
-        error = compare(p, &dst);
+        error = compare(p, heads > 1 ? &x : &dst);
     }
     report(p, layer ? "layernorm" : "rmsnorm", detail, error, LIMIT_F32);
     end_case(p);
@@ -533,11 +536,13 @@ static void all_small(struct pair *p)
 {
     static const uint32_t cols[] = {1, 4, 36, 172, 1024, 4099};
     for (size_t i = 0; i < sizeof cols / sizeof *cols && !p->stopped; i++) {
-        test_norm(p, false, false, 3, cols[i]);
-        test_norm(p, true, i % 2, 2, cols[i]);
+        test_norm(p, false, false, 3, cols[i], 1);
+        test_norm(p, true, i % 2, 2, cols[i], 1);
         test_rows(p, cols[i]);
         test_cols(p, cols[i]);
     }
+    if (!p->stopped) test_norm(p, false, false, 3, 5 * 36, 5);
+    if (!p->stopped) test_norm(p, false, false, 2, 16 * 128, 16);
     for (enum hk_rope_pairing pairing = HK_ROPE_INTERLEAVED; pairing <= HK_ROPE_HALVES && !p->stopped;
          pairing++) {
         test_rope(p, pairing, 3, 8, 8);

@@ -46,7 +46,7 @@ HK_U32 dst_ld; HK_U32 n_tokens; HK_U32 accumulate;
 HK_F32T scale;
 HK_ARGS_END
 
-/* norm.comp: dst[t] = normalise(x[t]) * gain (+ bias) */
+/* norm.comp: dst[t] = normalise(x[t]) * gain (+ bias), of each cols columns by themselves */
 HK_ARGS_BEGIN(norm_args)
 HK_ADDR dst; HK_ADDR x; HK_ADDR gain; HK_ADDR bias; /* bias: or address 0 */
 HK_U32 cols; HK_U32 dst_ld; HK_U32 x_ld; HK_F32T eps;

@@ -1,5 +1,5 @@
-// RMSNorm and LayerNorm of one row: dst = (x - mean) / sqrt(mean((x - mean)^2) + eps) * gain + bias, where RMSNorm takes
-// the mean as 0. Groups: x = rows.
+// RMSNorm and LayerNorm of one row, or of one of the heads that lie side by side in it: dst = (x - mean) /
+// sqrt(mean((x - mean)^2) + eps) * gain + bias, where RMSNorm takes the mean as 0. Groups: x = rows, y = heads.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -27,7 +27,7 @@ float group_sum(float value)
 
 void main()
 {
-    uint row = gl_WorkGroupID.x, lane = gl_LocalInvocationID.x;
+    uint row = gl_WorkGroupID.x, first = gl_WorkGroupID.y * args.cols, lane = gl_LocalInvocationID.x;
     in_float x = in_float(hk_at(args.x, row, args.x_ld * 4u));
     io_float dst = io_float(hk_at(args.dst, row, args.dst_ld * 4u));
 
@@ -35,16 +35,16 @@ void main()
     if (LAYERNORM) {
         float sum = 0.0;
         for (uint i = lane; i < args.cols; i += gl_WorkGroupSize.x)
-            sum += x.v[i];
+            sum += x.v[first + i];
         mean = group_sum(sum) / float(args.cols);
     }
     float squares = 0.0;
     for (uint i = lane; i < args.cols; i += gl_WorkGroupSize.x)
-        squares += (x.v[i] - mean) * (x.v[i] - mean);
+        squares += (x.v[first + i] - mean) * (x.v[first + i] - mean);
     float scale = 1.0 / sqrt(group_sum(squares) / float(args.cols) + args.eps);
 
     for (uint i = lane; i < args.cols; i += gl_WorkGroupSize.x) {
-        float y = (x.v[i] - mean) * scale * in_float(args.gain).v[i];
-        dst.v[i] = hk_given(args.bias) ? y + in_float(args.bias).v[i] : y;
+        float y = (x.v[first + i] - mean) * scale * in_float(args.gain).v[i];
+        dst.v[first + i] = hk_given(args.bias) ? y + in_float(args.bias).v[i] : y;
     }
 }

@@ -72,8 +72,7 @@ struct hk_arch_config {
     const char *n_ctx, *n_ctx_2, *n_embd, *n_layer, *n_head, *n_head_kv, *head_dim, *n_ff, *eps, *activation;
     const char *activation_default;
     float eps_default;
-    uint32_t head_dim_default; /* 0: n_embd / n_head */
-    uint32_t ff_multiple;      /* n_ff is this times n_embd; 0: it must be said */
+    uint32_t ff_multiple; /* n_ff is this times n_embd; 0: it must be said */
     bool tied_default;
     const char *prefix; /* before every tensor's name but the head's; may be missing in a file */
     const struct hk_arch_switch *switches;
@@ -95,6 +94,7 @@ struct hk_arch {
     const char *model_type, *model_class, *reward_class;
     const struct hk_arch_config *config;
     enum hk_arch_window window;
+    uint32_t head_dim_default; /* where "head_dim" is missing; 0: n_embd / n_head */
 };
 
 /* The description of a GGUF architecture; NULL for others, which can be listed but not run. */

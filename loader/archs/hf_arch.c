@@ -126,6 +126,49 @@ static bool read_rope(const struct hk_json_at *at, struct hk_hparams *hp)
                        &hp->rope_original_ctx);
 }
 
+/* How many of the layers have a sliding window: as "layer_types" lists them, else those from "max_window_layers" on. */
+static bool count_window_layers(const struct hk_json_at *at, uint32_t n_layer, uint32_t *n)
+{
+    const cJSON *types = hk_json_get(at->obj, "layer_types"), *type;
+    uint32_t first = 28; /* transformers' default */
+    if (!hk_json_u32(at, "max_window_layers", HK_JSON_OPTIONAL, 0, UINT32_MAX, &first)) return false;
+    *n = first < n_layer ? n_layer - first : 0;
+    if (!types) return true;
+    *n = 0;
+    cJSON_ArrayForEach(type, types)
+    {
+        bool sliding = cJSON_IsString(type) && strcmp(type->valuestring, "sliding_attention") == 0;
+        if (!sliding && (!cJSON_IsString(type) || strcmp(type->valuestring, "full_attention") != 0))
+            return hk_fail(at->err, HK_ERR_UNSUPPORTED,
+                           "%s: \"layer_types\" has a layer that is neither \"full_attention\" nor "
+                           "\"sliding_attention\"",
+                           at->file);
+        *n += sliding;
+    }
+    return true;
+}
+
+static bool read_window(const struct hk_arch *a, const struct hk_json_at *at, struct hk_hparams *hp)
+{
+    bool on = a->window == HK_WINDOW_KEY;
+    uint32_t window = 4096, n = hp->n_layer; /* transformers' default, where the key is missing */
+    if (a->window == HK_WINDOW_NONE) return true;
+    if (a->window == HK_WINDOW_SWITCHED && (!hk_json_bool(at, "use_sliding_window", HK_JSON_OPTIONAL, &on) ||
+                                            (on && !count_window_layers(at, hp->n_layer, &n))))
+        return false;
+    if (cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(at->obj, "sliding_window"))) on = false;
+    if (!on || n == 0) return true;
+    if (n < hp->n_layer)
+        return hk_fail(at->err, HK_ERR_UNSUPPORTED,
+                       "%s: %u of %u layers have a sliding window (\"max_window_layers\", \"layer_types\"): "
+                       "only a window "
+                       "of all layers is supported",
+                       at->file, n, hp->n_layer);
+    if (!hk_json_u32(at, "sliding_window", HK_JSON_OPTIONAL, 1, UINT32_MAX, &window)) return false;
+    hp->sliding_window = window;
+    return true;
+}
+
 static bool check_switches(const struct hk_arch *a, const struct hk_json_at *at)
 {
     for (const struct hk_arch_switch *s = a->config->switches; s->key; s++) {
@@ -150,10 +193,10 @@ static bool read_sizes(const struct hk_arch *a, const struct hk_json_at *at, str
         !hk_json_u32(at, k->n_head, HK_JSON_REQUIRED, 1, most, &hp->n_head))
         return false;
     hp->n_head_kv = hp->n_head;
-    hp->head_dim = k->head_dim_default ? k->head_dim_default : hp->n_embd / hp->n_head;
+    hp->head_dim = a->head_dim_default ? a->head_dim_default : hp->n_embd / hp->n_head;
     hp->n_ff = k->ff_multiple * hp->n_embd;
     hp->norm_eps = k->eps_default;
-    bool head_given = k->head_dim_default || (k->head_dim && hk_json_get(at->obj, k->head_dim));
+    bool head_given = a->head_dim_default || (k->head_dim && hk_json_get(at->obj, k->head_dim));
     if ((k->n_head_kv && !hk_json_u32(at, k->n_head_kv, HK_JSON_OPTIONAL, 1, most, &hp->n_head_kv)) ||
         (k->head_dim && !hk_json_u32(at, k->head_dim, HK_JSON_OPTIONAL, 1, most, &hp->head_dim)) ||
         !hk_json_u32(at, k->n_ff, k->ff_multiple ? HK_JSON_OPTIONAL : HK_JSON_REQUIRED, 1, most, &hp->n_ff) ||
@@ -174,5 +217,5 @@ bool hk_hf_hparams(const struct hk_arch *a, const cJSON *config, const char *fil
     *tied = a->config->tied_default;
     return hk_json_bool(&at, "tie_word_embeddings", HK_JSON_OPTIONAL, tied) && check_switches(a, &at) &&
            read_sizes(a, &at, hp) && read_activation(a, &at, &hp->activation) &&
-           (!a->rope || read_rope(&at, hp)) && hk_hparams_check(hp, file, err);
+           (!a->rope || read_rope(&at, hp)) && read_window(a, &at, hp) && hk_hparams_check(hp, file, err);
 }
