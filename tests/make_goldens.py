@@ -26,18 +26,17 @@ import sys
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers import (GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM,
-                          LlamaForSequenceClassification)
+from transformers import GPT2Config, LlamaConfig, Qwen2Config
 
 VOCAB = 131  # a prime: no block or tile divides it
 
 
-def llama(**changes):
+def llama(config=LlamaConfig, **changes):
     settings = dict(vocab_size=VOCAB, hidden_size=32, intermediate_size=92, num_hidden_layers=2, num_attention_heads=4,
                     num_key_value_heads=2, max_position_embeddings=256, rms_norm_eps=1e-5, tie_word_embeddings=False,
                     bos_token_id=1, eos_token_id=2, rope_parameters={"rope_type": "default", "rope_theta": 10000.0})
     settings.update(changes)
-    return LlamaConfig(**settings)
+    return config(**settings)
 
 
 def gpt2(**changes):
@@ -78,6 +77,7 @@ CASES = {
     "gpt2-odd": dict(config=gpt2(n_embd=36, n_head=3, n_inner=100, n_layer=3, activation_function="gelu"), hub_names=True,
                      matters=dict(activation_function="relu")),
     "gpt2-f16": dict(config=gpt2(layer_norm_epsilon=1e-3), dtype=torch.float16),
+    "qwen2": dict(config=llama(Qwen2Config, rms_norm_eps=1e-6), dtype=torch.bfloat16),
     # The padding token is none of the prompts': the score is taken at the last token that is not padding.
     "llama-reward": dict(config=llama(num_labels=1, pad_token_id=0)),
     "gpt2-reward": dict(config=gpt2(num_labels=1, pad_token_id=0, n_layer=1)),
@@ -96,10 +96,8 @@ def is_reward(config):
     return config.num_labels == 1
 
 
-def model_class(config):
-    if is_reward(config):
-        return LlamaForSequenceClassification if isinstance(config, LlamaConfig) else GPT2ForSequenceClassification
-    return LlamaForCausalLM if isinstance(config, LlamaConfig) else GPT2LMHeadModel
+def auto_class(reward):
+    return transformers.AutoModelForSequenceClassification if reward else transformers.AutoModelForCausalLM
 
 
 def randomize(model, generator, dtype):
@@ -123,8 +121,7 @@ def logits_of(model, prompts, dtype=torch.float32):
 
 def load(folder):
     reward = "SequenceClassification" in json.loads((folder / "config.json").read_text())["architectures"][0]
-    auto = transformers.AutoModelForSequenceClassification if reward else transformers.AutoModelForCausalLM
-    return auto.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
+    return auto_class(reward).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager")
 
 
 def write_old_rope(folder):
@@ -175,7 +172,7 @@ def make(name, case, out):
     folder.mkdir(parents=True)
 
     config._attn_implementation = "eager"
-    model = model_class(config)(config)
+    model = auto_class(is_reward(config)).from_config(config, attn_implementation="eager")
     dtype = case.get("dtype", torch.float32)
     randomize(model, generator, dtype)
     # A copy: casting a model rounds its RoPE frequencies too, which no checkpoint holds.
@@ -209,7 +206,7 @@ def make(name, case, out):
     golden["logits_std"] = round(float(logits.std()), 3)
     assert golden["float64_max_abs_diff"] < 1e-4 and logits.std() > 0.5, golden
     if "matters" in case:
-        without = model_class(config).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager",
+        without = auto_class(is_reward(config)).from_pretrained(folder, dtype=torch.float32, attn_implementation="eager",
                                                       **case["matters"])
         change = float((logits_of(without, prompts) - logits).abs().max())
         assert change > 0.1, f"{name}: {case['matters']} changes the logits by {change} only"

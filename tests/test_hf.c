@@ -265,6 +265,51 @@ static void rotary_parameters_are_read(void **state)
     }
 }
 
+/* A window that not every layer has is refused, one that is switched off is none. */
+static void sliding_windows_are_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model, *json;
+        uint32_t window;
+        const char *says; /* or NULL */
+    } CASES[] = {
+        {"llama", "\"sliding_window\":16", 0, NULL}, /* means nothing there */
+        {"qwen2", "\"sliding_window\":16,\"max_window_layers\":0", 0, NULL},
+        {"qwen2", "\"use_sliding_window\":false,\"sliding_window\":16,\"max_window_layers\":1", 0, NULL},
+        {"qwen2", "\"use_sliding_window\":true,\"sliding_window\":16,\"max_window_layers\":4", 0, NULL},
+        {"qwen2", "\"use_sliding_window\":true,\"sliding_window\":16,\"max_window_layers\":0", 16, NULL},
+        {"qwen2", "\"use_sliding_window\":true,\"max_window_layers\":0", 4096, NULL},
+        {"qwen2", "\"use_sliding_window\":true,\"sliding_window\":null,\"max_window_layers\":0", 0, NULL},
+        {"qwen2", "\"use_sliding_window\":true,\"sliding_window\":16", 0, NULL}, /* from layer 28 on */
+        {"qwen2", "\"use_sliding_window\":true,\"sliding_window\":16,\"max_window_layers\":3", 0,
+         "1 of 4 layers have a sliding window"},
+        {"qwen2",
+         "\"use_sliding_window\":true,\"sliding_window\":16,\"layer_types\":[\"full_attention\",\"sliding_"
+         "attention\"]",
+         0, "1 of 4 layers have a sliding window"},
+        {"qwen2", "\"use_sliding_window\":true,\"layer_types\":[\"linear_attention\"]", 0, "layer_types"},
+        {"qwen2", "\"use_sliding_window\":true,\"sliding_window\":0,\"max_window_layers\":0", 0,
+         "\"sliding_window\" is not an integer"},
+        {"qwen2", "\"use_sliding_window\":1", 0, "use_sliding_window"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct hk_hparams hp;
+        struct hk_error err;
+        char config[1024];
+        snprintf(config, sizeof config,
+                 "{\"model_type\":\"%s\",\"vocab_size\":6,\"hidden_size\":8,\"num_hidden_layers\":4,"
+                 "\"num_attention_heads\":2,\"intermediate_size\":12,\"max_position_embeddings\":64,%s}",
+                 CASES[i].model, CASES[i].json);
+        bool ok = config_parses(config, &hp, &err);
+        if (ok != !CASES[i].says) fail_msg("%s: %s", config, ok ? "it was accepted" : err.text);
+        if (ok)
+            assert_int_equal(hp.sliding_window, CASES[i].window);
+        else
+            hk_test_error_says(&err, CASES[i].says);
+    }
+}
+
 static void bad_configs_are_refused(void **state)
 {
     (void)state;
@@ -588,6 +633,7 @@ int main(void)
         cmocka_unit_test(tied_heads_are_left_out),
         cmocka_unit_test(gpt2_folder_opens),
         cmocka_unit_test(rotary_parameters_are_read),
+        cmocka_unit_test(sliding_windows_are_read),
         cmocka_unit_test(bad_configs_are_refused),
         cmocka_unit_test(other_types_can_be_listed),
         cmocka_unit_test(safetensors_headers_are_checked),
