@@ -316,7 +316,8 @@ bool hk_check_reward_head(const struct hk_checkpoint *c, const char *file, const
                           struct hk_error *err)
 {
     /* a bias, or a dense layer before it */
-    static const char *const MORE[] = {"cls.output.bias", "cls.weight", "cls.bias", "cls.norm.weight"};
+    static const char *const head_tensors[] = {"cls.output.bias", "cls.weight", "cls.bias",
+                                               "cls.norm.weight"};
     const struct hk_ckpt_tensor *t = hk_checkpoint_tensor(c, "cls.output.weight");
     if (!t)
         return hk_fail(err, HK_ERR_FORMAT, "%s: tensor %s is missing: a reward model's head is needed", file,
@@ -327,11 +328,11 @@ bool hk_check_reward_head(const struct hk_checkpoint *c, const char *file, const
                        "%s: tensor %s has %llu rows (num_labels): only reward models, with one score, are "
                        "supported",
                        file, name, (unsigned long long)rows);
-    for (size_t i = 0; i < sizeof MORE / sizeof *MORE; i++) {
-        if (hk_checkpoint_tensor(c, MORE[i]))
+    for (size_t i = 0; i < sizeof head_tensors / sizeof *head_tensors; i++) {
+        if (hk_checkpoint_tensor(c, head_tensors[i]))
             return hk_fail(err, HK_ERR_UNSUPPORTED,
                            "%s: tensor %s: a reward model's head is supported as one matrix without a bias",
-                           file, MORE[i]);
+                           file, head_tensors[i]);
     }
     return true;
 }
@@ -372,7 +373,7 @@ void hk_vocab_add_stop(struct hk_vocab *v, uint32_t id)
 
 void hk_vocab_add_known_stops(struct hk_vocab *v)
 {
-    static const char *const ENDS[] = {
+    static const char *const ends[] = {
         "<|eot_id|>", "<|im_end|>",      "<end_of_turn>", "<|end|>",
         "<|eom_id|>", "<|end_of_text|>", "<|endoftext|>",
     };
@@ -380,8 +381,8 @@ void hk_vocab_add_known_stops(struct hk_vocab *v)
     for (uint32_t i = 0; i < v->n_tokens; i++) {
         const struct hk_vocab_token *t = &v->tokens[i];
         if (t->type != HK_TOKEN_CONTROL && t->type != HK_TOKEN_USER_DEFINED) continue;
-        for (size_t k = 0; k < sizeof ENDS / sizeof *ENDS; k++) {
-            if (strlen(ENDS[k]) == t->len && memcmp(ENDS[k], t->text, t->len) == 0) hk_vocab_add_stop(v, i);
+        for (size_t k = 0; k < sizeof ends / sizeof *ends; k++) {
+            if (strlen(ends[k]) == t->len && memcmp(ends[k], t->text, t->len) == 0) hk_vocab_add_stop(v, i);
         }
     }
 }

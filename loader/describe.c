@@ -3,19 +3,19 @@
 
 static const char *activation_name(enum hk_activation a)
 {
-    static const char *const NAMES[] = {[HK_ACT_SILU] = "silu",
+    static const char *const names[] = {[HK_ACT_SILU] = "silu",
                                         [HK_ACT_GELU_TANH] = "gelu (tanh)",
                                         [HK_ACT_GELU_ERF] = "gelu (erf)",
                                         [HK_ACT_RELU] = "relu"};
-    return NAMES[a];
+    return names[a];
 }
 
 static const char *scaling_name(enum hk_rope_scaling s)
 {
-    static const char *const NAMES[] = {[HK_ROPE_SCALING_NONE] = "none",
+    static const char *const names[] = {[HK_ROPE_SCALING_NONE] = "none",
                                         [HK_ROPE_SCALING_LINEAR] = "linear",
                                         [HK_ROPE_SCALING_LLAMA3] = "llama3"};
-    return NAMES[s];
+    return names[s];
 }
 
 static const char *pairing_name(enum hk_rope_pairing p)

@@ -6,7 +6,7 @@
 enum { LANES = HK_TILE_ROWS, PLANE_ALIGN = 256 };
 
 /* Rows go over the first dispatch dimension, 32 by 32, and every device allows 65,535 groups there. */
-static const uint64_t MAX_TILES = 65535;
+static const uint64_t max_tiles = 65535;
 
 /* How many blocks share a 32-bit word of a field's plane. */
 static uint32_t blocks_in_word(const struct hk_block_field *f)
@@ -28,11 +28,11 @@ bool hk_weight_layout(enum hk_weight_type type, uint64_t rows, uint64_t cols, st
     if (cols % info->block_len != 0)
         return hk_fail(err, HK_ERR_INPUT, "weight layout: %llu columns: a multiple of %u expected for %s",
                        (unsigned long long)cols, info->block_len, info->name);
-    if (rows > MAX_TILES * LANES || cols > UINT32_MAX - info->pack_len)
+    if (rows > max_tiles * LANES || cols > UINT32_MAX - info->pack_len)
         return hk_fail(err, HK_ERR_UNSUPPORTED,
                        "weight layout: %llu x %llu: at most %llu rows and %u columns supported",
                        (unsigned long long)rows, (unsigned long long)cols,
-                       (unsigned long long)(MAX_TILES * LANES), UINT32_MAX - info->pack_len);
+                       (unsigned long long)(max_tiles * LANES), UINT32_MAX - info->pack_len);
     out->type = type;
     out->rows = (uint32_t)rows;
     out->cols = (uint32_t)cols;

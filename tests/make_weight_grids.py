@@ -34,16 +34,16 @@ def entries(kind, n):
 
 def main():
     out = ["/* The codebooks of the IQ types: made by tests/make_weight_grids.py from gguf 0.19.0. */",
-           '#include "weight_codecs.h"', "", "/* clang-format off */"]
+           '#include "loader/weights/codecs.h"', "", "/* clang-format off */"]
     for name, kind, n in GRIDS:
         words = entries(kind, n)
-        out.append(f"const uint16_t HK_GRID_{name}[{n}] = {{")
+        out.append(f"const uint16_t hk_grid_{name.lower()}[{n}] = {{")
         for i in range(0, n, 16):
             out.append("    " + " ".join(f"{w}," for w in words[i : i + 16]))
         out.append("};")
     out.append("/* clang-format on */")
     assert (quants.IQ1_M.grid_hex, quants.IQ1_M.grid_map) == (quants.IQ1_S.grid_hex, quants.IQ1_S.grid_map)
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "loader", "weight_grids.c")
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "loader", "weights", "grids.c")
     with open(path, "w") as f:
         f.write("\n".join(out) + "\n")
 

@@ -195,7 +195,7 @@ static int compare_places(const void *a, const void *b)
  * file is whole where the old one was split. */
 static bool copy_keys(struct conversion *x, const struct hk_gguf *g, struct hk_error *err)
 {
-    static const char FILE_TYPE[] = "general.file_type", VERSION[] = "general.quantization_version";
+    static const char file_type[] = "general.file_type", version[] = "general.quantization_version";
     const struct hk_gguf_kv **list = hk_arena_alloc(&x->arena, g->n_kv, sizeof *list, err);
     if (!list) return false;
     for (size_t i = 0; i < g->n_kv; i++) list[i] = &g->kv[i];
@@ -203,12 +203,12 @@ static bool copy_keys(struct conversion *x, const struct hk_gguf *g, struct hk_e
     for (size_t i = 0; i < g->n_kv; i++) {
         const struct hk_gguf_kv *kv = list[i];
         bool split = kv->key.len > 6 && memcmp(kv->key.text, "split.", 6) == 0;
-        if (split || (x->mix && (key_is(kv, FILE_TYPE) || key_is(kv, VERSION)))) continue;
+        if (split || (x->mix && (key_is(kv, file_type) || key_is(kv, version)))) continue;
         hk_gguf_put_kv(&x->writer, kv);
     }
     if (!x->mix) return true;
-    hk_gguf_put_u32(&x->writer, FILE_TYPE, hk_mix_file_type(x->mix));
-    hk_gguf_put_u32(&x->writer, VERSION, 2);
+    hk_gguf_put_u32(&x->writer, file_type, hk_mix_file_type(x->mix));
+    hk_gguf_put_u32(&x->writer, version, 2);
     return true;
 }
 

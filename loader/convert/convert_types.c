@@ -19,7 +19,7 @@ struct hk_mix {
     const char *qkv;    /* of attn_qkv; NULL: base */
 };
 
-static const struct hk_mix MIXES[] = {
+static const struct hk_mix mixes[] = {
     {"f32", 0, "f32", NULL, NULL, NULL},          {"f16", 1, "f16", NULL, NULL, NULL},
     {"bf16", 32, "bf16", NULL, NULL, NULL},       {"q8_0", 7, "q8_0", NULL, NULL, NULL},
     {"q4_0", 2, "q4_0", "q6_k", NULL, NULL},      {"q4_1", 3, "q4_1", "q6_k", NULL, NULL},
@@ -30,7 +30,7 @@ static const struct hk_mix MIXES[] = {
     {"q6_k", 18, "q6_k", NULL, NULL, NULL},       {"iq4_nl", 25, "iq4_nl", "q6_k", NULL, NULL},
     {"iq4_xs", 30, "iq4_xs", "q6_k", NULL, NULL}, {"mxfp4", 38, "mxfp4", "q8_0", NULL, NULL},
 };
-enum { N_MIXES = sizeof MIXES / sizeof *MIXES };
+enum { N_MIXES = sizeof mixes / sizeof *mixes };
 
 /* Where rows are no whole blocks of the first, the second; f16 for all others. */
 static const struct {
@@ -49,7 +49,7 @@ static bool can_encode(const char *name)
 const struct hk_mix *hk_mix_find(const char *name)
 {
     for (size_t i = 0; i < N_MIXES; i++) {
-        const struct hk_mix *m = &MIXES[i];
+        const struct hk_mix *m = &mixes[i];
         if (strcmp(m->name, name) == 0 && can_encode(m->base) && (!m->more || can_encode(m->more))) return m;
     }
     return NULL;
@@ -70,11 +70,11 @@ void hk_convert_type_names(char *out, size_t size)
     size_t used = 0;
     if (size == 0) return;
     for (size_t i = 0; i < N_MIXES; i++) {
-        size_t len = strlen(MIXES[i].name), comma = used ? 2 : 0;
-        if (!hk_mix_find(MIXES[i].name)) continue;
+        size_t len = strlen(mixes[i].name), comma = used ? 2 : 0;
+        if (!hk_mix_find(mixes[i].name)) continue;
         if (used + comma + len + 1 > size) break;
         memcpy(out + used, ", ", comma);
-        memcpy(out + used + comma, MIXES[i].name, len);
+        memcpy(out + used + comma, mixes[i].name, len);
         used += comma + len;
     }
     out[used] = 0;
@@ -113,11 +113,11 @@ static bool ends_with(const char *s, const char *end)
 /* Tensors that are never quantized: small, or of much effect. */
 static bool is_kept(const struct hk_ckpt_tensor *t)
 {
-    static const char *const ENDS[] = {"_norm.weight", "position_embd.weight", "token_types.weight",
-                                       "cls.output.weight", "ffn_gate_inp.weight"};
+    static const char *const kept_ends[] = {"_norm.weight", "position_embd.weight", "token_types.weight",
+                                            "cls.output.weight", "ffn_gate_inp.weight"};
     if (t->n_dims < 2 || !ends_with(t->name, ".weight")) return true;
-    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++)
-        if (ends_with(t->name, ENDS[i])) return true;
+    for (size_t i = 0; i < sizeof kept_ends / sizeof *kept_ends; i++)
+        if (ends_with(t->name, kept_ends[i])) return true;
     return false;
 }
 

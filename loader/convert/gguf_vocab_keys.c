@@ -35,11 +35,13 @@ static void say(const struct vocab_writer *x, const char *text)
  * such step. */
 static struct hk_span split_pattern(const struct hk_pre_step *p)
 {
-    static const struct hk_span NONE = {NULL, 0}, DIGIT = {"\\p{N}", 5}, DIGITS = {"\\p{N}+", 6};
-    if (p->invert) return NONE;
+    static const struct hk_span no_pattern = {NULL, 0}, digit = {"\\p{N}", 5}, digits = {"\\p{N}+", 6};
+    if (p->invert) return no_pattern;
     if (p->kind == HK_PRE_REGEX && p->behavior == HK_SPLIT_ISOLATED) return p->pattern;
-    if (p->kind != HK_PRE_CLASS || p->class != HK_CHAR_NUMERIC) return NONE;
-    return p->behavior == HK_SPLIT_ISOLATED ? DIGIT : p->behavior == HK_SPLIT_CONTIGUOUS ? DIGITS : NONE;
+    if (p->kind != HK_PRE_CLASS || p->class != HK_CHAR_NUMERIC) return no_pattern;
+    return p->behavior == HK_SPLIT_ISOLATED     ? digit
+           : p->behavior == HK_SPLIT_CONTIGUOUS ? digits
+                                                : no_pattern;
 }
 
 /* The steps before a byte-level BPE, as far as GGUF has words for them. */
@@ -316,15 +318,15 @@ static void put_id(const struct vocab_writer *x, const char *key, uint32_t id)
 
 static void put_special(const struct vocab_writer *x)
 {
-    static const char *const STOPS[] = {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
+    static const char *const stops[] = {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
     const struct hk_vocab *v = x->v;
     put_id(x, "tokenizer.ggml.bos_token_id", v->bos);
     put_id(x, "tokenizer.ggml.eos_token_id", v->eos);
     put_id(x, "tokenizer.ggml.unknown_token_id", v->unk);
     put_id(x, "tokenizer.ggml.padding_token_id", v->pad);
     size_t n = 0; /* two more tokens that end an answer; others are known by their text */
-    for (uint32_t i = 0; i < v->n_stop && n < sizeof STOPS / sizeof *STOPS; i++)
-        if (v->stop[i] != v->eos) put_id(x, STOPS[n++], v->stop[i]);
+    for (uint32_t i = 0; i < v->n_stop && n < sizeof stops / sizeof *stops; i++)
+        if (v->stop[i] != v->eos) put_id(x, stops[n++], v->stop[i]);
     hk_gguf_put_bool(x->w, "tokenizer.ggml.add_bos_token", v->add_bos);
     hk_gguf_put_bool(x->w, "tokenizer.ggml.add_eos_token", v->add_eos);
     if (x->c->chat_template)

@@ -18,7 +18,7 @@ static const struct {
 };
 
 /* Names of ggml's types by id, so that an error can say what a file has. NULL: never used, or withdrawn. */
-static const char *const GGML_TYPES[] = {
+static const char *const ggml_types[] = {
     "F32",   "F16",    "Q4_0",  "Q4_1", NULL,   NULL,      "Q5_0",   "Q5_1",    "Q8_0",  "Q8_1",   "Q2_K",
     "Q3_K",  "Q4_K",   "Q5_K",  "Q6_K", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S",
     "IQ2_S", "IQ4_XS", "I8",    "I16",  "I32",  "I64",     "F64",    "IQ1_M",   "BF16",  NULL,     NULL,
@@ -148,7 +148,7 @@ static bool read_all_kv(struct hk_cursor *cur, struct hk_checkpoint *c, uint64_t
 static bool unknown_type(struct hk_cursor *cur, const char *tensor, uint32_t id)
 {
     char known[HK_WEIGHT_LIST];
-    const char *name = id < sizeof GGML_TYPES / sizeof *GGML_TYPES ? GGML_TYPES[id] : NULL;
+    const char *name = id < sizeof ggml_types / sizeof *ggml_types ? ggml_types[id] : NULL;
     return hk_fail(cur->err, HK_ERR_UNSUPPORTED,
                    "%s: tensor %s is stored as %s (GGUF type %u): supported are %s", cur->file, tensor,
                    name ? name : "an unknown type", id,

@@ -32,7 +32,7 @@ struct hparam_key {
     bool required;
 };
 
-static const struct hparam_key HPARAM_KEYS[] = {
+static const struct hparam_key hparam_keys[] = {
     {"block_count", offsetof(struct hk_hparams, n_layer), true},
     {"context_length", offsetof(struct hk_hparams, n_ctx_train), true},
     {"embedding_length", offsetof(struct hk_hparams, n_embd), true},
@@ -100,8 +100,8 @@ static bool read_head(const struct hk_checkpoint *c, const struct hk_gguf *g, st
 static bool read_hparams(const struct hk_checkpoint *c, const struct hk_gguf *g, struct hk_hparams *hp)
 {
     const struct hk_arch *arch = hk_arch_find(hp->arch);
-    for (size_t i = 0; i < sizeof HPARAM_KEYS / sizeof *HPARAM_KEYS; i++) {
-        const struct hparam_key *k = &HPARAM_KEYS[i];
+    for (size_t i = 0; i < sizeof hparam_keys / sizeof *hparam_keys; i++) {
+        const struct hparam_key *k = &hparam_keys[i];
         bool found;
         struct key key = key_of(hp, k->suffix);
         uint32_t *field = (uint32_t *)(void *)((char *)hp + k->offset);

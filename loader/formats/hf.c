@@ -419,10 +419,10 @@ static bool read_vocab(struct hk_checkpoint *c, const struct hk_hf_text texts[HK
     cJSON *generation = NULL;
     if (g->text && !(generation = hk_json_parse(g->text, g->len, g->file, err))) return false;
     model_ids(v, config, generation);
-    static const enum hk_hf_part CONFIGS[] = {HK_HF_SPECIAL_TOKENS, HK_HF_TOKENIZER_CONFIG};
+    static const enum hk_hf_part configs[] = {HK_HF_SPECIAL_TOKENS, HK_HF_TOKENIZER_CONFIG};
     bool ok = true;
     for (size_t i = 0; ok && i < 2; i++) {
-        const struct hk_hf_text *s = &texts[CONFIGS[i]];
+        const struct hk_hf_text *s = &texts[configs[i]];
         cJSON *json = s->text ? hk_json_parse(s->text, s->len, s->file, err) : NULL;
         ok = !s->text || (json && read_tokenizer_config(c, json, s->file, err));
         cJSON_Delete(json);
@@ -465,12 +465,12 @@ static bool read_config(struct hk_checkpoint *c, const cJSON *config, const char
 static bool read_quant_files(const struct hk_hf_text texts[HK_HF_PARTS], struct hk_hf_model *model,
                              struct hk_error *err)
 {
-    static const enum hk_hf_part FILES[] = {[HK_HF_QUANT_FILE_GPTQ] = HK_HF_GPTQ_CONFIG,
-                                            [HK_HF_QUANT_FILE_AWQ] = HK_HF_AWQ_CONFIG,
-                                            [HK_HF_QUANT_FILE_MODELOPT] = HK_HF_MODELOPT_CONFIG};
+    static const enum hk_hf_part part_of[] = {[HK_HF_QUANT_FILE_GPTQ] = HK_HF_GPTQ_CONFIG,
+                                              [HK_HF_QUANT_FILE_AWQ] = HK_HF_AWQ_CONFIG,
+                                              [HK_HF_QUANT_FILE_MODELOPT] = HK_HF_MODELOPT_CONFIG};
     bool ok = true;
     for (int i = 0; ok && i < 3 && model->quant.method == HK_HF_QUANT_NONE; i++) {
-        const struct hk_hf_text *t = &texts[FILES[i]];
+        const struct hk_hf_text *t = &texts[part_of[i]];
         cJSON *json = t->text ? hk_json_parse(t->text, t->len, t->file, err) : NULL;
         ok = !t->text ||
              (json && hk_hf_quant_read_file((enum hk_hf_quant_file)i, json, t->file, &model->quant, err));
@@ -496,7 +496,7 @@ bool hk_hf_interpret(struct hk_checkpoint *c, const struct hk_hf_text texts[HK_H
     return ok;
 }
 
-static const char *const PART_NAMES[HK_HF_PARTS] = {
+static const char *const part_names[HK_HF_PARTS] = {
     [HK_HF_CONFIG] = "config.json",
     [HK_HF_TOKENIZER] = "tokenizer.json",
     [HK_HF_SPECIAL_TOKENS] = "special_tokens_map.json",
@@ -517,7 +517,7 @@ static bool open_texts(struct hk_checkpoint *c, struct hk_mapping *maps[HK_HF_PA
                        struct hk_hf_text *texts, struct hk_error *err)
 {
     for (size_t i = 0; i < HK_HF_PARTS; i++) {
-        const char *path = hk_path_join(&c->arena, c->path, PART_NAMES[i], err);
+        const char *path = hk_path_join(&c->arena, c->path, part_names[i], err);
         if (!path) return false;
         if (hk_path_kind(path) == HK_PATH_MISSING) continue;
         maps[i] = hk_mapping_open(path, err);

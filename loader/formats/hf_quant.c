@@ -5,7 +5,7 @@
  *   GPTQ (AutoGPTQ, GPTQModel)   qweight (in / 8, out): a word holds 8 columns; qzeros (G, out / 8): a word
  * holds 8 rows, each one less than it is meant ("gptq") or not ("gptq_v2"); scales (G, out); g_idx (in): the
  * group of each column, with desc_act any AWQ (AutoAWQ, "gemm")        qweight (in, out / 8), qzeros (G, out
- * / 8): a word holds 8 rows, of which row i is place AWQ_LANE[i]; scales (G, out) compressed-tensors
+ * / 8): a word holds 8 rows, of which row i is place awq_lane[i]; scales (G, out) compressed-tensors
  * pack-quantized: weight_packed (out, in / 8): a word holds 8 columns, 2^(bits - 1) added to each;
  * weight_scale (out, G), (out, 1) or (1); weight_zero_point (out / 8, G): a word holds 8 rows; weight_shape
  * (2); weight_g_idx (in). int-quantized: weight (out, in) of I8, weight_scale, weight_zero_point of I8 FP8
@@ -32,7 +32,7 @@ static size_t before(const char *name, const char *suffix)
     return n > m && strcmp(name + n - m, suffix) == 0 ? n - m : 0;
 }
 
-static const uint8_t IN_ORDER[8] = {0, 1, 2, 3, 4, 5, 6, 7}, AWQ_LANE[8] = {0, 4, 1, 5, 2, 6, 3, 7};
+static const uint8_t in_order[8] = {0, 1, 2, 3, 4, 5, 6, 7}, awq_lane[8] = {0, 4, 1, 5, 2, 6, 3, 7};
 
 enum { MAX_PART_NAME = 512 };
 
@@ -214,14 +214,14 @@ static bool join_qweight(const struct join *j, struct hk_hf_entry *e, size_t bas
                                   .bits = bits,
                                   .per = per,
                                   .along_rows = awq,
-                                  .lane = awq ? AWQ_LANE : IN_ORDER,
+                                  .lane = awq ? awq_lane : in_order,
                                   .row_stride = 1,
                                   .col_stride = shape[1]};
     q->zeros = (struct hk_packed){.data = zeros->tensor->data,
                                   .bits = bits,
                                   .per = per,
                                   .along_rows = true,
-                                  .lane = awq ? AWQ_LANE : IN_ORDER,
+                                  .lane = awq ? awq_lane : in_order,
                                   .row_stride = 1,
                                   .col_stride = q->rows / per};
     q->zero = awq ? 0 : j->quant->zero_add;
@@ -284,7 +284,7 @@ static bool take_bytes(const struct join *j, struct hk_hf_entry *e, struct hk_qu
     q->group = q->cols;
     q->n_groups = 1;
     q->codes = (struct hk_packed){
-        .data = t->data, .bits = 8, .per = 1, .lane = IN_ORDER, .row_stride = q->cols, .col_stride = 1};
+        .data = t->data, .bits = 8, .per = 1, .lane = in_order, .row_stride = q->cols, .col_stride = 1};
     return true;
 }
 
@@ -318,7 +318,7 @@ static bool join_i8(const struct join *j, struct hk_hf_entry *e, size_t base_len
         q->zeros = (struct hk_packed){.data = t->data,
                                       .bits = 8,
                                       .per = 1,
-                                      .lane = IN_ORDER,
+                                      .lane = in_order,
                                       .flip = 0x80,
                                       .row_stride = each_row ? q->n_groups : 0,
                                       .col_stride = each_row ? 1 : 0};
@@ -358,7 +358,7 @@ static bool join_packed(const struct join *j, struct hk_hf_entry *e, size_t base
     q->codes = (struct hk_packed){.data = t->data,
                                   .bits = bits,
                                   .per = per,
-                                  .lane = IN_ORDER,
+                                  .lane = in_order,
                                   .row_stride = t->shape[1],
                                   .col_stride = 1};
     q->zero = 1 << (bits - 1);
@@ -368,7 +368,7 @@ static bool join_packed(const struct join *j, struct hk_hf_entry *e, size_t base
                                       .bits = bits,
                                       .per = per,
                                       .along_rows = true,
-                                      .lane = IN_ORDER,
+                                      .lane = in_order,
                                       .row_stride = q->n_groups,
                                       .col_stride = 1};
         q->zero = 0;
@@ -420,7 +420,7 @@ static bool join_fp4(const struct join *j, struct hk_hf_entry *e, size_t base_le
     q->codes = (struct hk_packed){.data = e->tensor->data,
                                   .bits = 4,
                                   .per = 8, /* four bytes, little-endian */
-                                  .lane = IN_ORDER,
+                                  .lane = in_order,
                                   .row_stride = q->cols / 8,
                                   .col_stride = 1};
     q->value = hk_f4_e2m1_to_f32;
@@ -434,7 +434,7 @@ static bool join_fp4(const struct join *j, struct hk_hf_entry *e, size_t base_le
 static bool join_one(const struct join *j, struct hk_hf_entry *e)
 {
     /* of activations and of the cache: Hekla quantizes neither */
-    static const char *const UNUSED[] = {".input_scale",       ".output_scale", ".q_scale",
+    static const char *const unused[] = {".input_scale",       ".output_scale", ".q_scale",
                                          ".k_scale",           ".v_scale",      ".input_zero_point",
                                          ".input_global_scale"};
     const char *name = e->tensor->name, *dtype = e->tensor->dtype;
@@ -453,8 +453,8 @@ static bool join_one(const struct join *j, struct hk_hf_entry *e)
         return join_i8(j, e, len);
     if ((strcmp(dtype, "F8_E4M3") == 0 || strcmp(dtype, "F8_E5M2") == 0) && (len = before(name, ".weight")))
         return join_f8(j, e, len);
-    for (size_t i = 0; method != HK_HF_QUANT_NONE && i < sizeof UNUSED / sizeof *UNUSED; i++)
-        if (before(name, UNUSED[i])) e->tensor->part = true;
+    for (size_t i = 0; method != HK_HF_QUANT_NONE && i < sizeof unused / sizeof *unused; i++)
+        if (before(name, unused[i])) e->tensor->part = true;
     return true;
 }
 

@@ -88,9 +88,10 @@ static bool read_modelopt(const struct hk_json_at *at, struct hk_hf_quant *q)
 /* Bits, groups and zeros are seen from the tensors: groups of modules may differ in them. */
 static bool read_compressed_tensors(const struct hk_json_at *at, struct hk_hf_quant *q)
 {
-    static const char *const FORMATS[] = {"pack-quantized",  "int-quantized",        "float-quantized",
-                                          "naive-quantized", "nvfp4-pack-quantized", "mxfp4-pack-quantized",
-                                          "mxfp8-quantized", "mixed-precision",      "dense"};
+    static const char *const known_formats[] = {
+        "pack-quantized",  "int-quantized",        "float-quantized",
+        "naive-quantized", "nvfp4-pack-quantized", "mxfp4-pack-quantized",
+        "mxfp8-quantized", "mixed-precision",      "dense"};
     const char *format = "dense", *sparsity = "dense";
     const struct hk_json_at sparse = {hk_json_get(at->obj, "sparsity_config"), at->file, at->err};
     const cJSON *group;
@@ -99,8 +100,8 @@ static bool read_compressed_tensors(const struct hk_json_at *at, struct hk_hf_qu
         (sparse.obj && !hk_json_string(&sparse, "format", HK_JSON_OPTIONAL, &sparsity)))
         return false;
     bool known = strcmp(sparsity, "dense") == 0, found = false;
-    for (size_t i = 0; i < sizeof FORMATS / sizeof *FORMATS; i++)
-        found = found || !strcmp(format, FORMATS[i]);
+    for (size_t i = 0; i < sizeof known_formats / sizeof *known_formats; i++)
+        found = found || !strcmp(format, known_formats[i]);
     if (!known || !found)
         return unsupported(
             at, "pack-quantized, int-quantized, float-quantized, naive-quantized, nvfp4-pack-quantized, "

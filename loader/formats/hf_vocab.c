@@ -203,7 +203,7 @@ static bool read_bpe(struct reader *r)
 
 static bool read_wordpiece(struct reader *r)
 {
-    static const char *const NAMES[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+    static const char *const names[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
     static const struct hk_decode_step decode[] = {
         {.kind = HK_DECODE_WORDPIECE, .pattern = {"##", 2}, .flag = true}};
     const struct hk_hf_text *t = &r->texts[HK_HF_VOCAB_TXT];
@@ -223,7 +223,7 @@ static bool read_wordpiece(struct reader *r)
         if (!set_token(r, i, line.data, line.len, HK_TOKEN_NORMAL)) return false;
     }
     for (size_t i = 0; i < 5; i++) {
-        ids[i] = hk_vocab_find(v, NAMES[i], strlen(NAMES[i]));
+        ids[i] = hk_vocab_find(v, names[i], strlen(names[i]));
         if (ids[i] != HK_NO_TOKEN) r->tokens[ids[i]].type = HK_TOKEN_CONTROL;
     }
     if (!flag(r, "do_lower_case", &lower) || !flag(r, "tokenize_chinese_chars", &chinese)) return false;

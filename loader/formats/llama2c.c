@@ -13,7 +13,7 @@ struct part {
     char rows, cols; /* 0: a vector of cols */
 };
 
-static const struct part PARTS[] = {
+static const struct part parts[] = {
     {"token_embd.weight", false, 'v', 'd'},
     {"attn_norm.weight", true, 0, 'd'},
     {"attn_q.weight", true, 'd', 'd'},
@@ -28,7 +28,7 @@ static const struct part PARTS[] = {
     {NULL, false, 'c', 'p'}, /* two tables of rotations: computed anew */
     {"output.weight", false, 'v', 'd'},
 };
-enum { N_PARTS = sizeof PARTS / sizeof *PARTS };
+enum { N_PARTS = sizeof parts / sizeof *parts };
 
 static uint64_t dimension(const struct hk_hparams *hp, char letter)
 {
@@ -103,7 +103,7 @@ static uint64_t part_bytes(const struct hk_hparams *hp, const struct part *p)
 
 static bool present(const struct part *p, bool tied)
 {
-    return !(tied && p == &PARTS[N_PARTS - 1]);
+    return !(tied && p == &parts[N_PARTS - 1]);
 }
 
 static bool add_tensor(struct hk_checkpoint *c, const struct part *p, uint32_t layer, const uint8_t *data,
@@ -136,7 +136,7 @@ bool hk_llama2c_parse(struct hk_checkpoint *c, const void *data, size_t size, co
             "%s: is a llama2.c file of version 1 or 2: version 0 is supported (export.py --version 0)", file);
     if (!read_header(&cur, hp, &tied)) return false;
     uint64_t need = HEADER_BYTES, bytes;
-    for (const struct part *p = PARTS; p < PARTS + N_PARTS; p++) {
+    for (const struct part *p = parts; p < parts + N_PARTS; p++) {
         if (!present(p, tied)) continue;
         if (!hk_mul_u64(part_bytes(hp, p), p->per_layer ? hp->n_layer : 1, &bytes) ||
             !hk_add_u64(need, bytes, &need))
@@ -152,7 +152,7 @@ bool hk_llama2c_parse(struct hk_checkpoint *c, const void *data, size_t size, co
     /* the length is right, so that the number of layers is bounded by it */
     c->tensors = hk_arena_alloc(&c->arena, (size_t)hp->n_layer * N_PARTS + N_PARTS, sizeof *c->tensors, err);
     if (!c->tensors) return false;
-    for (const struct part *p = PARTS; p < PARTS + N_PARTS; p++) {
+    for (const struct part *p = parts; p < parts + N_PARTS; p++) {
         if (!present(p, tied)) continue;
         for (uint32_t layer = 0; layer < (p->per_layer ? hp->n_layer : 1); layer++) {
             const uint8_t *at = hk_cursor_bytes(&cur, part_bytes(hp, p), "a tensor");
@@ -177,12 +177,12 @@ static bool is_byte_token(uint32_t id, const uint8_t *s, uint32_t len)
 static bool convert_token(struct hk_checkpoint *c, uint32_t id, const uint8_t *s, uint32_t len,
                           struct hk_vocab_token *t, struct hk_error *err)
 {
-    static const char *const FIXED[] = {"<unk>", "<s>", "</s>"};
+    static const char *const fixed[] = {"<unk>", "<s>", "</s>"};
     t->type = HK_TOKEN_NORMAL;
     if (id <= EOS) {
         t->type = id == UNK ? HK_TOKEN_UNKNOWN : HK_TOKEN_CONTROL;
-        t->text = FIXED[id];
-        t->len = (uint32_t)strlen(FIXED[id]);
+        t->text = fixed[id];
+        t->len = (uint32_t)strlen(fixed[id]);
         return true;
     }
     if (is_byte_token(id, s, len)) {

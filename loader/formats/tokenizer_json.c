@@ -87,8 +87,8 @@ static bool set_token(const struct hk_json_reader *r, uint64_t id, const char *t
 
 static bool is_byte_spelling(const char *s)
 {
-    static const char HEX[] = "0123456789ABCDEF";
-    return strlen(s) == 6 && memcmp(s, "<0x", 3) == 0 && strchr(HEX, s[3]) && strchr(HEX, s[4]) &&
+    static const char hex[] = "0123456789ABCDEF";
+    return strlen(s) == 6 && memcmp(s, "<0x", 3) == 0 && strchr(hex, s[3]) && strchr(hex, s[4]) &&
            s[5] == '>';
 }
 

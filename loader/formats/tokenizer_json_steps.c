@@ -175,11 +175,11 @@ static bool add_pre(struct hk_json_reader *r, struct hk_pre_step s)
 
 static bool read_behavior(struct hk_json_reader *r, const cJSON *p, enum hk_split_behavior *out)
 {
-    static const char *const NAMES[] = {"Isolated", "Removed", "MergedWithPrevious", "MergedWithNext",
+    static const char *const names[] = {"Isolated", "Removed", "MergedWithPrevious", "MergedWithNext",
                                         "Contiguous"};
     const char *name = hk_reader_string(p, "behavior");
     for (int i = 0; i < 5; i++) {
-        if (strcmp(name, NAMES[i]) != 0) continue;
+        if (strcmp(name, names[i]) != 0) continue;
         *out = (enum hk_split_behavior)i;
         return true;
     }

@@ -42,7 +42,7 @@ enum role { DICTIONARY, SIZE, TENSOR_V1, TENSOR_V2, TENSOR_V3, PARAMETER, STORAG
     X("torch", "uint32", DTYPE, "U32", 4)                                                                    \
     X("torch", "uint64", DTYPE, "U64", 8)
 
-static const struct hk_pickle_global GLOBALS[] = {
+static const struct hk_pickle_global globals[] = {
 #define GLOBAL_ROW(module, name, role, dtype, bytes) {module, name},
     NAMES(GLOBAL_ROW)
 #undef GLOBAL_ROW
@@ -143,7 +143,7 @@ static bool rebuild_tensor(struct hk_pickle_machine *m, enum role role, const st
 static bool call(struct hk_pickle_machine *m, size_t global, const struct hk_pickle_list *args,
                  struct hk_pickle_value *out)
 {
-    const struct hk_pickle_global *g = &GLOBALS[global];
+    const struct hk_pickle_global *g = &globals[global];
     switch (MEANINGS[global].role) {
     case DICTIONARY:
         if (args->n == 0) return hk_pickle_list_new(m, HK_PICKLE_DICT, out) != NULL;
@@ -197,7 +197,7 @@ static bool persistent(struct hk_pickle_machine *m, const struct hk_pickle_value
     return true;
 }
 
-static const struct hk_pickle_rules RULES = {GLOBALS, sizeof GLOBALS / sizeof *GLOBALS, call, persistent};
+static const struct hk_pickle_rules rules = {globals, sizeof globals / sizeof *globals, call, persistent};
 
 /* ---- where storages lie ---- */
 
@@ -366,13 +366,13 @@ static bool big_endian(const struct torch_file *f)
 
 static bool open_zip(struct torch_file *f, const void *data, size_t size)
 {
-    static const char PICKLE[] = "data.pkl";
+    static const char pickle_name[] = "data.pkl";
     const struct hk_zip_entry *pickle = NULL;
     if (!hk_zip_open(&f->scratch, data, size, f->file, &f->entries, &f->n_entries, f->err)) return false;
     for (size_t i = 0; i < f->n_entries && !pickle; i++) {
         const char *name = f->entries[i].name;
-        size_t len = strlen(name), tail = sizeof PICKLE - 1;
-        if (len < tail || strcmp(name + len - tail, PICKLE) != 0 ||
+        size_t len = strlen(name), tail = sizeof pickle_name - 1;
+        if (len < tail || strcmp(name + len - tail, pickle_name) != 0 ||
             (len > tail && name[len - tail - 1] != '/'))
             continue;
         pickle = &f->entries[i];
@@ -390,11 +390,11 @@ static bool open_zip(struct torch_file *f, const void *data, size_t size)
         len > 0 && (size_t)len < sizeof name ? hk_zip_find(f->entries, f->n_entries, name) : NULL;
     if (order && order->size == 3 && memcmp(order->data, "big", 3) == 0) return big_endian(f);
     struct hk_cursor cur = hk_cursor_make(pickle->data, (size_t)pickle->size, f->file, f->err);
-    return hk_pickle_read(&f->scratch, &cur, &RULES, &f->root);
+    return hk_pickle_read(&f->scratch, &cur, &rules, &f->root);
 }
 
 /* The pickle of a magic number, with which the files before PyTorch 1.6 begin. */
-static const uint8_t OLD_MAGIC[] = {0x80, 2,    0x8a, 10,   0x6c, 0xfc, 0x9c, 0x46,
+static const uint8_t old_magic[] = {0x80, 2,    0x8a, 10,   0x6c, 0xfc, 0x9c, 0x46,
                                     0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
 
 /* Storages: each a count of numbers, and the numbers, in the order of the keys. How wide a number is, say the
@@ -436,9 +436,9 @@ static bool open_old(struct torch_file *f, const void *data, size_t size)
 {
     struct hk_cursor cur = hk_cursor_make(data, size, f->file, f->err);
     struct hk_pickle_value version, system, keys;
-    hk_cursor_bytes(&cur, sizeof OLD_MAGIC, "the magic");
-    if (!hk_pickle_read(&f->scratch, &cur, &RULES, &version) ||
-        !hk_pickle_read(&f->scratch, &cur, &RULES, &system))
+    hk_cursor_bytes(&cur, sizeof old_magic, "the magic");
+    if (!hk_pickle_read(&f->scratch, &cur, &rules, &version) ||
+        !hk_pickle_read(&f->scratch, &cur, &rules, &system))
         return false;
     if (version.kind != HK_PICKLE_INT || version.u.integer != 1001 || system.kind != HK_PICKLE_DICT)
         return hk_fail(f->err, HK_ERR_UNSUPPORTED, "%s: is a file of torch.save's, but not of version 1001",
@@ -449,8 +449,8 @@ static bool open_old(struct torch_file *f, const void *data, size_t size)
             (info->items[i + 1].kind != HK_PICKLE_BOOL || !info->items[i + 1].u.integer))
             return big_endian(f);
     }
-    if (!hk_pickle_read(&f->scratch, &cur, &RULES, &f->root) ||
-        !hk_pickle_read(&f->scratch, &cur, &RULES, &keys))
+    if (!hk_pickle_read(&f->scratch, &cur, &rules, &f->root) ||
+        !hk_pickle_read(&f->scratch, &cur, &rules, &keys))
         return false;
     if (keys.kind != HK_PICKLE_LIST)
         return hk_fail(f->err, HK_ERR_FORMAT, "%s: damaged: the keys of its storages are no list", f->file);
@@ -460,14 +460,14 @@ static bool open_old(struct torch_file *f, const void *data, size_t size)
 bool hk_torch_bin_probe(const uint8_t *data, size_t size)
 {
     return hk_zip_probe(data, size) ||
-           (size >= sizeof OLD_MAGIC && memcmp(data, OLD_MAGIC, sizeof OLD_MAGIC) == 0);
+           (size >= sizeof old_magic && memcmp(data, old_magic, sizeof old_magic) == 0);
 }
 
 bool hk_torch_bin_parse(struct hk_arena *a, const void *data, size_t size, const char *file,
                         struct hk_st_tensor **tensors, size_t *n, struct hk_error *err)
 {
     struct torch_file f = {.file = file, .err = err};
-    bool old = size >= sizeof OLD_MAGIC && memcmp(data, OLD_MAGIC, sizeof OLD_MAGIC) == 0;
+    bool old = size >= sizeof old_magic && memcmp(data, old_magic, sizeof old_magic) == 0;
     bool ok = (old ? open_old : open_zip)(&f, data, size) && read_tensors(&f, a, tensors, n);
     hk_arena_free(&f.scratch);
     return ok;

@@ -161,9 +161,9 @@ static bool put_composed(struct jinja_run *r, struct jv *acc, const char *format
     return format_time(r, acc, format, strlen(format), depth - 1);
 }
 
-static const char *const DAYS[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                    "Thursday", "Friday", "Saturday"};
-static const char *const MONTHS[] = {"January", "February", "March",     "April",   "May",      "June",
+static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
                                      "July",    "August",   "September", "October", "November", "December"};
 
 /* Conversions that are made of others, in the C locale. */
@@ -192,14 +192,14 @@ static bool put_field(struct jinja_run *r, struct jv *acc, char letter, char pad
     }
     switch (letter) {
     case 'a':
-        return jinja_append(r, acc, DAYS[week_day(t)], 3);
+        return jinja_append(r, acc, days[week_day(t)], 3);
     case 'A':
-        return jinja_append_text(r, acc, DAYS[week_day(t)]);
+        return jinja_append_text(r, acc, days[week_day(t)]);
     case 'b':
     case 'h':
-        return jinja_append(r, acc, MONTHS[t->month - 1], 3);
+        return jinja_append(r, acc, months[t->month - 1], 3);
     case 'B':
-        return jinja_append_text(r, acc, MONTHS[t->month - 1]);
+        return jinja_append_text(r, acc, months[t->month - 1]);
     case 'C':
         return put(r, acc, two, t->year / 100);
     case 'd':

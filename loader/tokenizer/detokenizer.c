@@ -95,17 +95,17 @@ static bool metaspace(struct token *t, const struct hk_decode_step *s)
 /* What tokenizers' cleanup() replaces, in its order. */
 static bool clean_up(struct token *t)
 {
-    static const char *const PAIRS[][2] = {
+    static const char *const pairs[][2] = {
         {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
         {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
         {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
     };
-    for (size_t i = 0; i < sizeof PAIRS / sizeof *PAIRS; i++) {
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         struct hk_bytes *swap = t->in;
         t->in = t->out;
         t->out = swap;
         t->out->len = 0;
-        struct hk_span from = {PAIRS[i][0], strlen(PAIRS[i][0])}, to = {PAIRS[i][1], strlen(PAIRS[i][1])};
+        struct hk_span from = {pairs[i][0], strlen(pairs[i][0])}, to = {pairs[i][1], strlen(pairs[i][1])};
         if (!put(t, "", 0) || !replace_all(t, from, to)) return false;
     }
     return true;

@@ -52,13 +52,13 @@ static void find_scores(struct hk_unigram *u)
 
 static void find_bytes(struct hk_unigram *u)
 {
-    static const char HEX[] = "0123456789ABCDEF";
+    static const char hex[] = "0123456789ABCDEF";
     for (unsigned b = 0; b < 256; b++) u->byte_id[b] = HK_NO_TOKEN;
     for (uint32_t i = 0; u->vocab->byte_fallback && i < u->vocab->n_tokens; i++) {
         const struct hk_vocab_token *t = &u->vocab->tokens[i];
         if (t->type != HK_TOKEN_BYTE || t->len != 6) continue;
-        const char *hi = strchr(HEX, t->text[3]), *lo = strchr(HEX, t->text[4]);
-        if (hi && lo && *hi && *lo) u->byte_id[(hi - HEX) * 16 + (lo - HEX)] = i;
+        const char *hi = strchr(hex, t->text[3]), *lo = strchr(hex, t->text[4]);
+        if (hi && lo && *hi && *lo) u->byte_id[(hi - hex) * 16 + (lo - hex)] = i;
     }
 }
 
@@ -226,7 +226,7 @@ static size_t offer_all(const struct hk_unigram *u, const char *text, size_t len
 bool hk_unigram_encode(const struct hk_unigram *u, const char *text, size_t len, struct hk_unigram_work *w,
                        struct hk_tokens *out, struct hk_error *err)
 {
-    static const struct hk_unigram_best NONE = {.start = UINT32_MAX};
+    static const struct hk_unigram_best none = {.start = UINT32_MAX};
     struct writer writer = {.u = u, .text = text, .out = out, .err = err};
     size_t base = 0, reach = 0,
            clean = 1; /* the stretch's start; the furthest piece's end; best[0..clean) is set */
@@ -237,7 +237,7 @@ bool hk_unigram_encode(const struct hk_unigram *u, const char *text, size_t len,
     for (size_t at = 0; at < len;) {
         uint32_t rel = (uint32_t)(at - base);
         if (!reserve(w, rel + u->longest + 6, err)) return false;
-        while (clean < rel + u->longest + 6) w->best[clean++] = NONE;
+        while (clean < rel + u->longest + 6) w->best[clean++] = none;
         rebase(u, w->best, rel);
         size_t end = at + offer_all(u, text + at, len - at, w->best, rel),
                one = hk_utf8_len(text + at, len - at);
@@ -247,7 +247,7 @@ bool hk_unigram_encode(const struct hk_unigram *u, const char *text, size_t len,
         rel = (uint32_t)(at - base);
         if (!settle(&writer, w->best, base, rel)) return false;
         w->best[0] = (struct hk_unigram_best){.score = w->best[rel].score};
-        for (uint32_t i = 1; i <= rel; i++) w->best[i] = NONE;
+        for (uint32_t i = 1; i <= rel; i++) w->best[i] = none;
         base = at;
     }
     return end_unknown(&writer);

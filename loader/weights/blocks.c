@@ -177,16 +177,16 @@ void hk_encode_q5_1(const float *src, void *dst, size_t n)
 }
 
 /* The sixteen values of IQ4_NL and IQ4_XS: denser towards zero, as weights are. */
-static const int8_t IQ4_VALUES[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+static const int8_t iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                       1,    13,   25,  38,  53,  69,  89,  113};
 
-/* IQ4_NL: { f16 d; u8 q[16] }, w = d IQ4_VALUES[q]. */
+/* IQ4_NL: { f16 d; u8 q[16] }, w = d iq4_values[q]. */
 void hk_decode_iq4_nl(const void *src, float *dst, size_t n)
 {
     const uint8_t *b = src;
     for (size_t i = 0; i < n; i += HK_QK, b += HK_IQ4_NL_BYTES) {
         float d = hk_load_half(b);
-        for (size_t j = 0; j < HK_QK; j++) dst[i + j] = d * (float)IQ4_VALUES[nibble(b + 2, j)];
+        for (size_t j = 0; j < HK_QK; j++) dst[i + j] = d * (float)iq4_values[nibble(b + 2, j)];
     }
 }
 
@@ -195,7 +195,7 @@ static unsigned nearest_iq4_number(float x)
 {
     unsigned number = 0;
     for (unsigned step = 8; step; step /= 2) {
-        float middle = 0.5f * (float)(IQ4_VALUES[number + step - 1] + IQ4_VALUES[number + step]);
+        float middle = 0.5f * (float)(iq4_values[number + step - 1] + iq4_values[number + step]);
         if (x >= middle) number += step;
     }
     return number;
@@ -205,10 +205,10 @@ static unsigned nearest_iq4_number(float x)
 static void nearest_iq4_values(float x[8])
 {
     float value[8];
-    for (size_t k = 0; k < 8; k++) value[k] = IQ4_VALUES[0];
+    for (size_t k = 0; k < 8; k++) value[k] = iq4_values[0];
     for (size_t i = 1; i < 16; i++) {
-        float up = (float)(IQ4_VALUES[i] - IQ4_VALUES[i - 1]);
-        float middle = 0.5f * (float)(IQ4_VALUES[i] + IQ4_VALUES[i - 1]);
+        float up = (float)(iq4_values[i] - iq4_values[i - 1]);
+        float middle = 0.5f * (float)(iq4_values[i] + iq4_values[i - 1]);
         for (size_t k = 0; k < 8; k++) value[k] += x[k] >= middle ? up : 0.0f;
     }
     memcpy(x, value, sizeof value);
@@ -227,7 +227,7 @@ void hk_encode_iq4_nl(const float *src, void *dst, size_t n)
 }
 
 /* IQ4_XS: { f16 d; u16 high; u8 low[4]; u8 q[128] }: 8 sub-blocks of 32 as in IQ4_NL,
- * w = d (s - 32) IQ4_VALUES[q], s of 6 bits: four in a nibble of low, two in high. */
+ * w = d (s - 32) iq4_values[q], s of 6 bits: four in a nibble of low, two in high. */
 void hk_decode_iq4_xs(const void *src, float *dst, size_t n)
 {
     const uint8_t *b = src;
@@ -238,13 +238,13 @@ void hk_decode_iq4_xs(const void *src, float *dst, size_t n)
             unsigned s = (low >> 4 * sub & 15u) | (high >> 2 * sub & 3u) << 4;
             float scale = d * (float)((int)s - 32);
             for (size_t j = 0; j < HK_QK; j++)
-                dst[i + 32 * sub + j] = scale * (float)IQ4_VALUES[nibble(b + 8 + 16 * sub, j)];
+                dst[i + 32 * sub + j] = scale * (float)iq4_values[nibble(b + 8 + 16 * sub, j)];
         }
     }
 }
 
 /* Twice the values of E2M1, the 4-bit floats of the OCP Microscaling Formats specification 1.0. */
-static const int8_t E2M1_TWICE[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+static const int8_t e2m1_twice[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 /* 2^(e - 128): half of E8M0's value, as the table above has twice E2M1's. */
 static float e8m0_half(unsigned e)
@@ -258,7 +258,7 @@ void hk_decode_mxfp4(const void *src, float *dst, size_t n)
     const uint8_t *b = src;
     for (size_t i = 0; i < n; i += HK_QK, b += HK_MXFP4_BYTES) {
         float d = e8m0_half(b[0]);
-        for (size_t j = 0; j < HK_QK; j++) dst[i + j] = d * (float)E2M1_TWICE[nibble(b + 1, j)];
+        for (size_t j = 0; j < HK_QK; j++) dst[i + j] = d * (float)e2m1_twice[nibble(b + 1, j)];
     }
 }
 
@@ -301,7 +301,7 @@ void hk_decode_nvfp4(const void *src, float *dst, size_t n)
     for (size_t i = 0; i < n; i += HK_QK_NVFP4, b += HK_NVFP4_BYTES) {
         for (size_t w = 0; w < HK_QK_NVFP4; w++) {
             unsigned q = (unsigned)b[4 + w / 16 * 8 + w % 8] >> 4 * (w / 8 % 2) & 15u;
-            dst[i + w] = ue4m3_half(b[w / 16]) * (float)E2M1_TWICE[q];
+            dst[i + w] = ue4m3_half(b[w / 16]) * (float)e2m1_twice[q];
         }
     }
 }

@@ -137,7 +137,7 @@ void hk_decode_iq1_m(const void *src, float *dst, size_t n);
 
 /* grids.c: their codebooks. An entry is eight numbers of two bits (IQ1, IQ2) or four in nibbles (IQ3),
  * the first in the lowest bits. */
-extern const uint16_t HK_GRID_IQ1[2048], HK_GRID_IQ2_XXS[256], HK_GRID_IQ2_XS[512], HK_GRID_IQ2_S[1024];
-extern const uint16_t HK_GRID_IQ3_XXS[256], HK_GRID_IQ3_S[512];
+extern const uint16_t hk_grid_iq1[2048], hk_grid_iq2_xxs[256], hk_grid_iq2_xs[512], hk_grid_iq2_s[1024];
+extern const uint16_t hk_grid_iq3_xxs[256], hk_grid_iq3_s[512];
 
 #endif

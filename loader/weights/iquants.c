@@ -14,7 +14,7 @@ static unsigned nibble_number(uint16_t entry, size_t i)
 }
 
 /* What the numbers of IQ2's codebooks and of IQ3_XXS's stand for; IQ3_S's k is 2 k + 1. */
-static const uint8_t IQ2_VALUES[4] = {8, 25, 43, 0}, IQ3_XXS_VALUES[8] = {4, 12, 20, 28, 36, 44, 52, 62};
+static const uint8_t iq2_values[4] = {8, 25, 43, 0}, iq3_xxs_values[8] = {4, 12, 20, 28, 36, 44, 52, 62};
 
 static float with_sign(float v, unsigned signs, size_t i)
 {
@@ -33,7 +33,7 @@ static unsigned even_signs(uint32_t seven)
 static void decode_iq2_eight(float scale, uint16_t entry, unsigned signs, float *dst)
 {
     for (size_t i = 0; i < 8; i++)
-        dst[i] = with_sign(scale * (float)IQ2_VALUES[pair_number(entry, i)], signs, i);
+        dst[i] = with_sign(scale * (float)iq2_values[pair_number(entry, i)], signs, i);
 }
 
 /* IQ2_XXS: { f16 d; { u8 entry[4]; u32 s } [8] }: 32 weights each, w = d (s >> 28 + 1/2) / 4 value; seven
@@ -48,7 +48,7 @@ void hk_decode_iq2_xxs(const void *src, float *dst, size_t n)
             uint32_t s = hk_load32(q + 4);
             float scale = d * (0.5f + (float)(s >> 28)) * 0.25f;
             for (size_t k = 0; k < 4; k++)
-                decode_iq2_eight(scale, HK_GRID_IQ2_XXS[q[k]], even_signs(s >> 7 * k),
+                decode_iq2_eight(scale, hk_grid_iq2_xxs[q[k]], even_signs(s >> 7 * k),
                                  dst + i + 32 * sub + 8 * k);
         }
     }
@@ -64,7 +64,7 @@ void hk_decode_iq2_xs(const void *src, float *dst, size_t n)
         for (size_t k = 0; k < 32; k++) {
             unsigned q = hk_load16(b + 2 + 2 * k), s = (unsigned)b[66 + k / 4] >> 4 * (k / 2 % 2) & 15u;
             float scale = d * (0.5f + (float)s) * 0.25f;
-            decode_iq2_eight(scale, HK_GRID_IQ2_XS[q & 511u], even_signs(q >> 9), dst + i + 8 * k);
+            decode_iq2_eight(scale, hk_grid_iq2_xs[q & 511u], even_signs(q >> 9), dst + i + 8 * k);
         }
     }
 }
@@ -80,7 +80,7 @@ void hk_decode_iq2_s(const void *src, float *dst, size_t n)
             unsigned high = (unsigned)b[66 + k / 4] >> 2 * (k % 4) & 3u;
             unsigned s = (unsigned)b[74 + k / 4] >> 4 * (k / 2 % 2) & 15u;
             float scale = d * (0.5f + (float)s) * 0.25f;
-            decode_iq2_eight(scale, HK_GRID_IQ2_S[b[2 + k] | high << 8], b[34 + k], dst + i + 8 * k);
+            decode_iq2_eight(scale, hk_grid_iq2_s[b[2 + k] | high << 8], b[34 + k], dst + i + 8 * k);
         }
     }
 }
@@ -95,9 +95,9 @@ void hk_decode_iq3_xxs(const void *src, float *dst, size_t n)
         for (size_t w = 0; w < HK_QK_K; w++) {
             uint32_t s = hk_load32(b + 66 + w / 32 * 4);
             float scale = d * (0.5f + (float)(s >> 28)) * 0.5f;
-            unsigned number = nibble_number(HK_GRID_IQ3_XXS[b[2 + w / 4]], w % 4);
+            unsigned number = nibble_number(hk_grid_iq3_xxs[b[2 + w / 4]], w % 4);
             unsigned signs = even_signs(s >> 7 * (w / 8 % 4));
-            dst[i + w] = with_sign(scale * (float)IQ3_XXS_VALUES[number & 7u], signs, w % 8);
+            dst[i + w] = with_sign(scale * (float)iq3_xxs_values[number & 7u], signs, w % 8);
         }
     }
 }
@@ -112,7 +112,7 @@ void hk_decode_iq3_s(const void *src, float *dst, size_t n)
         for (size_t w = 0; w < HK_QK_K; w++) {
             unsigned s = (unsigned)b[106 + w / 64] >> 4 * (w / 32 % 2) & 15u;
             unsigned high = (unsigned)b[66 + w / 32] >> w / 4 % 8 & 1u;
-            unsigned number = nibble_number(HK_GRID_IQ3_S[b[2 + w / 4] | high << 8], w % 4);
+            unsigned number = nibble_number(hk_grid_iq3_s[b[2 + w / 4] | high << 8], w % 4);
             float scale = d * (float)(2 * s + 1);
             dst[i + w] = with_sign(scale * (float)(2 * number + 1), b[74 + w / 8], w % 8);
         }
@@ -124,7 +124,7 @@ static void decode_iq1_eight(float scale, unsigned entry, bool minus, float *dst
 {
     float delta = minus ? -0.125f : 0.125f;
     for (size_t i = 0; i < 8; i++)
-        dst[i] = scale * ((float)pair_number(HK_GRID_IQ1[entry], i) - 1.0f + delta);
+        dst[i] = scale * ((float)pair_number(hk_grid_iq1[entry], i) - 1.0f + delta);
 }
 
 /* IQ1_S: { f16 d; u8 q[32]; u16 high[8] }: three bits of high on top of each q, then three of a scale

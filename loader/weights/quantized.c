@@ -371,7 +371,7 @@ static enum hk_weight_type choose_float(const struct scale_facts *f, int m, floa
 /* Q4_1 has -scale * zero, at most 15 scales, as an F16: 11 significant bits from 2^-14 on, steps of at most
  * 2^-7 scales. Rounding costs (2^-7)^2 / 12 of a scale's square in the mean, of which weights of four bits
  * have 20. */
-static const float Q4_1_LEAST = 0x1p-14f, Q4_1_MOST = 65504.0f / 15;
+static const float q4_1_least = 0x1p-14f, q4_1_most = 65504.0f / 15;
 
 /* Whether rounding a scale to F16 costs less than 1e-7 of its weights' mean square: it has all of its 11
  * bits. */
@@ -417,7 +417,7 @@ bool hk_quantized_choose(struct hk_quantized *q, const char *file, struct hk_err
     bool half = f.exact_in_f16 || normal_in_f16(&f);
     if (blocks && half && !wide && all)
         q->type = HK_Q4_0;
-    else if (blocks && f.exact_in_f16 && !wide && f.least >= Q4_1_LEAST && f.most <= Q4_1_MOST)
+    else if (blocks && f.exact_in_f16 && !wide && f.least >= q4_1_least && f.most <= q4_1_most)
         q->type = HK_Q4_1;
     else if (blocks && half && narrow)
         q->type = HK_Q8_0;

@@ -5,7 +5,7 @@
 /* name, GGUF id, safetensors' name; weights and bytes of a block in the file, on the device;
  * fields: offset, bytes, unit; codebook; f16 scales; codec */
 #define BLOCK(len, bytes) len, bytes, len, bytes /* the same in the file and on the device */
-static const struct hk_weight_type_info TYPES[HK_WEIGHT_TYPE_COUNT] = {
+static const struct hk_weight_type_info all_types[HK_WEIGHT_TYPE_COUNT] = {
     [HK_F32] = {"f32", 0, "F32", 1, 4, 4, 16,
         {{0, 16, 16}}, NULL, 0, 0, {0}, hk_decode_f32, hk_encode_f32},
     [HK_F16] = {"f16", 1, "F16", 1, 2, 8, 16,
@@ -68,32 +68,32 @@ static const struct hk_weight_type_info TYPES[HK_WEIGHT_TYPE_COUNT] = {
         {{0, 64, 16}, {64, 2, 2}}, NULL, 0,
         1, {64}, hk_decode_tq2_0, NULL},
     [HK_IQ2_XXS] = {"iq2_xxs", 16, NULL, BLOCK(HK_QK_K, HK_IQ2_XXS_BYTES),
-        {{2, 64, 4}, {0, 2, 2}}, HK_GRID_IQ2_XXS, 256,
+        {{2, 64, 4}, {0, 2, 2}}, hk_grid_iq2_xxs, 256,
         1, {0}, hk_decode_iq2_xxs, NULL},
     [HK_IQ2_XS] = {"iq2_xs", 17, NULL, BLOCK(HK_QK_K, HK_IQ2_XS_BYTES),
-        {{2, 72, 4}, {0, 2, 2}}, HK_GRID_IQ2_XS, 512,
+        {{2, 72, 4}, {0, 2, 2}}, hk_grid_iq2_xs, 512,
         1, {0}, hk_decode_iq2_xs, NULL},
     [HK_IQ2_S] = {"iq2_s", 22, NULL, BLOCK(HK_QK_K, HK_IQ2_S_BYTES),
-        {{2, 80, 4}, {0, 2, 2}}, HK_GRID_IQ2_S, 1024,
+        {{2, 80, 4}, {0, 2, 2}}, hk_grid_iq2_s, 1024,
         1, {0}, hk_decode_iq2_s, NULL},
     [HK_IQ3_XXS] = {"iq3_xxs", 18, NULL, BLOCK(HK_QK_K, HK_IQ3_XXS_BYTES),
-        {{2, 96, 4}, {0, 2, 2}}, HK_GRID_IQ3_XXS, 256,
+        {{2, 96, 4}, {0, 2, 2}}, hk_grid_iq3_xxs, 256,
         1, {0}, hk_decode_iq3_xxs, NULL},
     [HK_IQ3_S] = {"iq3_s", 21, NULL, BLOCK(HK_QK_K, HK_IQ3_S_BYTES),
-        {{2, 108, 4}, {0, 2, 2}}, HK_GRID_IQ3_S, 512,
+        {{2, 108, 4}, {0, 2, 2}}, hk_grid_iq3_s, 512,
         1, {0}, hk_decode_iq3_s, NULL},
     [HK_IQ1_S] = {"iq1_s", 19, NULL, BLOCK(HK_QK_K, HK_IQ1_S_BYTES),
-        {{2, 48, 4}, {0, 2, 2}}, HK_GRID_IQ1, 2048,
+        {{2, 48, 4}, {0, 2, 2}}, hk_grid_iq1, 2048,
         1, {0}, hk_decode_iq1_s, NULL},
     [HK_IQ1_M] = {"iq1_m", 29, NULL, BLOCK(HK_QK_K, HK_IQ1_M_BYTES),
-        {{0, 56, 4}}, HK_GRID_IQ1, 2048,
+        {{0, 56, 4}}, hk_grid_iq1, 2048,
         0, {0}, hk_decode_iq1_m, NULL},
 };
 /* clang-format on */
 
 const struct hk_weight_type_info *hk_weight_type_info(enum hk_weight_type type)
 {
-    return &TYPES[type];
+    return &all_types[type];
 }
 
 const char *hk_weight_type_name(enum hk_weight_type type)
@@ -110,14 +110,14 @@ bool hk_weight_type_is_float(enum hk_weight_type type)
 enum hk_weight_type hk_weight_type_by_name(const char *name)
 {
     unsigned t = 0;
-    while (t < HK_WEIGHT_TYPE_COUNT && strcmp(TYPES[t].name, name) != 0) t++;
+    while (t < HK_WEIGHT_TYPE_COUNT && strcmp(all_types[t].name, name) != 0) t++;
     return (enum hk_weight_type)t;
 }
 
 enum hk_weight_type hk_weight_type_by_gguf_id(uint32_t id)
 {
     unsigned t = 0;
-    while (t < HK_WEIGHT_TYPE_COUNT && (TYPES[t].gguf_id != id || id == HK_NO_GGUF_ID)) t++;
+    while (t < HK_WEIGHT_TYPE_COUNT && (all_types[t].gguf_id != id || id == HK_NO_GGUF_ID)) t++;
     return (enum hk_weight_type)t;
 }
 
@@ -125,7 +125,7 @@ enum hk_weight_type hk_weight_type_by_st_name(const char *name, size_t len)
 {
     unsigned t = 0;
     for (; t < HK_WEIGHT_TYPE_COUNT; t++) {
-        const char *s = TYPES[t].st_name;
+        const char *s = all_types[t].st_name;
         if (s && strlen(s) == len && memcmp(s, name, len) == 0) break;
     }
     return (enum hk_weight_type)t;
@@ -133,13 +133,13 @@ enum hk_weight_type hk_weight_type_by_st_name(const char *name, size_t len)
 
 bool hk_weight_type_quantizes(enum hk_weight_type type)
 {
-    return type < HK_WEIGHT_TYPE_COUNT && TYPES[type].encode && TYPES[type].block_len > 1;
+    return type < HK_WEIGHT_TYPE_COUNT && all_types[type].encode && all_types[type].block_len > 1;
 }
 
 static bool is_in_set(enum hk_weight_type type, enum hk_weight_set set)
 {
     if (set == HK_WEIGHTS_QUANTIZING) return hk_weight_type_quantizes(type);
-    return set == HK_WEIGHTS_ALL || TYPES[type].gguf_id != HK_NO_GGUF_ID;
+    return set == HK_WEIGHTS_ALL || all_types[type].gguf_id != HK_NO_GGUF_ID;
 }
 
 const char *hk_weight_type_list(enum hk_weight_set set, char *out, size_t capacity)
@@ -148,10 +148,10 @@ const char *hk_weight_type_list(enum hk_weight_set set, char *out, size_t capaci
     out[0] = 0;
     for (unsigned t = 0; t < HK_WEIGHT_TYPE_COUNT; t++) {
         if (!is_in_set((enum hk_weight_type)t, set)) continue;
-        size_t len = strlen(TYPES[t].name), comma = used ? 2 : 0;
+        size_t len = strlen(all_types[t].name), comma = used ? 2 : 0;
         if (used + comma + len + 1 > capacity) break;
         memcpy(out + used, ", ", comma);
-        memcpy(out + used + comma, TYPES[t].name, len + 1);
+        memcpy(out + used + comma, all_types[t].name, len + 1);
         used += comma + len;
     }
     return out;
