@@ -10,8 +10,9 @@
 
 enum {
     ITEM_BYTES = 1 << 20,       /* read and made for an item: what a processor's cache holds */
-    MAX_SLOTS_BYTES = 64 << 20, /* and what their pages of the file take */
+    MAX_SLOTS_BYTES = 64 << 20, /* with what is read for them */
     FEW_ITEMS = 4,              /* are done before a thread has begun */
+    FEW_BYTES = 64 << 10,       /* of a file are not worth a call of the system */
 };
 
 struct piece {
@@ -221,6 +222,13 @@ static void make_matrix(const struct load *x, const struct piece *q, const struc
     }
 }
 
+/* Pieces of a few bytes come and go with their neighbours: hk_pages_done gives back what is a little before. */
+static bool has_pages(const struct load *x, const struct piece *q)
+{
+    bool large = q->b->tensor->quantized || q->n_rows * route_of(q->b).from_row >= FEW_BYTES;
+    return large && x->n_items >= FEW_ITEMS;
+}
+
 static void make_vector(const struct load *x, const struct piece *q, const struct slot *s, const char *src)
 {
     float *place = place_on_host(x, q->b), *packed = (float *)(void *)(s->packed + q->packed_at);
@@ -236,7 +244,7 @@ static bool make_item(void *user, uint64_t item, uint32_t slot, struct hk_error 
         const struct piece *q = &x->pieces[i];
         const struct hk_ckpt_tensor *t = q->b->tensor;
         uint64_t first = (uint64_t)q->first * q->b->cols, n = (uint64_t)q->n_rows * q->b->cols;
-        hk_pages_ask(x->p->m->ckpt, t, first, n);
+        if (has_pages(x, q)) hk_pages_ask(x->p->m->ckpt, t, first, n);
         if (t->quantized) hk_ckpt_weights(t, first, n, s->made);
         const char *src = t->quantized ? s->made : (const char *)t->data + route_of(q->b).from_row * q->first;
         (q->b->w ? make_matrix : make_vector)(x, q, s, src);
@@ -272,8 +280,9 @@ static bool take_item(void *user, uint64_t item, uint32_t slot, struct hk_error 
         if (!upload_piece(x, q, &x->slots[slot], err))
             return hk_fail_prefix(err, "tensor %s", q->b->tensor->name);
         x->done += q->n_rows * route_of(q->b).from_row;
-        hk_pages_done(x->p->m->ckpt, q->b->tensor, (uint64_t)q->first * q->b->cols,
-                      (uint64_t)q->n_rows * q->b->cols);
+        if (has_pages(x, q))
+            hk_pages_done(x->p->m->ckpt, q->b->tensor, (uint64_t)q->first * q->b->cols,
+                          (uint64_t)q->n_rows * q->b->cols);
     }
     return true;
 }
@@ -306,7 +315,8 @@ static bool run(struct load *x, struct hk_error *err)
     x->blocks = (size_t)hk_align_up(x->blocks, 64);
     size_t bytes = most(x->made + x->floats + x->blocks + x->packed, 64);
     uint32_t n_threads = x->n_items < FEW_ITEMS ? 0 : hk_pipeline_processors();
-    uint32_t n_slots = n_threads ? 2 * n_threads : 1, fit = (uint32_t)(MAX_SLOTS_BYTES / bytes);
+    uint32_t n_slots = n_threads ? 2 * n_threads : 1;
+    uint32_t fit = (uint32_t)(MAX_SLOTS_BYTES / (bytes + ITEM_BYTES));
     if (n_slots > fit) n_slots = fit ? fit : 1;
     if (n_threads > n_slots) n_threads = n_slots;
     x->slots = slots_new(x, n_slots, bytes, err);

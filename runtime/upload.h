@@ -6,7 +6,7 @@
 #include "runtime/weights.h"
 
 /* Makes the model's arena, fills in the addresses, uploads. Main memory besides what the device takes of it:
- * some 2 MiB for each processor, at most 128 MiB where rows are short. progress (may be NULL) is called on the
+ * some 4 MiB for each processor, at most 64 MiB where rows are short. progress (may be NULL) is called on the
  * caller's thread. False and *err: HK_ERR_MEMORY, HK_ERR_FORMAT, HK_ERR_DEVICE, HK_ERR_CANCELLED where progress
  * returned false; no thread is running any more. */
 bool weights_upload(struct weight_plan *p, hk_progress_fn progress, void *user, struct hk_error *err);

@@ -67,6 +67,21 @@ bool hk_weight_layout(enum hk_weight_type type, uint64_t rows, uint64_t cols, st
     return true;
 }
 
+/* `n` bytes of each of n_rows lanes, at most a unit; the rest of the units is zeros. */
+static void pack_unit(uint32_t unit, const uint8_t *from, uint64_t row_stride, uint32_t n_rows, uint64_t n,
+                      uint8_t *dst)
+{
+    if (n_rows == LANES && n == 16) { /* whole units, of constant sizes: one load and one store */
+        for (uint32_t lane = 0; lane < LANES; lane++) memcpy(dst + lane * 16, from + lane * row_stride, 16);
+    } else if (n_rows == LANES && n == 4 && unit == 4) {
+        for (uint32_t lane = 0; lane < LANES; lane++) memcpy(dst + lane * 4, from + lane * row_stride, 4);
+    } else {
+        memset(dst, 0, (size_t)unit * LANES);
+        for (uint32_t lane = 0; lane < n_rows; lane++)
+            memcpy(dst + lane * unit, from + lane * row_stride, (size_t)n);
+    }
+}
+
 /* Every lane's units of 16 or 4 bytes of a field, block after block. */
 static void pack_units(const struct hk_weight_layout *l, const struct hk_weight_type_info *info,
                        struct hk_block_field field, const uint8_t *src, uint64_t row_stride, uint32_t n_rows,
@@ -75,21 +90,10 @@ static void pack_units(const struct hk_weight_layout *l, const struct hk_weight_
     /* F32, F16 and BF16 need not fill their last word: the file's row ends before it. */
     uint64_t row_bytes = (uint64_t)(l->cols / info->block_len) * info->block_bytes;
     for (uint32_t b = 0; b < l->n_blocks; b++) {
-        for (uint32_t w = 0; w < field.bytes; w += field.unit) {
+        for (uint32_t w = 0; w < field.bytes; w += field.unit, dst += field.unit * LANES) {
             uint64_t at = (uint64_t)b * info->pack_bytes + field.offset + w;
             uint64_t n = row_bytes - at < field.unit ? row_bytes - at : field.unit;
-            for (uint32_t lane = 0; lane < LANES; lane++, dst += field.unit) {
-                const uint8_t *from = src + lane * row_stride + at;
-                /* constant sizes: one load and one store */
-                if (lane >= n_rows || n < field.unit) {
-                    memset(dst, 0, field.unit);
-                    if (lane < n_rows) memcpy(dst, from, (size_t)n);
-                } else if (field.unit == 16) {
-                    memcpy(dst, from, 16);
-                } else {
-                    memcpy(dst, from, 4);
-                }
-            }
+            pack_unit(field.unit, src + at, row_stride, n_rows, n, dst);
         }
     }
 }
@@ -105,8 +109,13 @@ static void pack_shared(const struct hk_weight_layout *l, const struct hk_weight
         for (uint32_t lane = 0; lane < LANES; lane++, dst += 4) {
             uint8_t word[4] = {0};
             const uint8_t *from = src + lane * row_stride + (uint64_t)b * info->pack_bytes + field.offset;
-            for (uint32_t i = 0; lane < n_rows && i < n; i++)
-                memcpy(word + i * field.unit, from + (uint64_t)i * info->pack_bytes, field.unit);
+            for (uint32_t i = 0; lane < n_rows && i < n; i++, from += info->pack_bytes) {
+                /* constant sizes here, too */
+                if (field.unit == 2)
+                    memcpy(word + i * 2, from, 2);
+                else
+                    word[i] = *from;
+            }
             memcpy(dst, word, 4);
         }
     }
