@@ -1,4 +1,4 @@
-/* Prefill and decode speed of a model, timed as a user meets it: through a session, waiting for each result. */
+/* Prefill and decode speed of a model, timed as a user meets it: through a sequence, waiting for each result. */
 #include "runtime/hekla.h"
 #include "runtime/backend.h"
 #include "runtime/model.h"
@@ -11,7 +11,8 @@
 enum { MAX_REPEATS = 100 };
 
 struct run {
-    struct hk_session *s;
+    struct hk_runner *runner;
+    struct hk_sequence *s;
     const struct hk_bench_options *opt;
     struct hk_bench_result *out;
     uint32_t depth;
@@ -35,15 +36,15 @@ static bool run_once(struct run *r, uint32_t *tokens, uint32_t salt, uint32_t n_
 {
     fill(tokens, r->out->n_prompt, salt, n_vocab);
     double start = hk_os_seconds();
-    if (!hk_session_sync(r->s, tokens, r->out->n_prompt, err)) return false;
+    if (!hk_sequence_sync(r->s, tokens, r->out->n_prompt, err)) return false;
     *prefill = r->out->n_prompt / (hk_os_seconds() - start);
 
     uint32_t n = 0;
     fill(tokens, r->depth, salt, n_vocab);
-    if (!hk_session_sync(r->s, tokens, r->depth, err)) return false;
+    if (!hk_sequence_sync(r->s, tokens, r->depth, err)) return false;
     start = hk_os_seconds();
     /* The first token comes from the prompt's logits: n_decode steps give n_decode + 1 tokens. */
-    if (!hk_session_greedy(r->s, r->out->n_decode + 1, keep_going, NULL, &n, err)) return false;
+    if (!hk_sequence_greedy(r->s, r->out->n_decode + 1, keep_going, NULL, &n, err)) return false;
     *decode = (n - 1) / (hk_os_seconds() - start);
     return true;
 }
@@ -93,10 +94,11 @@ bool hk_bench(struct hk_model *m, const struct hk_bench_options *opt, struct hk_
         return hk_fail(err, HK_ERR_INPUT,
                        "the benchmark wants %llu positions, the model has %u: fewer tokens",
                        (unsigned long long)most, m->hp.n_ctx_train);
-    struct hk_session_options so = {.n_ctx = (uint32_t)most, .kv = opt->kv};
-    r.s = hk_session_open(m, &so, err);
+    struct hk_runner_options ro = {.n_ctx = (uint32_t)most, .kv = opt->kv};
+    r.runner = hk_runner_open(m, &ro, err);
+    r.s = r.runner ? hk_sequence_new(r.runner, err) : NULL;
     bool ok = r.s && run_all(&r, m, err);
-    hk_session_close(r.s);
+    hk_runner_close(r.runner);
     if (!ok) return false;
     summarize(r.prefill, out->repeats, out->prefill_tps);
     summarize(r.decode, out->repeats, out->decode_tps);

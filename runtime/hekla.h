@@ -6,7 +6,8 @@
  *   template    messages -> the text that a model is given
  *   device      a Vulkan device, or the C reference
  *   model       a checkpoint's weights on a device, bound to an architecture
- *   session     one timeline on a model: a KV cache that is synced to a token prefix
+ *   runner      computes sequences of a model, many in one step; their keys and values are in its pool
+ *   sequence    tokens, and where they are in that pool
  *   sampler     logits -> token
  *
  * Everything returns false or NULL and fills *err (which may be NULL) on failure; nothing prints, nothing
@@ -14,7 +15,7 @@
  * structure of options zero is the default of every field: {0}, or NULL in its place.
  *
  * Threads: what is immutable (checkpoint, vocabulary, tokenizer, template) is shared freely. A device and all
- * that lives on it (models, sessions) are used by one thread at a time. Different devices, and whatever else
+ * that lives on it (models, runners, sequences) are used by one thread at a time. Different devices, and whatever else
  * is said of a type to be one thread's at a time, are independent of each other: there is no global state. */
 #ifndef HEKLA_RUNTIME_HEKLA_H
 #define HEKLA_RUNTIME_HEKLA_H
@@ -86,7 +87,7 @@ struct hk_model_options {
                           bf16, or one that quantizes; NULL: as they are */
     hk_progress_fn progress;
     void *user;
-    /* what will be opened on it, so that memory can be refused before the load; 0: the session's own defaults */
+    /* what will be opened on it, so that memory can be refused before the load; 0: the runner's own defaults */
     uint32_t plan_ctx;
 };
 struct hk_model_stats {
@@ -104,7 +105,7 @@ HK_API void hk_model_close(struct hk_model *m);
 HK_API uint32_t hk_model_n_vocab(const struct hk_model *m);
 HK_API uint32_t hk_model_n_ctx_train(const struct hk_model *m); /* positions that it was trained for */
 HK_API const struct hk_model_stats *hk_model_stats(const struct hk_model *m);
-/* Whether it scores texts (hk_session_score) instead of predicting tokens. */
+/* Whether it scores texts (hk_sequence_score) instead of predicting tokens. */
 HK_API bool hk_model_is_reward(const struct hk_model *m);
 /* The architectures this build runs, separated by ", ". */
 HK_API const char *hk_known_architectures(void);
@@ -114,68 +115,100 @@ HK_API const char *hk_known_architectures(void);
 HK_API struct hk_checkpoint *hk_synthetic_checkpoint(const char *shape, enum hk_weight_type type,
                                                      struct hk_error *err);
 
-/* ---- session ---------------------------------------------------------------------------------------------- */
+/* ---- runner and sequences --------------------------------------------------------------------------------- */
 
 /* AUTO: f32 where every matrix of the model is f32, else f16: the cache is no narrower than the weights. */
 enum hk_kv_type { HK_KV_AUTO, HK_KV_F16, HK_KV_F32 };
-struct hk_session_options {
-    uint32_t n_ctx;   /* positions; 0: the model's own, at most 4096 */
-    uint32_t n_batch; /* tokens prefilled at once; 0: what suits the device */
+
+/* Zero is the default everywhere. */
+struct hk_runner_options {
+    uint32_t n_ctx;       /* positions that a sequence may have; 0: the model's own, at most 4096 */
+    uint32_t n_batch;     /* tokens of one step, of all its sequences together; 0: what suits the device */
+    uint32_t n_sequences; /* sequences that one step may have; 0: 1. More may live: they take turns */
+    uint32_t
+        n_extra; /* positions whose keys and values the pool has room for besides n_ctx, rounded up to whole
+                             blocks of 32: for other sequences than one */
     enum hk_kv_type kv;
-    bool all_logits; /* keep the logits of every position of the latest sync, not of the last alone; a reward
-                        model has none */
-    hk_progress_fn progress;
+    bool
+        all_logits; /* keep the logits of every position that the newest request computed, not of the last alone.
+                        Prefixes of other sequences are then computed again. A reward model has none */
+    hk_progress_fn progress; /* while hk_sequence_sync computes a long prompt; returning false cancels it */
     void *user;
-    uint32_t n_branches;    /* how many branches hk_session_fork may begin; 0: none */
-    uint32_t branch_tokens; /* ... and how many tokens each may be fed: keys and values of n_branches *
-                               branch_tokens positions are kept beside those of n_ctx */
 };
-/* Its device's thread's. */
-struct hk_session;
-HK_API struct hk_session *hk_session_open(struct hk_model *m, const struct hk_session_options *opt,
-                                          struct hk_error *err);
-HK_API void hk_session_close(struct hk_session *s);
-HK_API uint32_t hk_session_ctx(const struct hk_session *s);
 
-/* Makes the timeline equal to tokens[0..n), n >= 1: keeps the common prefix, computes the rest (at least the
- * last token, so that its logits are there). A prompt longer than the context is HK_ERR_INPUT and says both
- * numbers; an id outside the vocabulary too. On failure the timeline is what could still be trusted (see
- * hk_session_tokens). */
-HK_API bool hk_session_sync(struct hk_session *s, const uint32_t *tokens, uint32_t n, struct hk_error *err);
-HK_API const uint32_t *hk_session_tokens(const struct hk_session *s, uint32_t *n);
-/* Logits (n_vocab floats) after the last token; valid until the next sync. NULL before the first one, and for
- * a reward model, which has a score instead. */
-HK_API const float *hk_session_logits(struct hk_session *s);
-/* With all_logits: those after position `pos` of the timeline; NULL where the latest sync did not compute it. */
-HK_API const float *hk_session_logits_at(struct hk_session *s, uint32_t pos);
+/* A runner computes sequences of a model in steps. A step is one pass of the model over some tokens of any of them: a
+ * slice of one's prompt beside single tokens of others. Keys and values are kept in a pool of blocks; what several
+ * sequences have in common at their beginning is kept and computed once.
+ *
+ * When the pool is full, sequences that have nothing to compute give up their blocks first, then the youngest that
+ * has: it is computed again when there is room, and gives what it would have given. Nothing is lost but time.
+ *
+ * A runner, its sequences, its model and its device are used by one thread at a time. */
+struct hk_runner;
+/* The model must outlive the runner. opt may be NULL. HK_ERR_MEMORY where what the options ask for does not fit,
+ * HK_ERR_INPUT where the model cannot do it. */
+HK_API struct hk_runner *hk_runner_open(struct hk_model *m, const struct hk_runner_options *opt,
+                                        struct hk_error *err);
+/* Frees its sequences too. NULL is accepted. */
+HK_API void hk_runner_close(struct hk_runner *r);
+HK_API uint32_t hk_runner_ctx(const struct hk_runner *r);
+/* Positions of the pool: all, and those of blocks that no sequence holds (what they keep may be found again). */
+HK_API uint32_t hk_runner_pool(const struct hk_runner *r, uint32_t *available);
 
-/* Reward models: syncs the timeline to tokens[0..n) as hk_session_sync does, and gives the head's score after
- * the last of them in *score. HK_ERR_INPUT where the model is no reward model. */
-HK_API bool hk_session_score(struct hk_session *s, const uint32_t *tokens, uint32_t n, float *score,
-                             struct hk_error *err);
+/* Computes one step for the sequences that have something to compute, the oldest request first; *more (may be NULL):
+ * whether one still has. With nothing to compute it does nothing. False and *err where the device failed; the tokens
+ * of all sequences are kept, and are computed again by the next step. */
+HK_API bool hk_runner_step(struct hk_runner *r, bool *more, struct hk_error *err);
+/* Steps until no sequence has anything to compute. */
+HK_API bool hk_runner_run(struct hk_runner *r, struct hk_error *err);
+
+/* A sequence: tokens, and their keys and values in the runner's pool. Used by one thread at a time, with its runner. */
+struct hk_sequence;
+HK_API struct hk_sequence *hk_sequence_new(struct hk_runner *r, struct hk_error *err);
+/* Another sequence with the same tokens and output. Nothing is copied or computed: the two share their keys and
+ * values until they differ. */
+HK_API struct hk_sequence *hk_sequence_fork(struct hk_sequence *s, struct hk_error *err);
+/* Drops it, in the middle of a request too. NULL is accepted. */
+HK_API void hk_sequence_free(struct hk_sequence *s);
+
+/* Requests that the sequence be tokens[0 .. n), n >= 1, with the output behind the last: keeps the prefix that it has
+ * in common with them, and leaves the rest to hk_runner_step. HK_ERR_INPUT, and nothing changed, for an empty prompt, one
+ * longer than the context (both numbers are said) or an id outside the vocabulary. */
+HK_API bool hk_sequence_request(struct hk_sequence *s, const uint32_t *tokens, uint32_t n,
+                                struct hk_error *err);
+/* Requests n >= 1 tokens more. The sequence keeps its place among the others. Errors as above. */
+HK_API bool hk_sequence_append(struct hk_sequence *s, const uint32_t *tokens, uint32_t n,
+                               struct hk_error *err);
+/* Whether a request is still to be computed. */
+HK_API bool hk_sequence_pending(const struct hk_sequence *s);
+/* Ends a request: the tokens that were not computed yet are taken off. Other sequences are not touched. */
+HK_API void hk_sequence_cancel(struct hk_sequence *s);
+/* Takes off all tokens but the first n. Ends a request. Does nothing where there are no more than n. */
+HK_API void hk_sequence_rewind(struct hk_sequence *s, uint32_t n);
+/* hk_sequence_request, and steps until it is done: those of other sequences go on in them. HK_ERR_CANCELLED where
+ * progress returned false; on every failure the request is cancelled, as hk_sequence_cancel does. */
+HK_API bool hk_sequence_sync(struct hk_sequence *s, const uint32_t *tokens, uint32_t n, struct hk_error *err);
+
+/* The tokens, *n of them; valid until the sequence changes. */
+HK_API const uint32_t *hk_sequence_tokens(const struct hk_sequence *s, uint32_t *n);
+/* How many tokens were computed for the newest request: those that were there already are not among them. */
+HK_API uint32_t hk_sequence_n_computed(const struct hk_sequence *s);
+/* Logits (n_vocab floats) behind the last token; valid until the sequence changes. NULL while a request is pending
+ * or where there was none, and for a reward model, which has a score instead. */
+HK_API const float *hk_sequence_logits(const struct hk_sequence *s);
+/* With all_logits: those behind position `pos`; NULL where the newest request did not compute it. */
+HK_API const float *hk_sequence_logits_at(const struct hk_sequence *s, uint32_t pos);
+/* Reward models: syncs as hk_sequence_sync does, and gives the head's score behind the last token in *score.
+ * HK_ERR_INPUT where the model is no reward model. */
+HK_API bool hk_sequence_score(struct hk_sequence *s, const uint32_t *tokens, uint32_t n, float *score,
+                              struct hk_error *err);
 
 /* Appends the greedy continuation, the chosen tokens fed from step to step on the device; calls emit for each
  * token in order until it returns false or n tokens are out or the context is full: with r places left in
- * it, r + 1 tokens, of which the last is not fed. *n_out: how many were emitted. */
+ * it, r + 1 tokens, of which the last is not fed. *n_out: how many were emitted. Other sequences wait meanwhile. */
 typedef bool (*hk_token_fn)(void *user, uint32_t token);
-HK_API bool hk_session_greedy(struct hk_session *s, uint32_t n, hk_token_fn emit, void *user, uint32_t *n_out,
-                              struct hk_error *err);
-
-/* Branches: several continuations of one timeline, computed in one batch.
- *
- * Begins n branches (1 .. n_branches) behind the synced timeline, whose keys and values they share: nothing
- * is copied or computed. Each branch's logits are at first the timeline's. The branches live until the next
- * sync, greedy decoding or fork; the timeline itself stays as it is. A branch may grow to branch_tokens
- * tokens, and not beyond position n_ctx. HK_ERR_INPUT without a synced prompt and for another n; a reward
- * model has no branches. */
-HK_API bool hk_session_fork(struct hk_session *s, uint32_t n, struct hk_error *err);
-/* Feeds tokens[b] to branch b for every b < n, all in one step on the device; HK_NO_TOKEN: branch b rests,
- * and its logits are gone, but it can go on in a later step. HK_ERR_INPUT, and nothing changed, where a
- * branch is full or an id is outside the vocabulary; after another failure there are no branches any more. */
-HK_API bool hk_session_branch_step(struct hk_session *s, const uint32_t *tokens, struct hk_error *err);
-/* Logits (n_vocab floats) after the last token of branch b; NULL where it rested in the latest step, or is no
- * branch. Valid until the next step, fork or sync. */
-HK_API const float *hk_session_branch_logits(const struct hk_session *s, uint32_t b);
+HK_API bool hk_sequence_greedy(struct hk_sequence *s, uint32_t n, hk_token_fn emit, void *user,
+                               uint32_t *n_out, struct hk_error *err);
 
 /* ---- sampling --------------------------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
 #include "runtime/arch/archs.h"
 #include "runtime/backend.h"
 #include "runtime/os.h"
+#include "runtime/plan.h"
 #include "runtime/upload.h"
 
 #include <math.h>
@@ -104,24 +105,25 @@ static bool check_limits(const struct hk_model *m, struct hk_error *err)
                    m->ckpt->path, m->hp.head_dim, (unsigned)HK_MAX_HEAD_DIM);
 }
 
-/* Weights and the session that is planned must fit in what the device has left. */
+/* Weights and the runner that is planned must fit in what the device has left. */
 static bool check_budget(const struct hk_model *m, uint64_t weight_bytes, uint32_t plan_ctx,
                          struct hk_error *err)
 {
-    struct hk_session_options so = {.n_ctx = plan_ctx};
-    uint64_t session_bytes = 0, need = 0, budget = m->backend->table->budget(m->backend);
-    if (!hk_session_plan(m, &so, &session_bytes) || !hk_add_u64(weight_bytes, session_bytes, &need))
-        return hk_fail(err, HK_ERR_MEMORY,
-                       "a context of %u does not fit in memory: a smaller "
-                       "hk_model_options.plan_ctx would be accepted",
-                       so.n_ctx);
-    if (need <= budget) return true;
+    struct hk_runner_options ro = {.n_ctx = plan_ctx};
+    struct hk_plan plan = {0};
+    char text[160];
+    uint64_t budget = m->backend->table->budget(m->backend);
+    if (!hk_plan_add(&plan, "weights", weight_bytes) || !hk_runner_plan(m, &ro, &plan))
+        return hk_fail(
+            err, HK_ERR_MEMORY,
+            "a context of %u does not fit in memory: a smaller hk_model_options.plan_ctx would be accepted",
+            plan_ctx);
+    if (plan.total <= budget) return true;
     return hk_fail(
         err, HK_ERR_MEMORY,
-        "%s needs %.1f MiB (weights %.1f, context of %u %.1f), but the device has %.1f MiB: a smaller "
-        "hk_model_options.plan_ctx, or hk_model_options.quant, would be accepted",
-        m->ckpt->name, (double)need / 0x1p20, (double)weight_bytes / 0x1p20, so.n_ctx,
-        (double)session_bytes / 0x1p20, (double)budget / 0x1p20);
+        "%s needs %.1f MiB (%s), but the device has %.1f MiB: a smaller hk_model_options.plan_ctx or "
+        "hk_model_options.quant would be accepted",
+        m->ckpt->name, (double)plan.total / 0x1p20, hk_plan_text(&plan, text), (double)budget / 0x1p20);
 }
 
 /* HK_WEIGHT_TYPE_COUNT: weights as they are. */

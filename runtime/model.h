@@ -58,8 +58,7 @@ struct scratch_row {
 struct step {
     uint32_t n_tokens, n_out;
     struct hk_tensor tokens;  /* (1, T) ids */
-    struct hk_tensor pos;     /* (1, T) positions; an inactive token has UINT32_MAX */
-    struct hk_tensor fork;    /* (T, 2) where positions lie in the cache (ops.h); absent: ordinary */
+    struct hk_places places;  /* of the T tokens */
     struct hk_tensor out_idx; /* (1, n_out) which of the T */
     struct hk_tensor x;       /* (T, n_embd) residual stream: all that a layer leaves to the next, but kv */
     struct hk_tensor logits;  /* (n_out, DIM_OUT) */
@@ -104,8 +103,9 @@ const struct hk_hparams *hk_model_hparams(const struct hk_model *m);
 /* cos and sin of every position: out (n_ctx, rope_dim), as ops.h's rope takes it. */
 void hk_rope_table(const struct hk_model *m, uint32_t n_ctx, float *out);
 
-/* Bytes of device memory that a session of these options takes; false when that does not fit in 64 bits. Zero
- * options are replaced by the defaults (in *opt). The model need only be bound, not loaded. */
-bool hk_session_plan(const struct hk_model *m, struct hk_session_options *opt, uint64_t *bytes);
+/* Adds what a runner of these options (NULL: the defaults) takes on the device to the plan; false where that does not fit
+ * in 64 bits. The model need only be bound, not loaded. */
+struct hk_plan;
+bool hk_runner_plan(const struct hk_model *m, const struct hk_runner_options *opt, struct hk_plan *plan);
 
 #endif

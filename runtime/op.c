@@ -119,7 +119,11 @@ struct op_cost op_cost(const struct op *op)
     case OP_KV_WRITE:
         c.bytes += kv_position_bytes(&op->kv_write.kv) * op->kv_write.k.rows;
         break;
-    case OP_ATTENTION:
+    case OP_KV_COPY:
+        c.bytes += 2 * HK_BLOCK_ROWS * kv_position_bytes(&op->kv_copy.kv) * op->kv_copy.pairs.rows;
+        break;
+    case OP_ATTENTION: /* of the tables, one entry for 32 positions */
+        c.bytes -= 4 * values(&op->attention.blocks);
         c.bytes_per_position = kv_position_bytes(&op->attention.kv);
         c.flops_per_position = 4ull * op->attention.q.cols;
         break;

@@ -27,10 +27,12 @@
        TENSOR(UPDATE, x) TENSOR(IN, table) TENSOR(IN, pos) VALUE(uint32_t, head_dim)                                   \
        VALUE(enum hk_rope_pairing, pairing))                                                                           \
     OP(KV_WRITE, kv_write,                                                                                             \
-       KV(UPDATE, kv) TENSOR(IN, k) TENSOR(IN, v) TENSOR(IN, pos) TENSOR(IN, fork))                                    \
+       KV(UPDATE, kv) TENSOR(IN, k) TENSOR(IN, v) TENSOR(IN, row))                                                     \
+    OP(KV_COPY, kv_copy,                                                                                               \
+       KV(UPDATE, kv) TENSOR(IN, pairs))                                                                               \
     OP(ATTENTION, attention,                                                                                           \
-       TENSOR(OUT, dst) TENSOR(OUT, lse) TENSOR(IN, q) KV(IN, kv) TENSOR(IN, pos) TENSOR(IN, fork)                     \
-       VALUE(uint32_t, n_head) VALUE(float, scale))                                                                    \
+       TENSOR(OUT, dst) TENSOR(OUT, lse) TENSOR(IN, q) KV(IN, kv) TENSOR(IN, pos) TENSOR(IN, table)                    \
+       TENSOR(IN, blocks) VALUE(uint32_t, n_head) VALUE(float, scale))                                                 \
     OP(ACTIVATE, activate,                                                                                             \
        TENSOR(OUT, dst) TENSOR(IN, x) TENSOR(IN, up) VALUE(enum hk_activation, f))                                     \
     OP(SELECT_ROWS, select_rows,                                                                                       \

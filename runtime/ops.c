@@ -102,35 +102,33 @@ void rope(struct recorder *r, struct hk_tensor x, struct hk_tensor table, struct
                      .rope = {.x = x, .table = table, .pos = pos, .head_dim = head_dim, .pairing = pairing}});
 }
 
-/* Two numbers a token, side by side, or absent. */
-static bool is_fork(struct hk_tensor fork, uint32_t n_tokens)
+void kv_write(struct recorder *r, const struct hk_kv *kv, struct hk_tensor k, struct hk_tensor v,
+              struct hk_tensor row)
 {
-    return !hk_tensor_given(&fork) || (fork.rows == n_tokens && fork.cols == 2 && fork.ld == 2);
+    assert(same_shape(k, v) && k.cols == kv->n_head_kv * kv->head_dim && is_vector(row, k.rows));
+    record_op(r, &(struct op){OP_KV_WRITE, .kv_write = {.kv = *kv, .k = k, .v = v, .row = row}});
 }
 
-void kv_write(struct recorder *r, const struct hk_kv *kv, struct hk_tensor k, struct hk_tensor v,
-              struct hk_tensor pos, struct hk_tensor fork)
+void kv_copy(struct recorder *r, const struct hk_kv *kv, struct hk_tensor pairs)
 {
-    assert(same_shape(k, v) && k.cols == kv->n_head_kv * kv->head_dim && is_vector(pos, k.rows));
-    assert(is_fork(fork, k.rows));
-    record_op(r,
-              &(struct op){OP_KV_WRITE, .kv_write = {.kv = *kv, .k = k, .v = v, .pos = pos, .fork = fork}});
+    assert(pairs.cols == 2 && pairs.ld == 2 && kv->n_rows % HK_BLOCK_ROWS == 0);
+    record_op(r, &(struct op){OP_KV_COPY, .kv_copy = {.kv = *kv, .pairs = pairs}});
 }
 
 void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor lse, struct hk_tensor q,
-               const struct hk_kv *kv, struct hk_tensor pos, struct hk_tensor fork, uint32_t n_head,
-               float scale)
+               const struct hk_kv *kv, const struct hk_places *at, uint32_t n_head, float scale)
 {
     assert(kv->head_dim <= HK_MAX_HEAD_DIM);
     assert(same_shape(dst, q) && q.cols == n_head * kv->head_dim && n_head % kv->n_head_kv == 0);
-    assert(is_vector(pos, q.rows) && is_fork(fork, q.rows));
+    assert(is_vector(at->pos, q.rows) && is_vector(at->table, q.rows) && at->blocks.rows == 1);
     assert(!hk_tensor_given(&lse) || (lse.rows == q.rows && lse.cols == n_head));
     record_op(r, &(struct op){OP_ATTENTION, .attention = {.dst = dst,
                                                           .lse = lse,
                                                           .q = q,
                                                           .kv = *kv,
-                                                          .pos = pos,
-                                                          .fork = fork,
+                                                          .pos = at->pos,
+                                                          .table = at->table,
+                                                          .blocks = at->blocks,
                                                           .n_head = n_head,
                                                           .scale = scale}});
 }

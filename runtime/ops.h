@@ -44,22 +44,18 @@ void matmul_stack(struct recorder *r, struct hk_tensor dst, const struct hk_stac
 void rope(struct recorder *r, struct hk_tensor x, struct hk_tensor table, struct hk_tensor pos,
           uint32_t head_dim, enum hk_rope_pairing pairing);
 
-/* Positions and rows of the cache. A token at position pos[t] sees positions 0 .. pos[t] of its timeline.
- * fork (T, 2) holds two numbers (f, s) a token: position p is row p where p < f, and row p + s (mod 2^32)
- * from there on. So branches share the rows of their prefix and have rows of their own behind it. fork absent
- * (rows 0): row p throughout. A token whose position is beyond the cache (UINT32_MAX) is inactive. */
-
-/* kv[row(pos[t])] = (k[t], v[t])
- * k, v (T, n_head_kv * head_dim), pos (1, T), fork (T, 2) or absent; an inactive token writes nothing */
+/* kv[row[t]] = (k[t], v[t])   k, v (T, n_head_kv * head_dim), row (1, T); others than rows of the cache: nothing */
 void kv_write(struct recorder *r, const struct hk_kv *kv, struct hk_tensor k, struct hk_tensor v,
-              struct hk_tensor pos, struct hk_tensor fork);
+              struct hk_tensor row);
+/* Block to of the cache = block from, for each pair (from, to)        pairs (N, 2); others than blocks: nothing */
+void kv_copy(struct recorder *r, const struct hk_kv *kv, struct hk_tensor pairs);
 /* dst[t, h] = sum_p softmax_p(scale * q[t, h] . K[h', row(p)]) V[h', row(p)],  p <= pos[t],
  * h' = h / (n_head / n_head_kv)                       Vaswani et al. 2017; GQA: Ainslie et al. 2023
  * lse[t, h] = log sum_p exp(scale * q[t, h] . K[h', row(p)])
- * q, dst (T, n_head * head_dim); lse (T, n_head), or absent: not wanted; an inactive token gets zeros in both */
+ * q, dst (T, n_head * head_dim); row(p), pos: at; lse (T, n_head), or absent: not wanted; an inactive token gets
+ * zeros in both */
 void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor lse, struct hk_tensor q,
-               const struct hk_kv *kv, struct hk_tensor pos, struct hk_tensor fork, uint32_t n_head,
-               float scale);
+               const struct hk_kv *kv, const struct hk_places *at, uint32_t n_head, float scale);
 
 /* dst = f(x)                  x, dst (T, n); dst may be x */
 void activate(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, enum hk_activation f);

@@ -41,12 +41,11 @@ static void weight_row(const struct hk_weight *w, uint32_t r, float *out)
     for (uint32_t i = 0; i < w->cols; i++) out[i] *= w->scale;
 }
 
-/* The row of the cache that holds position p of token t's timeline. */
-static uint32_t kv_row(const struct hk_tensor *fork, uint32_t t, uint32_t p)
+/* The row of the cache that holds position p of token t's sequence. */
+static uint32_t kv_row(const struct op_attention *op, uint32_t t, uint32_t p)
 {
-    if (!hk_tensor_given(fork)) return p;
-    const uint32_t *f = numbers(fork) + 2 * (size_t)t;
-    return p < f[0] ? p : p + f[1];
+    uint32_t block = numbers(&op->blocks)[numbers(&op->table)[t] + p / HK_BLOCK_ROWS];
+    return block * HK_BLOCK_ROWS + p % HK_BLOCK_ROWS;
 }
 
 /* Element i of the head's vector in row p, in the layout of struct hk_kv. */
@@ -179,14 +178,32 @@ static bool do_kv_write(const struct op_kv_write *op)
 {
     const struct hk_kv *kv = &op->kv;
     for (uint32_t t = 0; t < op->k.rows; t++) {
-        uint32_t pos = numbers(&op->pos)[t];
-        if (pos >= kv->n_rows) continue;
-        uint32_t p = kv_row(&op->fork, t, pos);
+        uint32_t p = numbers(&op->row)[t];
+        if (p >= kv->n_rows) continue;
         for (uint32_t h = 0; h < kv->n_head_kv; h++)
             for (uint32_t i = 0; i < kv->head_dim; i++) {
                 kv_put(kv, true, h, p, i, row(&op->k, t)[h * kv->head_dim + i]);
                 kv_put(kv, false, h, p, i, row(&op->v, t)[h * kv->head_dim + i]);
             }
+    }
+    return true;
+}
+
+static bool do_kv_copy(const struct op_kv_copy *op)
+{
+    /* a head's block lies together in both, struct hk_kv */
+    const struct hk_kv *kv = &op->kv;
+    size_t size = (size_t)16 * kv->head_words * HK_BLOCK_ROWS;
+    uint32_t n_blocks = kv->n_rows / HK_BLOCK_ROWS;
+    for (uint32_t i = 0; i < op->pairs.rows; i++) {
+        const uint32_t *pair = numbers(&op->pairs) + 2 * (size_t)i;
+        if (pair[0] >= n_blocks || pair[1] >= n_blocks) continue;
+        for (uint32_t h = 0; h < kv->n_head_kv; h++) {
+            char *k = (char *)(uintptr_t)kv->k + size * n_blocks * h,
+                 *v = (char *)(uintptr_t)kv->v + size * n_blocks * h;
+            memcpy(k + size * pair[1], k + size * pair[0], size);
+            memcpy(v + size * pair[1], v + size * pair[0], size);
+        }
     }
     return true;
 }
@@ -202,15 +219,14 @@ static void attend(const struct op_attention *op, uint32_t t, uint32_t head, uin
     for (uint32_t p = 0; p < n_kv; p++) {
         score[p] = 0;
         for (uint32_t i = 0; i < kv->head_dim; i++)
-            score[p] += (double)q[i] * kv_get(kv, true, kv_head, kv_row(&op->fork, t, p), i);
+            score[p] += (double)q[i] * kv_get(kv, true, kv_head, kv_row(op, t, p), i);
         score[p] *= (double)op->scale;
         largest = fmax(largest, score[p]);
     }
     for (uint32_t p = 0; p < n_kv; p++) sum += score[p] = exp(score[p] - largest);
     for (uint32_t i = 0; i < kv->head_dim; i++) {
         double out = 0;
-        for (uint32_t p = 0; p < n_kv; p++)
-            out += score[p] * kv_get(kv, false, kv_head, kv_row(&op->fork, t, p), i);
+        for (uint32_t p = 0; p < n_kv; p++) out += score[p] * kv_get(kv, false, kv_head, kv_row(op, t, p), i);
         dst[i] = (float)(out / sum);
     }
     if (hk_tensor_given(&op->lse)) row(&op->lse, t)[head] = (float)(largest + log(sum));
@@ -222,7 +238,7 @@ static bool do_attention(const struct op_attention *op)
     if (!score) return false;
     for (uint32_t t = 0; t < op->q.rows; t++) {
         uint32_t pos = numbers(&op->pos)[t];
-        if (pos < op->kv.n_rows) {
+        if (pos != UINT32_MAX) {
             for (uint32_t h = 0; h < op->n_head; h++) attend(op, t, h, pos + 1, score);
             continue;
         }

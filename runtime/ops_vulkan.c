@@ -220,14 +220,27 @@ static void do_kv_write(struct call *c, const struct op_kv_write *op)
                                  .v_cache = addr(kv->v),
                                  .k = tensor_addr(&op->k),
                                  .v = tensor_addr(&op->v),
-                                 .pos = tensor_addr(&op->pos),
-                                 .fork = tensor_addr(&op->fork),
+                                 .row = tensor_addr(&op->row),
                                  .ld = op->k.ld,
                                  .n_head_kv = kv->n_head_kv,
                                  .head_dim = kv->head_dim,
                                  .head_words = kv->head_words,
                                  .n_rows = kv->n_rows};
     dispatch(c, "kv_write", NULL, &args, sizeof args);
+}
+
+static void do_kv_copy(struct call *c, const struct op_kv_copy *op)
+{
+    const struct hk_kv *kv = &op->kv;
+    uint32_t block_words = kv->head_words * HK_BLOCK_ROWS;
+    elementwise(c, kv->n_head_kv * block_words, op->pairs.rows);
+    struct kv_copy_args args = {.k_cache = addr(kv->k),
+                                .v_cache = addr(kv->v),
+                                .pairs = tensor_addr(&op->pairs),
+                                .n_head_kv = kv->n_head_kv,
+                                .block_words = block_words,
+                                .n_blocks = kv->n_rows / HK_BLOCK_ROWS};
+    dispatch(c, "kv_copy", NULL, &args, sizeof args);
 }
 
 static void do_attention(struct call *c, const struct op_attention *op)
@@ -242,7 +255,8 @@ static void do_attention(struct call *c, const struct op_attention *op)
                                   .dst = tensor_addr(&op->dst),
                                   .lse = tensor_addr(&op->lse),
                                   .pos = tensor_addr(&op->pos),
-                                  .fork = tensor_addr(&op->fork),
+                                  .table = tensor_addr(&op->table),
+                                  .blocks = tensor_addr(&op->blocks),
                                   .q_ld = op->q.ld,
                                   .dst_ld = op->dst.ld,
                                   .lse_ld = op->lse.ld,

@@ -345,78 +345,101 @@ static struct hk_kv alloc_kv(struct pair *p, int s, const struct attention_case 
     return kv;
 }
 
-/* Fills the cache token by token through kv_write, then attends from the last n_tokens positions. */
+enum { MAX_BLOCKS = 64, MAX_TOKENS = 512, MAX_FORKS = 5 };
+
+/* Tokens that are written, and tables by which they are read. */
+struct attention_places {
+    uint32_t row[MAX_TOKENS], n;                                 /* of the tokens that are written */
+    uint32_t pos[MAX_FORKS + 33], table[MAX_FORKS + 33], n_last; /* of those that attend */
+    uint32_t blocks[MAX_BLOCKS], n_blocks;
+    uint32_t pairs[2 * (MAX_FORKS + 1)], n_pairs;
+};
+
+/* The whole of a case: writes what places say, copies blocks, writes the forks' tokens, and attends. */
+static void run_attention(struct pair *p, const struct attention_case *c, const struct attention_places *at,
+                          uint32_t n_before, const char *detail)
+{
+    double error = NAN;
+    uint32_t kv_cols = c->n_head_kv * c->head_dim, q_cols = c->n_head * c->head_dim;
+    if (begin_case(p)) {
+        struct pair_tensor q = random_tensor(p, at->n_last, q_cols);
+        struct pair_tensor k = random_tensor(p, at->n, kv_cols), v = random_tensor(p, at->n, kv_cols);
+        struct pair_tensor dst = random_tensor(p, at->n_last, q_cols),
+                           lse = random_tensor(p, at->n_last, c->n_head);
+        struct pair_tensor row = tensor(p, 1, at->n, at->row), pos = tensor(p, 1, at->n_last, at->pos);
+        struct pair_tensor table = tensor(p, 1, at->n_last, at->table);
+        struct pair_tensor blocks = tensor(p, 1, at->n_blocks, at->blocks);
+        struct pair_tensor pairs = packed(p, at->n_pairs, 2, at->pairs);
+        ON_BOTH(p, s, r)
+        {
+            struct hk_kv kv = alloc_kv(p, s, c);
+            struct hk_places places = {.pos = pos.t[s], .table = table.t[s], .blocks = blocks.t[s]};
+            struct hk_tensor k2 = k.t[s], v2 = v.t[s];
+            kv_write(r, &kv, hk_tensor_rows(k2, n_before), hk_tensor_rows(v2, n_before),
+                     hk_tensor_cols(row.t[s], 0, n_before));
+            if (at->n_pairs) kv_copy(r, &kv, pairs.t[s]);
+            k2.addr += 4ull * k2.ld * n_before, v2.addr += 4ull * v2.ld * n_before;
+            if (at->n > n_before)
+                kv_write(r, &kv, hk_tensor_rows(k2, at->n - n_before), hk_tensor_rows(v2, at->n - n_before),
+                         hk_tensor_cols(row.t[s], n_before, at->n - n_before));
+            attention(r, dst.t[s], lse.t[s], q.t[s], &kv, &places, c->n_head,
+                      1.7f / sqrtf((float)c->head_dim));
+        }
+        error = worse(compare(p, &dst), compare(p, &lse));
+    }
+    report(p, "attention", detail, error, c->f16 ? LIMIT_F16 : LIMIT_F32);
+    end_case(p);
+}
+
+/* Blocks in an order of their own. */
+static uint32_t block_at(const struct attention_case *c, uint32_t i)
+{
+    return c->n_rows / HK_BLOCK_ROWS - 1 - i;
+}
+
+static uint32_t row_at(const struct attention_case *c, uint32_t pos)
+{
+    return block_at(c, pos / HK_BLOCK_ROWS) * HK_BLOCK_ROWS + pos % HK_BLOCK_ROWS;
+}
+
+/* The last n_tokens positions of one sequence attend. */
 static void test_attention(struct pair *p, const struct attention_case *c)
 {
+    struct attention_places at = {.n = c->n_past + c->n_tokens, .n_last = c->n_tokens};
     char detail[96];
     snprintf(detail, sizeof detail, "%s, %u heads on %u of %u, %u tokens behind %u", c->f16 ? "f16" : "f32",
              c->n_head, c->n_head_kv, c->head_dim, c->n_tokens, c->n_past);
-    double error = NAN;
-    uint32_t n = c->n_past + c->n_tokens, kv_cols = c->n_head_kv * c->head_dim;
-    uint32_t *pos = hk_calloc(n, sizeof *pos, &p->error);
-    if (pos && begin_case(p)) {
-        for (uint32_t i = 0; i < n; i++) pos[i] = i;
-        struct pair_tensor q = random_tensor(p, c->n_tokens, c->n_head * c->head_dim);
-        struct pair_tensor k = random_tensor(p, n, kv_cols), v = random_tensor(p, n, kv_cols);
-        struct pair_tensor dst = tensor(p, c->n_tokens, c->n_head * c->head_dim, NULL);
-        struct pair_tensor lse = tensor(p, c->n_tokens, c->n_head, NULL);
-        struct pair_tensor all = tensor(p, 1, n, pos), last = tensor(p, 1, c->n_tokens, pos + c->n_past);
-        ON_BOTH(p, s, r)
-        {
-            struct hk_kv kv = alloc_kv(p, s, c);
-            kv_write(r, &kv, k.t[s], v.t[s], all.t[s], (struct hk_tensor){0});
-            attention(r, dst.t[s], lse.t[s], q.t[s], &kv, last.t[s], (struct hk_tensor){0}, c->n_head,
-                      1.7f / sqrtf((float)c->head_dim));
-        }
-        error = worse(compare(p, &dst), compare(p, &lse));
-    }
-    report(p, "attention", detail, error, c->f16 ? LIMIT_F16 : LIMIT_F32);
-    end_case(p);
-    free(pos);
+    at.n_blocks = c->n_rows / HK_BLOCK_ROWS;
+    for (uint32_t i = 0; i < at.n_blocks; i++) at.blocks[i] = block_at(c, i);
+    for (uint32_t i = 0; i < at.n; i++) at.row[i] = row_at(c, i);
+    for (uint32_t i = 0; i < at.n_last; i++) at.pos[i] = c->n_past + i;
+    run_attention(p, c, &at, at.n, detail);
 }
 
-enum { MAX_BRANCHES = 5, BRANCH_ROWS = 8, MAX_PAST = 320 };
-
-/* Branches of 1, 2, .. tokens behind n_past that they share, their rows at the cache's end, the last branch's
- * first; then the newest token of each attends, and one that is inactive. */
-static void test_branches(struct pair *p, const struct attention_case *c)
+/* n_tokens forks behind n_past tokens that they share, the last block of which each has for itself, as a copy: fork b has
+ * written b + 1 tokens there. The newest of each attends, and one that is inactive. */
+static void test_forks(struct pair *p, const struct attention_case *c)
 {
+    struct attention_places at = {.n = c->n_past, .n_last = c->n_tokens + 1};
+    uint32_t shared = c->n_past / HK_BLOCK_ROWS, length = shared + 1;
     char detail[96];
-    snprintf(detail, sizeof detail, "%s, %u heads on %u of %u, %u branches behind %u", c->f16 ? "f16" : "f32",
+    snprintf(detail, sizeof detail, "%s, %u heads on %u of %u, %u forks behind %u", c->f16 ? "f16" : "f32",
              c->n_head, c->n_head_kv, c->head_dim, c->n_tokens, c->n_past);
-    double error = NAN;
-    uint32_t kv_cols = c->n_head_kv * c->head_dim, q_cols = c->n_head * c->head_dim, n = c->n_past;
-    uint32_t pos[MAX_PAST + MAX_BRANCHES * MAX_BRANCHES], fork[2 * (MAX_PAST + MAX_BRANCHES * MAX_BRANCHES)];
-    uint32_t last_pos[MAX_BRANCHES + 1], last_fork[2 * (MAX_BRANCHES + 1)] = {0};
-    for (uint32_t i = 0; i < n; i++) pos[i] = i, fork[2 * i] = UINT32_MAX, fork[2 * i + 1] = 0;
+    for (uint32_t i = 0; i < c->n_past; i++) at.row[i] = row_at(c, i);
     for (uint32_t b = 0; b < c->n_tokens; b++) {
-        uint32_t first_row = c->n_rows - (b + 1) * BRANCH_ROWS;
-        for (uint32_t i = 0; i <= b; i++, n++) {
-            last_pos[b] = pos[n] = c->n_past + i;
-            last_fork[2 * b] = fork[2 * n] = c->n_past;
-            last_fork[2 * b + 1] = fork[2 * n + 1] = first_row - c->n_past;
-        }
+        at.table[b] = b * length;
+        for (uint32_t i = 0; i < shared; i++) at.blocks[at.n_blocks++] = block_at(c, i);
+        at.blocks[at.n_blocks++] = b; /* the sequence's own are at the other end */
+        at.pairs[2 * at.n_pairs] = block_at(c, shared);
+        at.pairs[2 * at.n_pairs++ + 1] = b;
+        for (uint32_t i = 0; i <= b; i++)
+            at.row[at.n++] = b * HK_BLOCK_ROWS + (c->n_past + i) % HK_BLOCK_ROWS;
+        at.pos[b] = c->n_past + b;
     }
-    last_pos[c->n_tokens] = UINT32_MAX;
-    if (begin_case(p)) {
-        struct pair_tensor q = random_tensor(p, c->n_tokens + 1, q_cols);
-        struct pair_tensor k = random_tensor(p, n, kv_cols), v = random_tensor(p, n, kv_cols);
-        struct pair_tensor dst = random_tensor(p, c->n_tokens + 1, q_cols);
-        struct pair_tensor lse = random_tensor(p, c->n_tokens + 1, c->n_head);
-        struct pair_tensor all = tensor(p, 1, n, pos), last = tensor(p, 1, c->n_tokens + 1, last_pos);
-        struct pair_tensor all_fork = packed(p, n, 2, fork);
-        struct pair_tensor branch_fork = packed(p, c->n_tokens + 1, 2, last_fork);
-        ON_BOTH(p, s, r)
-        {
-            struct hk_kv kv = alloc_kv(p, s, c);
-            kv_write(r, &kv, k.t[s], v.t[s], all.t[s], all_fork.t[s]);
-            attention(r, dst.t[s], lse.t[s], q.t[s], &kv, last.t[s], branch_fork.t[s], c->n_head,
-                      1.7f / sqrtf((float)c->head_dim));
-        }
-        error = worse(compare(p, &dst), compare(p, &lse));
-    }
-    report(p, "attention", detail, error, c->f16 ? LIMIT_F16 : LIMIT_F32);
-    end_case(p);
+    at.pos[c->n_tokens] = UINT32_MAX;
+    at.pairs[2 * at.n_pairs] = at.pairs[2 * at.n_pairs + 1] = UINT32_MAX; /* none */
+    at.n_pairs++;
+    run_attention(p, c, &at, c->n_past, detail);
 }
 
 static void test_activate(struct pair *p, enum hk_activation f, bool mul)
@@ -525,11 +548,10 @@ static void all_attention(struct pair *p)
         {false, 4, 2, 8, 64, 5, 50},     {false, 3, 1, 6, 64, 4, 60},  {false, 2, 2, 64, 160, 1, 150},
         {false, 2, 1, 128, 288, 2, 270}, {false, 1, 1, 256, 32, 1, 9},
     };
-    static const struct attention_case branches[] = {
-        {true, 4, 2, 64, 352, 5, 300}, {false, 4, 1, 12, 96, 3, 33}, {false, 2, 2, 6, 64, 2, 1}};
+    static const struct attention_case forks[] = {
+        {true, 4, 2, 64, 480, 5, 300}, {false, 4, 1, 12, 160, 3, 33}, {false, 2, 2, 6, 96, 2, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases && !p->stopped; i++) test_attention(p, &cases[i]);
-    for (size_t i = 0; i < sizeof branches / sizeof *branches && !p->stopped; i++)
-        test_branches(p, &branches[i]);
+    for (size_t i = 0; i < sizeof forks / sizeof *forks && !p->stopped; i++) test_forks(p, &forks[i]);
 }
 
 static void all_small(struct pair *p)

@@ -62,8 +62,8 @@ struct hk_stack {
     struct hk_tensor bias;
 };
 
-/* One layer's keys and values, n_rows of them (a multiple of 32): those of a timeline's positions, then those
- * of its branches. Which row a position has: ops.h.
+/* One layer's keys and values, n_rows of them (a multiple of 32), in blocks of 32. Which row a position has: struct
+ * hk_places.
  * A head's vector is head_words 16-byte words: 8 f16 or 4 f32 each, zero-padded.
  *   k: uvec4 [n_head_kv][n_rows / 32][head_words][32]   interleaved by row, as weights are
  *   v: uvec4 [n_head_kv][n_rows][head_words] */
@@ -71,6 +71,15 @@ struct hk_kv {
     uint64_t k, v;
     uint32_t n_head_kv, head_dim, head_words, n_rows;
     bool f16;
+};
+enum { HK_BLOCK_ROWS = 32 };
+/* Where a step's T tokens are in their sequences, and those in the cache. Position p of token t's sequence is row
+ * blocks[table[t] + p / HK_BLOCK_ROWS] * HK_BLOCK_ROWS + p % HK_BLOCK_ROWS. */
+struct hk_places {
+    struct hk_tensor pos;    /* (1, T) positions; UINT32_MAX: an inactive token */
+    struct hk_tensor row;    /* (1, T) rows that the tokens' keys and values go to; UINT32_MAX: nowhere */
+    struct hk_tensor table;  /* (1, T) where in blocks the table of a token's sequence begins */
+    struct hk_tensor blocks; /* (1, n) tables, one after the other */
 };
 enum { HK_MAX_HEAD_DIM = 256 }; /* attention.comp keeps a query head in shared memory */
 static inline uint32_t hk_kv_head_words(uint32_t head_dim, bool f16)

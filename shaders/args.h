@@ -59,18 +59,25 @@ HK_U32 x_ld; HK_U32 n_pairs; HK_U32 half_dim; /* n_pairs = heads * half_dim */
 HK_U32 head_dim; HK_U32 table_rows; HK_U32 interleaved;
 HK_ARGS_END
 
-/* kv_write.comp: kv[row of pos[t]] = (k[t], v[t]), struct hk_kv's layout */
+/* kv_write.comp: kv[row[t]] = (k[t], v[t]), struct hk_kv's layout; a row beyond n_rows: nothing */
 HK_ARGS_BEGIN(kv_write_args)
 HK_ADDR k_cache; HK_ADDR v_cache; HK_ADDR k; HK_ADDR v;
-HK_ADDR pos; HK_ADDR fork;                      /* uint (n_tokens); uint (n_tokens, 2), kv.glsl, or address 0 */
+HK_ADDR row;                                    /* uint (n_tokens) */
 HK_U32 ld; HK_U32 n_head_kv; HK_U32 head_dim; HK_U32 head_words; HK_U32 n_rows;
+HK_ARGS_END
+
+/* kv_copy.comp: block to[i] of the cache = block from[i]; a pair (from, to) with a block beyond n_blocks: nothing */
+HK_ARGS_BEGIN(kv_copy_args)
+HK_ADDR k_cache; HK_ADDR v_cache;
+HK_ADDR pairs;                                  /* uint (n, 2) */
+HK_U32 n_head_kv; HK_U32 block_words; HK_U32 n_blocks; /* 16-byte words of a head in a block */
 HK_ARGS_END
 
 /* attention.comp: one workgroup a head and token */
 HK_ARGS_BEGIN(attention_args)
 HK_ADDR k_cache; HK_ADDR v_cache; HK_ADDR q; HK_ADDR dst;
 HK_ADDR lse;                                    /* float (n_tokens, lse_ld), or address 0 */
-HK_ADDR pos; HK_ADDR fork;                      /* as kv_write's */
+HK_ADDR pos; HK_ADDR table; HK_ADDR blocks;     /* uint (n_tokens) each; uint (n): the tables of blocks, kv.glsl */
 HK_U32 q_ld; HK_U32 dst_ld; HK_U32 lse_ld;
 HK_U32 group;                                   /* query heads that share a key head */
 HK_U32 head_dim; HK_U32 head_words; HK_U32 n_rows; HK_F32T scale;

@@ -18,6 +18,7 @@ const uint PER_WORD = F16 ? 8u : 4u;
 
 shared vec4 query[MAX_HEAD_DIM / 4u];
 shared float weights[LANES];
+shared uint rows[LANES]; // of the cache, of a chunk's positions
 shared float group_max[LANES / 16u];
 shared vec4 partial[LANES * 2u];
 
@@ -79,7 +80,7 @@ void main()
 {
     uint head = gl_WorkGroupID.x, t = gl_WorkGroupID.y, lane = gl_LocalInvocationID.x;
     uint pos = in_uint(args.pos).v[t];
-    if (pos >= args.n_rows) { // an inactive token; the same for all lanes
+    if (pos == 0xffffffffu) { // an inactive token; the same for all lanes
         io_float rest = io_float(hk_at(args.dst, t, args.dst_ld * 4u));
         for (uint i = lane; i < args.head_dim; i += LANES)
             rest.v[head * args.head_dim + i] = 0.0;
@@ -87,7 +88,8 @@ void main()
         return;
     }
     uint n_kv = pos + 1u;
-    uvec2 fork = hk_fork(args.fork, t);
+    uint table = in_uint(args.table).v[t];
+    in_uint blocks = in_uint(args.blocks);
 
     uint head_bytes = args.n_rows * args.head_words * 16u;
     in_uvec4 k = in_uvec4(hk_at(args.k_cache, head / args.group, head_bytes));
@@ -100,7 +102,11 @@ void main()
     vec4 acc_lo = vec4(0.0), acc_hi = vec4(0.0);
     for (uint first = 0u; first < n_kv; first += LANES) {
         uint n = min(LANES, n_kv - first);
-        float s = lane < n ? score(k, hk_kv_row(fork, first + lane)) : -3.0e38;
+        float s = -3.0e38;
+        if (lane < n) {
+            rows[lane] = hk_kv_row(blocks, table, first + lane);
+            s = score(k, rows[lane]);
+        }
         weights[lane] = s;
         barrier();
         float new_max = max(running_max, largest_weight());
@@ -115,7 +121,7 @@ void main()
         if (slice < n_slices) {
             for (uint p = slice; p < n; p += n_slices) {
                 vec4 lo, hi;
-                unpack(v.v[hk_kv_row(fork, first + p) * args.head_words + word], lo, hi);
+                unpack(v.v[rows[p] * args.head_words + word], lo, hi);
                 acc_lo += weights[p] * lo;
                 acc_hi += weights[p] * hi;
             }

@@ -1,14 +1,9 @@
-// Where a token's positions lie in the KV cache: position p is row p below fork.x, and row p + fork.y (mod 2^32) from
-// there on, so that a branch shares the rows of its prefix.
+// Where a sequence's positions lie in the KV cache: in blocks of 32 rows, in the order of its table.
 
-// Of token t, from (n_tokens, 2) numbers; no address: row p throughout.
-uvec2 hk_fork(uvec2 address, uint t)
-{
-    if (!hk_given(address)) return uvec2(0xffffffffu, 0u);
-    return uvec2(in_uint(address).v[2u * t], in_uint(address).v[2u * t + 1u]);
-}
+const uint HK_BLOCK_ROWS = 32u;
 
-uint hk_kv_row(uvec2 fork, uint pos)
+// The row of position pos, by the table that begins at blocks[table].
+uint hk_kv_row(in_uint blocks, uint table, uint pos)
 {
-    return pos < fork.x ? pos : pos + fork.y;
+    return blocks.v[table + pos / HK_BLOCK_ROWS] * HK_BLOCK_ROWS + pos % HK_BLOCK_ROWS;
 }

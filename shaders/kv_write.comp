@@ -3,7 +3,6 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
-#include "kv.glsl"
 
 HK_PUSH(kv_write_args);
 
@@ -27,11 +26,11 @@ uvec4 pack_word(in_float x, uint head, uint word)
 
 void main()
 {
-    uint t = gl_WorkGroupID.y, pos = in_uint(args.pos).v[t];
+    uint t = gl_WorkGroupID.y, row = in_uint(args.row).v[t];
     uint head = gl_GlobalInvocationID.x / args.head_words, word = gl_GlobalInvocationID.x % args.head_words;
-    if (head >= args.n_head_kv || pos >= args.n_rows) return; // or an inactive token
+    if (head >= args.n_head_kv || row >= args.n_rows) return; // or nothing to be written
 
-    uint row = hk_kv_row(hk_fork(args.fork, t), pos), head_bytes = args.n_rows * args.head_words * 16u;
+    uint head_bytes = args.n_rows * args.head_words * 16u;
     io_uvec4 k = io_uvec4(hk_at(args.k_cache, head, head_bytes));
     io_uvec4 v = io_uvec4(hk_at(args.v_cache, head, head_bytes));
     k.v[((row / 32u) * args.head_words + word) * 32u + row % 32u] =

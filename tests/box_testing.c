@@ -33,7 +33,7 @@ static void check_model(const char *name)
     cJSON *json = read_json(in_source("tests/golden/box", name, ".json", path));
     float *want = (float *)(void *)read_all(in_source("tests/golden/box", name, ".f32", path), &size);
     uint32_t columns = (uint32_t)cJSON_GetObjectItem(json, "columns")->valuedouble, row = 0;
-    struct hk_session_options so = {.kv = HK_KV_F32, .n_ctx = 256};
+    struct hk_runner_options so = {.kv = HK_KV_F32, .n_ctx = 256};
     struct rig r = rig_open(in_source("tools/box/models", name, ".gguf", path), HK_WEIGHT_TYPE_COUNT, &so);
     struct hk_error err = {0};
     struct hk_tokenizer *tokenizer = hk_tokenizer_new(&r.ckpt->vocab, &err);
@@ -49,11 +49,11 @@ static void check_model(const char *name)
         assert_true((row + 1ull) * columns * sizeof(float) <= size);
         if (hk_model_is_reward(r.model)) {
             assert_int_equal(columns, 1);
-            if (!hk_session_score(r.session, ids, n, &score, &err)) fail_msg("%s", err.text);
+            if (!hk_sequence_score(r.sequence, ids, n, &score, &err)) fail_msg("%s", err.text);
         } else {
             assert_int_equal(columns, hk_model_hparams(r.model)->n_vocab);
             rig_sync(&r, ids, n);
-            got = hk_session_logits(r.session);
+            got = hk_sequence_logits(r.sequence);
         }
         largest = fmax(largest, largest_difference(got, want + (size_t)row++ * columns, columns));
         free(ids);

@@ -29,7 +29,7 @@ static double golden_error(const char *name, enum hk_weight_type quant, enum hk_
     size_t size = 0;
     cJSON *json = read_json(golden_path(name, "prompts.json", path));
     float *want = (float *)(void *)read_all(golden_path(name, "logits.f32", path), &size);
-    struct hk_session_options so = {.kv = kv, .all_logits = true, .n_batch = 24};
+    struct hk_runner_options so = {.kv = kv, .all_logits = true, .n_batch = 24};
     struct rig r = rig_open(golden_path(name, "", path), quant, &so);
     uint32_t n_vocab = hk_model_hparams(r.model)->n_vocab, positions = 0;
     double largest = 0;
@@ -41,7 +41,7 @@ static double golden_error(const char *name, enum hk_weight_type quant, enum hk_
         rig_sync(&r, ids, n);
         for (uint32_t p = 0; p < n; p++) {
             /* The first tokens may be shared with the last prompt; then the last sync computed them. */
-            const float *got = hk_session_logits_at(r.session, p);
+            const float *got = hk_sequence_logits_at(r.sequence, p);
             const float *expected = want + (size_t)(positions + p) * n_vocab;
             if (!got) continue;
             largest = fmax(largest, largest_difference(got, expected, n_vocab));
@@ -111,7 +111,7 @@ static void check_scores(const char *name, enum hk_weight_type quant, enum hk_kv
     size_t size = 0;
     cJSON *json = read_json(golden_path(name, "prompts.json", path));
     float *want = (float *)(void *)read_all(golden_path(name, "logits.f32", path), &size), score = 0;
-    struct hk_session_options so = {.kv = kv, .n_batch = 24, .n_branches = 2, .branch_tokens = 4};
+    struct hk_runner_options so = {.kv = kv, .n_batch = 24};
     struct rig r = rig_open(golden_path(name, "", path), quant, &so);
     struct hk_error err = {0};
     assert_true(hk_model_is_reward(r.model));
@@ -125,7 +125,7 @@ static void check_scores(const char *name, enum hk_weight_type quant, enum hk_kv
         assert_true((positions + n) * sizeof(float) <= size);
         for (uint32_t i = 0; i <= n; i++) { /* the whole first, in chunks; then token by token */
             uint32_t length = i ? i : n;
-            if (!hk_session_score(r.session, ids, length, &score, &err)) fail_msg("%s", err.text);
+            if (!hk_sequence_score(r.sequence, ids, length, &score, &err)) fail_msg("%s", err.text);
             largest = fmax(largest, largest_difference(&score, want + positions + length - 1, 1));
         }
         positions += n;
@@ -136,14 +136,12 @@ static void check_scores(const char *name, enum hk_weight_type quant, enum hk_kv
     if (!(largest <= limit)) fail_msg("%s: scores differ by %g, more than %g", name, largest, limit);
 
     uint32_t out = 0;
-    assert_null(hk_session_logits(r.session)); /* no caller takes the score for a vocabulary's logits */
-    assert_false(hk_session_greedy(r.session, 1, NULL, NULL, &out, &err));
+    assert_null(hk_sequence_logits(r.sequence)); /* no caller takes the score for a vocabulary's logits */
+    assert_false(hk_sequence_greedy(r.sequence, 1, NULL, NULL, &out, &err));
     hk_test_error_says(&err, "is a reward model");
     err = (struct hk_error){0};
-    assert_false(hk_session_fork(r.session, 1, &err));
-    hk_test_error_says(&err, "is a reward model");
-    struct hk_session_options all = {.all_logits = true};
-    assert_null(hk_session_open(r.model, &all, &err));
+    struct hk_runner_options all = {.all_logits = true};
+    assert_null(hk_runner_open(r.model, &all, &err));
     hk_test_error_says(&err, "is a reward model");
     rig_close(&r);
     free(want);
@@ -163,7 +161,7 @@ static void scores_equal_transformers(void **state)
     uint32_t token = 1;
     float score;
     assert_false(hk_model_is_reward(r.model));
-    assert_false(hk_session_score(r.session, &token, 1, &score, &err));
+    assert_false(hk_sequence_score(r.sequence, &token, 1, &score, &err));
     hk_test_error_says(&err, "is a language model");
     rig_close(&r);
 }
@@ -184,16 +182,16 @@ static void prefill_equals_steps(void **state)
         char path[HK_TEST_PATH];
         uint32_t tokens[60];
         fill(tokens, 60, 5, 13);
-        struct hk_session_options whole = {.kv = HK_KV_F16, .all_logits = true, .n_batch = 23},
-                                  single = {.kv = HK_KV_F16};
+        struct hk_runner_options whole = {.kv = HK_KV_F16, .all_logits = true, .n_batch = 23},
+                                 single = {.kv = HK_KV_F16};
         struct rig a = rig_open(golden_path(names[m], "", path), HK_WEIGHT_TYPE_COUNT, &whole);
         struct rig b = rig_open(golden_path(names[m], "", path), HK_WEIGHT_TYPE_COUNT, &single);
         uint32_t n_vocab = hk_model_hparams(a.model)->n_vocab;
         rig_sync(&a, tokens, 60);
         for (uint32_t n = 1; n <= 60; n++) {
             rig_sync(&b, tokens, n);
-            double d = largest_difference(hk_session_logits(b.session),
-                                          hk_session_logits_at(a.session, n - 1), n_vocab);
+            double d = largest_difference(hk_sequence_logits(b.sequence),
+                                          hk_sequence_logits_at(a.sequence, n - 1), n_vocab);
             if (!(d <= 1e-3)) fail_msg("%s: position %u differs by %g", names[m], n - 1, d);
         }
         rig_close(&a);
@@ -201,7 +199,7 @@ static void prefill_equals_steps(void **state)
     }
 }
 
-/* A session synced to another continuation, a shorter prefix, or the same again equals a fresh one. */
+/* A sequence synced to another continuation, a shorter prefix, or the same again equals a fresh one. */
 static void diverging_prefix_equals_fresh(void **state)
 {
     (void)state;
@@ -210,7 +208,7 @@ static void diverging_prefix_equals_fresh(void **state)
     fill(tokens, 50, 3, 7);
     fill(other, 50, 3, 7);
     fill(other + 20, 30, 11, 5);
-    struct hk_session_options so = {.n_batch = 16};
+    struct hk_runner_options so = {.n_batch = 16};
     struct rig used = rig_open(golden_path("llama-tied", "", path), HK_WEIGHT_TYPE_COUNT, &so);
     uint32_t n_vocab = hk_model_hparams(used.model)->n_vocab;
     const struct {
@@ -222,10 +220,10 @@ static void diverging_prefix_equals_fresh(void **state)
         rig_sync(&used, steps[i].tokens, steps[i].n);
         struct rig fresh = rig_open(golden_path("llama-tied", "", path), HK_WEIGHT_TYPE_COUNT, &so);
         rig_sync(&fresh, steps[i].tokens, steps[i].n);
-        double d =
-            largest_difference(hk_session_logits(used.session), hk_session_logits(fresh.session), n_vocab);
+        double d = largest_difference(hk_sequence_logits(used.sequence), hk_sequence_logits(fresh.sequence),
+                                      n_vocab);
         if (!(d <= 1e-4)) fail_msg("step %zu differs by %g", i, d);
-        const uint32_t *timeline = hk_session_tokens(used.session, &n);
+        const uint32_t *timeline = hk_sequence_tokens(used.sequence, &n);
         assert_int_equal(n, steps[i].n);
         assert_memory_equal(timeline, steps[i].tokens, n * sizeof *timeline);
         rig_close(&fresh);
@@ -249,25 +247,25 @@ static uint32_t greedy(struct rig *r, uint32_t n, struct emitted *e)
 {
     struct hk_error err = {0};
     uint32_t out = 0;
-    if (!hk_session_greedy(r->session, n, keep, e, &out, &err)) fail_msg("%s", err.text);
+    if (!hk_sequence_greedy(r->sequence, n, keep, e, &out, &err)) fail_msg("%s", err.text);
     assert_int_equal(out, e->n);
     return out;
 }
 
 /* The greedy chain on the device gives what choosing on the host gives; stopping, going on, and the end of
- * the context leave a session that can be used. */
+ * the context leave a sequence that can be used. */
 static void greedy_on_the_device(void **state)
 {
     (void)state;
     char path[HK_TEST_PATH];
-    struct hk_session_options so = {.n_ctx = 64};
+    struct hk_runner_options so = {.n_ctx = 64};
     struct rig r = rig_open(golden_path("llama-gqa", "", path), HK_WEIGHT_TYPE_COUNT, &so);
     uint32_t n_vocab = hk_model_hparams(r.model)->n_vocab, tokens[128], n = 9;
     fill(tokens, n, 1, 19);
     for (; n < 65; n++) { /* on the host: the token after a full context too */
         struct hk_token_logprob best;
         rig_sync(&r, tokens, n);
-        hk_top_logprobs(hk_session_logits(r.session), n_vocab, 1, &best);
+        hk_top_logprobs(hk_sequence_logits(r.sequence), n_vocab, 1, &best);
         tokens[n] = best.token;
     }
     struct emitted e = {.stop_after = 7};
@@ -304,10 +302,10 @@ static void check_reference(const char *model, const char *reference)
     uint32_t n, n_greedy, *ids = ids_of(cJSON_GetObjectItem(json, "prompt_ids"), &n);
     uint32_t *want_ids = ids_of(cJSON_GetObjectItem(json, "greedy_ids"), &n_greedy);
     const cJSON *want = cJSON_GetObjectItem(json, "logits_after_prompt"), *item;
-    struct hk_session_options so = {.kv = HK_KV_F32};
+    struct hk_runner_options so = {.kv = HK_KV_F32};
     struct rig r = rig_open(hk_test_shared(model, path), HK_WEIGHT_TYPE_COUNT, &so);
     rig_sync(&r, ids, n);
-    const float *got = hk_session_logits(r.session);
+    const float *got = hk_sequence_logits(r.sequence);
     uint32_t i = 0;
     assert_int_equal(cJSON_GetArraySize(want), hk_model_hparams(r.model)->n_vocab);
     cJSON_ArrayForEach(item, want)
@@ -351,28 +349,28 @@ static void refusals(void **state)
     (void)state;
     char path[HK_TEST_PATH];
     struct hk_error err = {0};
-    struct hk_session_options so = {.n_ctx = 40};
+    struct hk_runner_options so = {.n_ctx = 40};
     struct rig r = rig_open(golden_path("llama-gqa", "", path), HK_WEIGHT_TYPE_COUNT, &so);
     uint32_t tokens[41] = {0};
-    assert_false(hk_session_sync(r.session, tokens, 41, &err));
+    assert_false(hk_sequence_sync(r.sequence, tokens, 41, &err));
     assert_non_null(strstr(err.text, "41"));
     assert_non_null(strstr(err.text, "40"));
     tokens[2] = 5000;
-    assert_false(hk_session_sync(r.session, tokens, 3, &err));
+    assert_false(hk_sequence_sync(r.sequence, tokens, 3, &err));
     assert_non_null(strstr(err.text, "5000"));
-    assert_false(hk_session_sync(r.session, tokens, 0, &err));
+    assert_false(hk_sequence_sync(r.sequence, tokens, 0, &err));
     tokens[2] = 1;
-    rig_sync(&r, tokens, 40); /* the session lives on */
+    rig_sync(&r, tokens, 40); /* the sequence lives on */
 
-    struct hk_session_options huge = {.n_ctx = 4000000000u};
-    assert_null(hk_session_open(r.model, &huge, &err));
+    struct hk_runner_options huge = {.n_ctx = 4000000000u};
+    assert_null(hk_runner_open(r.model, &huge, &err));
     assert_int_equal(err.code, HK_ERR_MEMORY);
     assert_non_null(strstr(err.text, "4000000000"));
     rig_close(&r);
 
     r = rig_open(golden_path("gpt2", "", path), HK_WEIGHT_TYPE_COUNT, &so);
-    struct hk_session_options longer = {.n_ctx = hk_model_hparams(r.model)->n_ctx_train + 1};
-    assert_null(hk_session_open(r.model, &longer, &err));
+    struct hk_runner_options longer = {.n_ctx = hk_model_hparams(r.model)->n_ctx_train + 1};
+    assert_null(hk_runner_open(r.model, &longer, &err));
     assert_int_equal(err.code, HK_ERR_INPUT);
 
     char arch[sizeof r.ckpt->hparams.arch];

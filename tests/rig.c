@@ -5,20 +5,21 @@
 
 struct hk_device *hk_test_device;
 
-struct rig rig_open(const char *path, enum hk_weight_type quant, const struct hk_session_options *so)
+struct rig rig_open(const char *path, enum hk_weight_type quant, const struct hk_runner_options *so)
 {
     struct hk_error err = {0};
     struct rig r = {.ckpt = hk_checkpoint_open(path, NULL, &err)};
     struct hk_model_options mo = {.quant = quant == HK_WEIGHT_TYPE_COUNT ? NULL : hk_weight_type_name(quant)};
     if (r.ckpt) r.model = hk_model_open(hk_test_device, r.ckpt, &mo, &err);
-    if (r.model) r.session = hk_session_open(r.model, so, &err);
-    if (!r.session) fail_msg("%s: %s", path, err.text);
+    if (r.model) r.runner = hk_runner_open(r.model, so, &err);
+    if (r.runner) r.sequence = hk_sequence_new(r.runner, &err);
+    if (!r.sequence) fail_msg("%s: %s", path, err.text);
     return r;
 }
 
 void rig_close(struct rig *r)
 {
-    hk_session_close(r->session);
+    hk_runner_close(r->runner);
     hk_model_close(r->model);
     hk_checkpoint_close(r->ckpt);
 }
@@ -26,7 +27,7 @@ void rig_close(struct rig *r)
 void rig_sync(struct rig *r, const uint32_t *tokens, uint32_t n)
 {
     struct hk_error err = {0};
-    if (!hk_session_sync(r->session, tokens, n, &err)) fail_msg("%s", err.text);
+    if (!hk_sequence_sync(r->sequence, tokens, n, &err)) fail_msg("%s", err.text);
 }
 
 const char *golden_path(const char *name, const char *file, char out[HK_TEST_PATH])

@@ -14,15 +14,16 @@ extern struct hk_device *hk_test_device;
  * device. */
 int rig_main(const char *select, const struct CMUnitTest *tests, size_t n);
 
-/* A model with a session on it. */
+/* A model, a runner on it, and a sequence of that. */
 struct rig {
     struct hk_checkpoint *ckpt;
     struct hk_model *model;
-    struct hk_session *session;
+    struct hk_runner *runner;
+    struct hk_sequence *sequence;
 };
 
 /* Fails the test where anything does. HK_WEIGHT_TYPE_COUNT: weights as they are. */
-struct rig rig_open(const char *path, enum hk_weight_type quant, const struct hk_session_options *so);
+struct rig rig_open(const char *path, enum hk_weight_type quant, const struct hk_runner_options *so);
 void rig_close(struct rig *r);
 void rig_sync(struct rig *r, const uint32_t *tokens, uint32_t n);
 

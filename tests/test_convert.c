@@ -10,7 +10,7 @@
 /* Logits of two checkpoints after every prefix of a text of ids. */
 static double logits_difference(const char *a, const char *b)
 {
-    struct hk_session_options so = {.n_ctx = 24, .kv = HK_KV_F32, .all_logits = true};
+    struct hk_runner_options so = {.n_ctx = 24, .kv = HK_KV_F32, .all_logits = true};
     struct rig x = rig_open(a, HK_WEIGHT_TYPE_COUNT, &so), y = rig_open(b, HK_WEIGHT_TYPE_COUNT, &so);
     uint32_t n_vocab = hk_model_hparams(x.model)->n_vocab, ids[24];
     assert_int_equal(n_vocab, hk_model_hparams(y.model)->n_vocab);
@@ -19,8 +19,8 @@ static double logits_difference(const char *a, const char *b)
     rig_sync(&x, ids, 24);
     rig_sync(&y, ids, 24);
     for (uint32_t p = 0; p < 24; p++) {
-        double d = largest_difference(hk_session_logits_at(x.session, p), hk_session_logits_at(y.session, p),
-                                      n_vocab);
+        double d = largest_difference(hk_sequence_logits_at(x.sequence, p),
+                                      hk_sequence_logits_at(y.sequence, p), n_vocab);
         if (!(d <= largest)) largest = d; /* NaN too */
     }
     rig_close(&x);
@@ -81,7 +81,7 @@ static void same_scores(void **state)
     static const char *const NAMES[] = {"llama-reward", "gpt2-reward"};
     char folder[HK_TEST_PATH], in[HK_TEST_PATH], out[HK_TEST_PATH];
     struct hk_error err = {0};
-    struct hk_session_options so = {.n_ctx = 24, .kv = HK_KV_F32};
+    struct hk_runner_options so = {.n_ctx = 24, .kv = HK_KV_F32};
     hk_test_folder_make(folder);
     convert_path(folder, "out.gguf", out);
     for (size_t i = 0; i < 2; i++) {
@@ -90,8 +90,8 @@ static void same_scores(void **state)
         const uint32_t ids[] = {5, 17, 100, 3, 44};
         float a = 0, b = 1;
         assert_true(hk_model_is_reward(y.model));
-        assert_true(hk_session_score(x.session, ids, 5, &a, &err));
-        assert_true(hk_session_score(y.session, ids, 5, &b, &err));
+        assert_true(hk_sequence_score(x.sequence, ids, 5, &a, &err));
+        assert_true(hk_sequence_score(y.sequence, ids, 5, &b, &err));
         assert_memory_equal(&a, &b, sizeof a);
         rig_close(&x);
         rig_close(&y);

@@ -25,24 +25,26 @@ static double difference(enum hk_weight_type type, enum hk_weight_type quant, ui
     static const uint32_t tokens[] = {7, 401, 33, 250, 90};
     struct hk_error err = {0};
     struct hk_model *model[N_SIDES] = {0};
-    struct hk_session *session[N_SIDES] = {0};
+    struct hk_runner *runner[N_SIDES] = {0};
+    struct hk_sequence *sequence[N_SIDES] = {0};
     struct hk_checkpoint *c = hk_synthetic_checkpoint(SHAPE, type, &err);
     for (int s = 0; c && s < N_SIDES; s++) {
         struct hk_model_options mo = {.quant =
                                           quant == HK_WEIGHT_TYPE_COUNT ? NULL : hk_weight_type_name(quant)};
-        struct hk_session_options so = {.n_ctx = 32, .kv = HK_KV_F32, .all_logits = true};
+        struct hk_runner_options so = {.n_ctx = 32, .kv = HK_KV_F32, .all_logits = true};
         model[s] = hk_model_open(sides[s], c, &mo, &err);
-        if (model[s]) session[s] = hk_session_open(model[s], &so, &err);
+        if (model[s]) runner[s] = hk_runner_open(model[s], &so, &err);
+        if (runner[s]) sequence[s] = hk_sequence_new(runner[s], &err);
     }
-    if (!session[DEV] || !session[REF]) fail_msg("%s: %s", hk_weight_type_info(type)->name, err.text);
+    if (!sequence[DEV] || !sequence[REF]) fail_msg("%s: %s", hk_weight_type_info(type)->name, err.text);
     uint32_t n_vocab = hk_model_hparams(model[DEV])->n_vocab;
     double diff = 0, norm = 0;
     for (uint32_t n = 3; n <= 3 + steps; n++) {
         for (int s = 0; s < N_SIDES; s++)
-            if (!hk_session_sync(session[s], tokens, n, &err)) fail_msg("%s", err.text);
+            if (!hk_sequence_sync(sequence[s], tokens, n, &err)) fail_msg("%s", err.text);
         for (uint32_t p = n == 3 ? 0 : n - 1; p < n; p++) {
-            const float *a = hk_session_logits_at(session[DEV], p),
-                        *b = hk_session_logits_at(session[REF], p);
+            const float *a = hk_sequence_logits_at(sequence[DEV], p),
+                        *b = hk_sequence_logits_at(sequence[REF], p);
             assert_true(a && b);
             for (uint32_t i = 0; i < n_vocab; i++) {
                 diff += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
@@ -52,7 +54,7 @@ static double difference(enum hk_weight_type type, enum hk_weight_type quant, ui
     }
     *stats = *hk_model_stats(model[DEV]);
     for (int s = 0; s < N_SIDES; s++) {
-        hk_session_close(session[s]);
+        hk_runner_close(runner[s]);
         hk_model_close(model[s]);
     }
     hk_checkpoint_close(c);

@@ -1,4 +1,4 @@
-/* Checkpoints that lie, through checkpoint, model and session on the C reference: one line of error, nothing
+/* Checkpoints that lie, through checkpoint, model and sequence on the C reference: one line of error, nothing
  * leaked, and what is damaged in a way that cannot be seen computes something. */
 #include "tests/loader_testing.h"
 
@@ -61,15 +61,16 @@ static void make_folder(char folder[HK_TEST_PATH], const char *source, const cha
 }
 
 /* Opens all there is to open and runs three tokens; false and *err on the first failure. */
-static bool run(const char *path, const struct hk_model_options *mo, const struct hk_session_options *so,
+static bool run(const char *path, const struct hk_model_options *mo, const struct hk_runner_options *so,
                 struct hk_error *err)
 {
     const uint32_t tokens[] = {1, 2, 3};
     struct hk_checkpoint *c = hk_checkpoint_open(path, NULL, err);
     struct hk_model *m = c ? hk_model_open(device, c, mo, err) : NULL;
-    struct hk_session *s = m ? hk_session_open(m, so, err) : NULL;
-    bool ok = s && hk_session_sync(s, tokens, 3, err);
-    hk_session_close(s);
+    struct hk_runner *r = m ? hk_runner_open(m, so, err) : NULL;
+    struct hk_sequence *s = r ? hk_sequence_new(r, err) : NULL;
+    bool ok = s && hk_sequence_sync(s, tokens, 3, err);
+    hk_runner_close(r);
     hk_model_close(m);
     hk_checkpoint_close(c);
     return ok;
@@ -179,18 +180,18 @@ static void a_deep_config(void **state)
     free(deep);
 }
 
-static void sessions_that_cannot_be(void **state)
+static void runners_that_cannot_be(void **state)
 {
     (void)state;
     char path[HK_TEST_PATH];
     struct hk_error err = {0};
-    struct hk_session_options so = {.n_ctx = 1u << 30};
+    struct hk_runner_options so = {.n_ctx = 1u << 30};
     assert_false(run(golden("llama-gqa", path), NULL, &so, &err));
     assert_int_equal(err.code, HK_ERR_MEMORY);
     hk_test_error_says(&err, "MiB");
     so.n_ctx = UINT32_MAX;
     assert_false(run(path, NULL, &so, &err));
-    hk_test_error_says(&err, "--ctx");
+    hk_test_error_says(&err, "hk_runner_options.n_ctx");
     struct hk_model_options mo = {.plan_ctx = 1u << 30};
     assert_false(run(path, &mo, NULL, &err)); /* before anything is loaded */
     hk_test_error_says(&err, "MiB");
@@ -204,35 +205,36 @@ static void sessions_that_cannot_be(void **state)
     assert_true(run(path, NULL, &so, &err));
 }
 
-/* After a refused prompt the session is what it was. */
+/* After a refused prompt the sequence is what it was. */
 static void prompts_that_cannot_be(void **state)
 {
     (void)state;
     char path[HK_TEST_PATH];
     struct hk_error err = {0};
-    struct hk_session_options so = {.n_ctx = 8};
+    struct hk_runner_options so = {.n_ctx = 8};
     struct hk_checkpoint *c = hk_checkpoint_open(golden("llama-gqa", path), NULL, &err);
     struct hk_model *m = hk_model_open(device, c, NULL, &err);
-    struct hk_session *s = hk_session_open(m, &so, &err);
+    struct hk_runner *r = hk_runner_open(m, &so, &err);
+    struct hk_sequence *s = r ? hk_sequence_new(r, &err) : NULL;
     if (!s) fail_msg("%s", err.text);
     uint32_t n_vocab = hk_model_hparams(m)->n_vocab, n;
     uint32_t tokens[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, outside[2] = {1, n_vocab}, far[1] = {UINT32_MAX};
-    assert_null(hk_session_logits(s));
-    assert_false(hk_session_greedy(s, 3, NULL, NULL, &n, &err)); /* nothing synced */
-    assert_true(hk_session_sync(s, tokens, 8, &err));
-    float before = hk_session_logits(s)[5];
-    assert_false(hk_session_sync(s, tokens, 9, &err));
+    assert_null(hk_sequence_logits(s));
+    assert_false(hk_sequence_greedy(s, 3, NULL, NULL, &n, &err)); /* nothing synced */
+    assert_true(hk_sequence_sync(s, tokens, 8, &err));
+    float before = hk_sequence_logits(s)[5];
+    assert_false(hk_sequence_sync(s, tokens, 9, &err));
     hk_test_error_says(&err, "9 tokens, but the context has room for 8");
-    assert_false(hk_session_sync(s, tokens, 0, &err));
+    assert_false(hk_sequence_sync(s, tokens, 0, &err));
     hk_test_error_says(&err, "empty");
-    assert_false(hk_session_sync(s, outside, 2, &err));
+    assert_false(hk_sequence_sync(s, outside, 2, &err));
     hk_test_error_says(&err, "vocabulary");
-    assert_false(hk_session_sync(s, far, 1, &err));
-    hk_session_tokens(s, &n);
+    assert_false(hk_sequence_sync(s, far, 1, &err));
+    hk_sequence_tokens(s, &n);
     assert_int_equal(n, 8);
-    assert_true(hk_session_logits(s) && hk_session_logits(s)[5] == before);
-    assert_null(hk_session_logits_at(s, 7)); /* not asked for */
-    hk_session_close(s);
+    assert_true(hk_sequence_logits(s) && hk_sequence_logits(s)[5] == before);
+    assert_null(hk_sequence_logits_at(s, 7)); /* not asked for */
+    hk_runner_close(r);
     hk_model_close(m);
     hk_checkpoint_close(c);
 }
@@ -250,18 +252,19 @@ static void weights_that_are_no_numbers(void **state)
     hk_test_write(folder, "model.safetensors", f.data, f.size);
     struct hk_checkpoint *c = hk_checkpoint_open(folder, NULL, &err);
     struct hk_model *m = hk_model_open(device, c, NULL, &err);
-    struct hk_session *s = hk_session_open(m, NULL, &err);
+    struct hk_runner *r = hk_runner_open(m, NULL, &err);
+    struct hk_sequence *s = r ? hk_sequence_new(r, &err) : NULL;
     if (!s) fail_msg("%s", err.text);
-    assert_true(hk_session_sync(s, tokens, 3, &err));
+    assert_true(hk_sequence_sync(s, tokens, 3, &err));
     uint32_t n_vocab = hk_model_hparams(m)->n_vocab;
     struct hk_token_logprob top[3];
-    assert_int_equal(hk_top_logprobs(hk_session_logits(s), n_vocab, 3, top), 3);
+    assert_int_equal(hk_top_logprobs(hk_sequence_logits(s), n_vocab, 3, top), 3);
     struct hk_sampler *sampler = hk_sampler_new(NULL, n_vocab, &err);
     assert_non_null(sampler);
     for (int i = 0; i < 20; i++)
-        assert_true(hk_sampler_next(sampler, hk_session_logits(s), tokens, 3) < n_vocab);
+        assert_true(hk_sampler_next(sampler, hk_sequence_logits(s), tokens, 3) < n_vocab);
     hk_sampler_free(sampler);
-    hk_session_close(s);
+    hk_runner_close(r);
     hk_model_close(m);
     hk_checkpoint_close(c);
     hk_test_folder_remove(folder);
@@ -303,13 +306,14 @@ static float *scaled_logits(enum hk_weight_type type, const struct scale scales[
     float *out = NULL;
     struct hk_model *m = hk_model_open(device, c, NULL, err);
     if (m) {
-        struct hk_session *session = hk_session_open(m, NULL, err);
-        if (!session || !hk_session_sync(session, tokens, 3, err)) fail_msg("%s", err->text);
+        struct hk_runner *r = hk_runner_open(m, NULL, err);
+        struct hk_sequence *one = r ? hk_sequence_new(r, err) : NULL;
+        if (!one || !hk_sequence_sync(one, tokens, 3, err)) fail_msg("%s", err->text);
         *n_vocab = hk_model_hparams(m)->n_vocab;
         out = malloc(*n_vocab * sizeof *out);
         assert_non_null(out);
-        memcpy(out, hk_session_logits(session), *n_vocab * sizeof *out);
-        hk_session_close(session);
+        memcpy(out, hk_sequence_logits(one), *n_vocab * sizeof *out);
+        hk_runner_close(r);
     }
     hk_model_close(m);
     c->tensors = own;
@@ -415,7 +419,7 @@ int main(void)
         cmocka_unit_test(a_config_that_lies),
         cmocka_unit_test(a_head_that_is_missing),
         cmocka_unit_test(a_deep_config),
-        cmocka_unit_test(sessions_that_cannot_be),
+        cmocka_unit_test(runners_that_cannot_be),
         cmocka_unit_test(prompts_that_cannot_be),
         cmocka_unit_test(weights_that_are_no_numbers),
         cmocka_unit_test(a_tensor_of_another_shape),

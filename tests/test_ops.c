@@ -43,10 +43,10 @@ static void operands_have_roles(void **state)
     expect_operands(&op, "dst=out w=in x=in");
     op = (struct op){OP_ATTENTION, .attention = {.dst = t, .q = t, .pos = t}};
     expect_operands(&op, "dst=out q=in kv=in pos=in");
-    op.attention.lse = op.attention.fork = t;
-    expect_operands(&op, "dst=out lse=out q=in kv=in pos=in fork=in");
-    op = (struct op){OP_KV_WRITE, .kv_write = {.k = t, .v = t, .pos = t}};
-    expect_operands(&op, "kv=update k=in v=in pos=in");
+    op.attention.lse = op.attention.blocks = t;
+    expect_operands(&op, "dst=out lse=out q=in kv=in pos=in blocks=in");
+    op = (struct op){OP_KV_WRITE, .kv_write = {.k = t, .v = t, .row = t}};
+    expect_operands(&op, "kv=update k=in v=in row=in");
     op = (struct op){OP_ROPE, .rope = {.x = t, .table = t, .pos = t}};
     expect_operands(&op, "x=update table=in pos=in");
     op = (struct op){OP_COPY, .copy_tensor = {.dst = t, .x = t}};

@@ -68,6 +68,7 @@ bool best_of_check(struct best_of_options *o, const char *command, const char *m
 /* ---- writing ---- */
 
 struct branch {
+    struct hk_sequence *sequence;
     struct hk_sampler *sampler;
     struct hk_decoder decoder;
     uint32_t *all; /* the prompt's tokens and this branch's, for the repetition penalty */
@@ -79,7 +80,6 @@ struct writing {
     const struct best_of_request *q;
     struct best_of *out;
     struct branch *branches;
-    uint32_t *feed; /* [n_samples] */
     uint32_t limit; /* tokens that a sample can have */
 };
 
@@ -93,6 +93,8 @@ static bool open_branch(struct writing *w, uint32_t b, struct hk_error *err)
     own.seed_given = true;
     own.seed = q->seed + b;
     *s = (struct best_of_sample){.index = b, .stop_token = HK_NO_TOKEN};
+    x->sequence = hk_sequence_fork(w->e->sequence, err);
+    if (!x->sequence) return false;
     if (!sampling_open(&own, hk_model_n_vocab(w->e->model), true, &x->sampler, err)) return false;
     x->all = hk_calloc((size_t)size, sizeof *x->all, err);
     s->tokens.ids = x->all ? hk_calloc(w->limit, sizeof *s->tokens.ids, err) : NULL;
@@ -118,7 +120,7 @@ static void end(struct writing *w, uint32_t b, enum completion_end why)
     w->branches[b].live = false;
 }
 
-/* One token more for branch b; w->feed[b] is what the device has to be fed. */
+/* One token more for branch b, which its sequence asks for unless the branch ends with it. */
 static bool choose(struct writing *w, uint32_t b, const float *logits, struct hk_error *err)
 {
     struct branch *x = &w->branches[b];
@@ -134,24 +136,21 @@ static bool choose(struct writing *w, uint32_t b, const float *logits, struct hk
     if (!hk_decoder_push(&x->decoder, token, &s->text, err)) return false;
     x->all[n_all] = s->tokens.ids[s->tokens.n++] = token;
     w->out->r.n++;
-    w->feed[b] = token;
-    if (s->tokens.n == w->limit) end(w, b, w->limit == w->q->n ? COMPLETION_LENGTH : COMPLETION_CONTEXT);
+    if (s->tokens.n < w->limit) return hk_sequence_append(x->sequence, &token, 1, err);
+    end(w, b, w->limit == w->q->n ? COMPLETION_LENGTH : COMPLETION_CONTEXT);
     return true;
 }
 
 /* Chooses for every live branch. *n_live: those that go on. */
-static bool choose_all(struct writing *w, bool first, uint32_t *n_live, struct hk_error *err)
+static bool choose_all(struct writing *w, uint32_t *n_live, struct hk_error *err)
 {
     *n_live = 0;
     for (uint32_t b = 0; b < w->q->n_samples; b++) {
         struct branch *x = &w->branches[b];
-        w->feed[b] = HK_NO_TOKEN;
         if (!x->live) continue;
-        const float *logits =
-            first ? hk_session_logits(w->e->session) : hk_session_branch_logits(w->e->session, b);
+        const float *logits = hk_sequence_logits(x->sequence);
         if (!logits) return hk_fail(err, HK_ERR_DEVICE, "branch %u: no logits", (unsigned)b);
         if (!choose(w, b, logits, err)) return false;
-        if (!x->live) w->feed[b] = HK_NO_TOKEN;
         *n_live += x->live;
     }
     return true;
@@ -168,12 +167,12 @@ static bool write_all(struct writing *w, struct hk_error *err)
 {
     struct completion_result *r = &w->out->r;
     uint32_t n = w->q->n_samples, n_live = n;
-    for (bool first = true;; first = false) {
-        if (!choose_all(w, first, &n_live, err)) return false;
+    for (;;) {
+        if (!choose_all(w, &n_live, err)) return false;
         progress_say(&w->e->progress, "%u answers: %u tokens, %u finished", (unsigned)n, (unsigned)r->n,
                      (unsigned)(n - n_live));
         if (n_live == 0) return true;
-        bool ok = !term_interrupted() && hk_session_branch_step(w->e->session, w->feed, err);
+        bool ok = !term_interrupted() && hk_runner_run(w->e->runner, err);
         if (!ok && term_interrupted()) {
             interrupt(w);
             return true;
@@ -188,7 +187,7 @@ static bool run(struct writing *w, struct hk_error *err)
 {
     struct engine *e = w->e;
     const struct best_of_request *q = w->q;
-    uint32_t n_ctx = hk_session_ctx(e->session);
+    uint32_t n_ctx = hk_runner_ctx(e->runner);
     if (!completion_begin(e, q->prompt, q->n_prompt, &w->out->r, err)) return false;
     /* what fits in the context, and one more token, which nothing has to be computed behind */
     w->limit = q->n < n_ctx - q->n_prompt + 1 ? q->n : n_ctx - q->n_prompt + 1;
@@ -196,7 +195,7 @@ static bool run(struct writing *w, struct hk_error *err)
         if (!open_branch(w, b, err)) return false;
     }
     double start = term_seconds();
-    bool ok = hk_session_fork(e->session, q->n_samples, err) && write_all(w, err);
+    bool ok = write_all(w, err);
     w->out->r.decode_seconds = term_seconds() - start;
     progress_clear(&e->progress);
     for (uint32_t b = 0; ok && b < q->n_samples; b++) {
@@ -213,14 +212,13 @@ static bool write_samples(struct engine *e, const struct best_of_request *q, str
     struct writing w = {.e = e, .q = q, .out = out};
     *out = (struct best_of){.n = q->n_samples};
     bool ok = (out->samples = hk_calloc(q->n_samples, sizeof *out->samples, err)) &&
-              (w.branches = hk_calloc(q->n_samples, sizeof *w.branches, err)) &&
-              (w.feed = hk_calloc(q->n_samples, sizeof *w.feed, err)) && run(&w, err);
+              (w.branches = hk_calloc(q->n_samples, sizeof *w.branches, err)) && run(&w, err);
     for (uint32_t b = 0; w.branches && b < q->n_samples; b++) {
+        hk_sequence_free(w.branches[b].sequence);
         hk_sampler_free(w.branches[b].sampler);
         free(w.branches[b].all);
     }
     free(w.branches);
-    free(w.feed);
     return ok;
 }
 
@@ -303,14 +301,20 @@ bool best_of_run(struct engine *e, struct best_of_judge *j, const struct best_of
 
 bool best_of_warm_up(struct engine *e, struct best_of_judge *j, uint32_t n, struct hk_error *err)
 {
-    uint32_t tokens[BEST_OF_MAX] = {0}, n_ctx = hk_session_ctx(j->scorer.e.session);
+    uint32_t tokens[BEST_OF_MAX] = {0}, n_ctx = hk_runner_ctx(j->scorer.e.runner);
+    struct hk_sequence *branch[BEST_OF_MAX] = {0};
     float score;
     if (!completion_warm_up(e, err)) return false;
     progress_say(&e->progress, "compiling for this device: some seconds at its first run");
-    bool ok =
-        hk_session_sync(e->session, tokens, 1, err) && hk_session_fork(e->session, n, err) &&
-        hk_session_branch_step(e->session, tokens, err) &&
-        hk_session_score(j->scorer.e.session, tokens, n_ctx < BEST_OF_MAX ? n_ctx : BEST_OF_MAX, &score, err);
+    bool ok = hk_sequence_sync(e->sequence, tokens, 1, err);
+    for (uint32_t b = 0; ok && b < n; b++) {
+        branch[b] = hk_sequence_fork(e->sequence, err);
+        ok = branch[b] && hk_sequence_append(branch[b], tokens, 1, err);
+    }
+    ok = ok && hk_runner_run(e->runner, err) &&
+         hk_sequence_score(j->scorer.e.sequence, tokens, n_ctx < BEST_OF_MAX ? n_ctx : BEST_OF_MAX, &score,
+                           err);
+    for (uint32_t b = 0; b < n; b++) hk_sequence_free(branch[b]);
     progress_clear(&e->progress);
     return ok;
 }

@@ -45,9 +45,8 @@ struct best_of {
 struct best_of_request {
     const uint32_t *prompt;
     uint32_t n_prompt;
-    uint32_t n_samples; /* the session was opened with that many branches, or more */
-    uint32_t
-        n; /* tokens of each, 1 or more at most; the session's branch_tokens are as many, or the context's */
+    uint32_t n_samples; /* at most BEST_OF_MAX */
+    uint32_t n;         /* tokens of each at most, 1 or more */
     const struct sampling_options *sampling;
     uint64_t seed; /* sample b is drawn with seed + b: alone, --seed seed+b gives it */
     const uint32_t *stop;
@@ -73,8 +72,8 @@ bool best_of_close(struct best_of_judge *j, struct hk_error *err);
 bool best_of_warm_up(struct engine *e, struct best_of_judge *j, uint32_t n, struct hk_error *err);
 
 /* Writes the samples, scores them as answers of c's last turn, keeps the preference, and sorts: finished
- * samples before interrupted ones, then by score, then by index. The session is synced to the prompt and
- * forked, and all branches step together until each has met a stop token, its length, or the context's end.
+ * samples before interrupted ones, then by score, then by index. The engine's sequence is synced to the
+ * prompt and forked, and all forks step together until each has met a stop token, its length, or the context's end.
  * Ctrl-C ends the branches that are not finished (COMPLETION_INTERRUPTED), keeps what they wrote, and is then
  * forgotten; during the prompt, and again during the scoring, it is HK_ERR_CANCELLED. Free with best_of_free,
  * also after false. */

@@ -108,7 +108,7 @@ static bool on_piece(void *user, const struct completion_piece *p)
 /* The prompt, with the oldest turns forgotten until it leaves room for an answer. */
 static bool make_prompt(struct chat *c, struct hk_error *err)
 {
-    uint32_t n_ctx = hk_session_ctx(c->e.session), room = n_ctx / 4;
+    uint32_t n_ctx = hk_runner_ctx(c->e.runner), room = n_ctx / 4;
     if (c->o->n && c->o->n < room) room = c->o->n;
     size_t from = 0;
     for (;; from++) {
@@ -271,10 +271,10 @@ static bool do_stats(struct chat *c, const char *rest, struct hk_error *err)
     (void)rest;
     if (!c->answered) return hk_fail(err, HK_ERR_INPUT, "/stats: nothing was asked yet");
     uint32_t n = 0;
-    hk_session_tokens(c->e.session, &n);
+    hk_sequence_tokens(c->e.sequence, &n);
     completion_print_timing(&c->e, &c->last);
     fprintf(stderr, "hekla: %u of %u tokens of the context are in use\n", (unsigned)n,
-            (unsigned)hk_session_ctx(c->e.session));
+            (unsigned)hk_runner_ctx(c->e.runner));
     return true;
 }
 
@@ -388,7 +388,7 @@ static void greet(const struct chat *c)
     if (!lines_interactive(c->lines)) return;
     fprintf(stderr, "%s on %s, %s, context %u. /help lists commands, Ctrl-D leaves.\n", c->e.info.name,
             hk_device_name(c->e.device), c->talk.writer ? "its own chat template" : "plain text",
-            (unsigned)hk_session_ctx(c->e.session));
+            (unsigned)hk_runner_ctx(c->e.runner));
     const struct box_model *box = box_is_name(c->o->model.model) ? box_find(c->o->model.model) : NULL;
     if (box && box->greeting) fprintf(stderr, "%s\n", box->greeting);
 }
@@ -399,8 +399,8 @@ static bool open_models(struct chat *c, struct hk_error *err)
     struct model_options reward = {0};
     reward.model = o->best.reward;
     reward.kv = o->model.kv;
-    o->model.n_branches = o->best.n;
-    o->model.branch_tokens = o->n ? o->n : BEST_OF_ANSWER;
+    o->model.n_samples = o->best.n;
+    o->model.sample_tokens = o->n ? o->n : BEST_OF_ANSWER;
     if (o->best.n && !best_of_open(&c->judge, &o->best, &reward, err)) return false;
     if (!engine_open(&c->e, &o->model, &o->device, false, err)) return false;
     return !o->best.n || scorer_open_model(&c->judge.scorer, &c->e, &reward, &o->device, err);
@@ -448,7 +448,7 @@ static bool open_chat(struct chat *c, struct hk_error *err)
     c->length = o->n              ? o->n
                 : !c->talk.writer ? (uint32_t)PLAIN_ANSWER
                 : o->best.n       ? (uint32_t)BEST_OF_ANSWER
-                                  : hk_session_ctx(c->e.session);
+                                  : hk_runner_ctx(c->e.runner);
     conversation_stops(&c->talk, hk_checkpoint_vocab(c->e.checkpoint), &c->stop);
     if (!sampling_open(&o->sampling, hk_model_n_vocab(c->e.model), false, &c->sampler, err) ||
         (o->system && !conversation_set_system(&c->talk, o->system, err))) {

@@ -272,7 +272,7 @@ static bool report(const struct output *out, const struct hk_bytes *prompt, cons
     if (!o->device.v.quiet) {
         if (r->end == COMPLETION_CONTEXT) {
             fprintf(stderr, "hekla: the context of %u tokens is full: a longer one may be had by --ctx\n",
-                    (unsigned)hk_session_ctx(out->e->session));
+                    (unsigned)hk_runner_ctx(out->e->runner));
         }
         if (o->sampling.temperature > 0 && !o->sampling.seed_given && o->device.v.verbose) {
             fprintf(stderr, "hekla: seed %llu\n", (unsigned long long)o->sampling.seed);
@@ -403,8 +403,8 @@ static bool generate(struct job *j, struct hk_error *err)
     struct model_options reward = {0};
     reward.model = o->best.reward;
     reward.kv = o->model.kv;
-    o->model.n_branches = o->best.n;
-    o->model.branch_tokens = o->n;
+    o->model.n_samples = o->best.n;
+    o->model.sample_tokens = o->n;
     bool ok = read_prompt(j, err);
     if (ok && o->best.n) {
         j->judge.chat = o->chat;

@@ -55,23 +55,14 @@ struct sums {
     double seconds;
 };
 
-/* The session keeps what a window has in common with the one before, and so has no logits of those positions;
- * one token that differs from the next window's first makes it compute all of them. */
-static bool forget(struct hk_session *s, uint32_t first, struct hk_error *err)
-{
-    uint32_t n = 0, other = first ? 0 : 1;
-    const uint32_t *old = hk_session_tokens(s, &n);
-    if (n == 0 || old[0] != first) return true;
-    return hk_session_sync(s, &other, 1, err);
-}
-
 static bool window(struct engine *e, const uint32_t *tokens, uint32_t n, struct sums *sums,
                    struct hk_error *err)
 {
     uint32_t n_vocab = hk_model_n_vocab(e->model);
-    if (!forget(e->session, tokens[0], err) || !hk_session_sync(e->session, tokens, n, err)) return false;
+    hk_sequence_rewind(e->sequence, 0); /* all logits are wanted, those of what windows have in common too */
+    if (!hk_sequence_sync(e->sequence, tokens, n, err)) return false;
     for (uint32_t i = 0; i + 1 < n; i++) {
-        const float *logits = hk_session_logits_at(e->session, i);
+        const float *logits = hk_sequence_logits_at(e->sequence, i);
         if (!logits) return hk_fail(err, HK_ERR_DEVICE, "perplexity: position %u: no logits", (unsigned)i);
         double nll = -(double)hk_logprob(logits, n_vocab, tokens[i + 1]);
         sums->nll += nll;
@@ -150,7 +141,7 @@ static bool perplexity(struct perplexity *o, struct engine *e, struct hk_error *
     if (ok && o->model.ctx < 2)
         ok = hk_fail(err, HK_ERR_INPUT, "perplexity: --ctx 1: two or more would be accepted");
     ok = ok && engine_open_device(e, &o->device, false, err) &&
-         engine_open_model(e, &o->model, &o->device, err) && engine_open_session(e, &o->model, true, err) &&
+         engine_open_model(e, &o->model, &o->device, err) && engine_open_runner(e, &o->model, true, err) &&
          (buf = hk_calloc(o->model.ctx, sizeof *buf, err)) &&
          windows(e, &ids, o->model.ctx, buf, &sums, err) && print_result(o, e, &sums, o->model.ctx, err);
     free(buf);

@@ -47,7 +47,7 @@ static bool on_token(void *user, uint32_t token)
     }
     struct completion_piece piece = {.token = token};
     if (x->o->logprobs != COMPLETION_NO_LOGPROBS) {
-        const float *logits = hk_session_logits(x->e->session);
+        const float *logits = hk_sequence_logits(x->e->sequence);
         uint32_t n_vocab = hk_model_n_vocab(x->e->model);
         piece.logprob = hk_logprob(logits, n_vocab, token);
         piece.top = x->top;
@@ -69,7 +69,7 @@ static bool on_token(void *user, uint32_t token)
 static bool decode_greedy(struct run *x)
 {
     uint32_t n = 0;
-    if (!hk_session_greedy(x->e->session, x->o->n, on_token, x, &n, x->err)) return false;
+    if (!hk_sequence_greedy(x->e->sequence, x->o->n, on_token, x, &n, x->err)) return false;
     x->r->steps = n;
     if (!x->ended && x->r->n < x->o->n) x->r->end = COMPLETION_CONTEXT;
     return true;
@@ -78,10 +78,10 @@ static bool decode_greedy(struct run *x)
 /* One step, one look at the logits, one choice on the host. */
 static bool decode_sampled(struct run *x, struct hk_tokens *all)
 {
-    uint32_t n_ctx = hk_session_ctx(x->e->session);
+    uint32_t n_ctx = hk_runner_ctx(x->e->runner);
     for (uint32_t i = 0; i < x->o->n; i++) {
         uint32_t token =
-            hk_sampler_next(x->o->sampler, hk_session_logits(x->e->session), all->ids, (uint32_t)all->n);
+            hk_sampler_next(x->o->sampler, hk_sequence_logits(x->e->sequence), all->ids, (uint32_t)all->n);
         if (!on_token(x, token)) return true;
         if (i + 1 == x->o->n) return true;
         if (all->n >= n_ctx) {
@@ -89,11 +89,8 @@ static bool decode_sampled(struct run *x, struct hk_tokens *all)
             return true;
         }
         all->ids[all->n++] = token;
-        if (!hk_session_sync(x->e->session, all->ids, (uint32_t)all->n, x->err)) {
-            /* Ctrl-C between two tokens: what is printed stands */
-            if (x->err->code == HK_ERR_CANCELLED) return end(x, COMPLETION_INTERRUPTED), true;
+        if (!hk_sequence_append(x->e->sequence, &token, 1, x->err) || !hk_runner_run(x->e->runner, x->err))
             return false;
-        }
         x->r->steps++;
     }
     return true;
@@ -103,7 +100,7 @@ static bool decode_sampled(struct run *x, struct hk_tokens *all)
  * noise. */
 static bool check_finite(const struct engine *e, struct hk_error *err)
 {
-    const float *logits = hk_session_logits(e->session);
+    const float *logits = hk_sequence_logits(e->sequence);
     uint32_t n_vocab = hk_model_n_vocab(e->model);
     for (uint32_t i = 0; i < n_vocab; i++)
         if (isfinite(logits[i])) return true;
@@ -113,20 +110,12 @@ static bool check_finite(const struct engine *e, struct hk_error *err)
         "--device reference, and `hekla selftest`");
 }
 
-static uint32_t common_prefix(const struct engine *e, const uint32_t *prompt, uint32_t n_prompt)
-{
-    uint32_t n_old = 0, n = 0;
-    const uint32_t *old = hk_session_tokens(e->session, &n_old);
-    while (n < n_old && n < n_prompt && old[n] == prompt[n]) n++;
-    return n < n_prompt ? n : n_prompt - 1; /* the last token is computed always */
-}
-
 bool completion_begin(struct engine *e, const uint32_t *prompt, uint32_t n_prompt,
                       struct completion_result *r, struct hk_error *err)
 {
     double start = term_seconds();
-    r->n_computed = n_prompt - common_prefix(e, prompt, n_prompt);
-    bool ok = hk_session_sync(e->session, prompt, n_prompt, err);
+    bool ok = hk_sequence_sync(e->sequence, prompt, n_prompt, err);
+    r->n_computed = hk_sequence_n_computed(e->sequence);
     progress_clear(&e->progress);
     r->prompt_seconds = term_seconds() - start;
     return ok && check_finite(e, err);
@@ -135,7 +124,7 @@ bool completion_begin(struct engine *e, const uint32_t *prompt, uint32_t n_promp
 static bool run(struct run *x, struct hk_tokens *all)
 {
     const struct completion_options *o = x->o;
-    uint32_t n_ctx = hk_session_ctx(x->e->session);
+    uint32_t n_ctx = hk_runner_ctx(x->e->runner);
     bool ok = completion_begin(x->e, o->prompt, o->n_prompt, x->r, x->err);
     if (!ok || o->n == 0) return ok;
     double start = 0;
@@ -218,11 +207,11 @@ bool completion_warm_up(struct engine *e, struct hk_error *err)
 {
     /* kernels differ by how many tokens they take: many, as in a question's prompt, and one */
     enum { QUESTION = 32 };
-    uint32_t tokens[QUESTION] = {0}, n_ctx = hk_session_ctx(e->session), n = 0;
+    uint32_t tokens[QUESTION] = {0}, n_ctx = hk_runner_ctx(e->runner), n = 0;
     e->progress.last = 0;
     progress_say(&e->progress, "compiling for this device: some seconds at its first run");
-    bool ok = hk_session_sync(e->session, tokens, n_ctx < QUESTION ? n_ctx : QUESTION, err) &&
-              hk_session_greedy(e->session, 3, ignore_token, NULL, &n, err);
+    bool ok = hk_sequence_sync(e->sequence, tokens, n_ctx < QUESTION ? n_ctx : QUESTION, err) &&
+              hk_sequence_greedy(e->sequence, 3, ignore_token, NULL, &n, err);
     progress_clear(&e->progress);
     return ok;
 }

@@ -38,7 +38,7 @@ struct completion_result {
     enum completion_end end;
     uint32_t stop_token; /* where end is COMPLETION_STOP */
     uint32_t n;          /* tokens handed on */
-    uint32_t n_computed; /* tokens of the prompt that were not in the session already */
+    uint32_t n_computed; /* tokens of the prompt that were computed: the others were there already */
     double prompt_seconds, decode_seconds;
     uint32_t steps; /* decode steps in decode_seconds, */
     uint32_t fed;   /* and the tokens fed in them: more where a step feeds several branches */
@@ -46,17 +46,17 @@ struct completion_result {
 
 const char *completion_end_name(enum completion_end end); /* "length", "stop", "context", "interrupted" */
 
-/* Syncs the session to the prompt and continues it. Ctrl-C ends it with what was handed on so far; during the
+/* Syncs the sequence to the prompt and continues it. Ctrl-C ends it with what was handed on so far; during the
  * prompt it is HK_ERR_CANCELLED. False and *err also leave in *r what was done. */
 bool completion_run(struct engine *e, const struct completion_options *o, struct completion_result *r,
                     struct hk_error *err);
 
-/* The first part of it: syncs the session to the prompt, whose last token's logits are then there and are
+/* The first part of it: syncs the sequence to the prompt, whose last token's logits are then there and are
  * numbers, and fills r's fields of the prompt. Clears the progress bar. */
 bool completion_begin(struct engine *e, const uint32_t *prompt, uint32_t n_prompt,
                       struct completion_result *r, struct hk_error *err);
 
-/* Runs some tokens through the session, as a prompt and as steps: what a driver compiles at its first use is
+/* Runs some tokens through the sequence, as a prompt and as steps: what a driver compiles at its first use is
  * then compiled when the first question comes. What the timeline holds after it is of no meaning. */
 bool completion_warm_up(struct engine *e, struct hk_error *err);
 

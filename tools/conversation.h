@@ -1,5 +1,5 @@
 /* A conversation: its turns, and the tokens they make. Answers are kept as the tokens that the model chose,
- * so that the session, which is synced to the whole of it each time, reuses all but the new question (where
+ * so that the sequence, which is synced to the whole of it each time, reuses all but the new question (where
  * the template writes earlier turns as it did before: what it writes in another way is computed again). */
 #ifndef HEKLA_TOOLS_CONVERSATION_H
 #define HEKLA_TOOLS_CONVERSATION_H

@@ -182,19 +182,23 @@ bool engine_open_model(struct engine *e, const struct model_options *m, const st
     return true;
 }
 
-bool engine_open_session(struct engine *e, const struct model_options *m, bool all_logits,
-                         struct hk_error *err)
+bool engine_open_runner(struct engine *e, const struct model_options *m, bool all_logits,
+                        struct hk_error *err)
 {
+    enum { BLOCK = 32 }; /* of the pool: a sample begins in the middle of one, and ends in another */
     uint32_t n_ctx = m->ctx ? m->ctx : hk_model_n_ctx_train(e->model);
-    struct hk_session_options o = {.n_ctx = m->ctx,
-                                   .kv = m->kv,
-                                   .all_logits = all_logits,
-                                   .n_branches = m->n_branches,
-                                   .branch_tokens = m->branch_tokens < n_ctx ? m->branch_tokens : n_ctx,
-                                   .progress = progress_step,
-                                   .user = &e->progress};
-    e->session = hk_session_open(e->model, &o, err);
-    return e->session != NULL;
+    uint64_t tail = (m->sample_tokens < n_ctx ? m->sample_tokens : n_ctx) + 2ull * BLOCK,
+             tails = m->n_samples * tail;
+    struct hk_runner_options o = {.n_ctx = m->ctx,
+                                  .kv = m->kv,
+                                  .all_logits = all_logits,
+                                  .n_sequences = m->n_samples,
+                                  .n_extra = tails < UINT32_MAX ? (uint32_t)tails : UINT32_MAX,
+                                  .progress = progress_step,
+                                  .user = &e->progress};
+    e->runner = hk_runner_open(e->model, &o, err);
+    e->sequence = e->runner ? hk_sequence_new(e->runner, err) : NULL;
+    return e->sequence != NULL;
 }
 
 bool engine_open(struct engine *e, const struct model_options *m, const struct device_options *d,
@@ -202,13 +206,13 @@ bool engine_open(struct engine *e, const struct model_options *m, const struct d
 {
     return engine_open_checkpoint(e, m, err) && engine_open_tokenizer(e, err) &&
            engine_open_device(e, d, profile, err) && engine_open_model(e, m, d, err) &&
-           engine_open_session(e, m, false, err);
+           engine_open_runner(e, m, false, err);
 }
 
 void engine_close(struct engine *e)
 {
     progress_clear(&e->progress);
-    hk_session_close(e->session);
+    hk_runner_close(e->runner);
     hk_model_close(e->model);
     if (!e->device_shared) hk_device_close(e->device);
     hk_tokenizer_free(e->tokenizer);

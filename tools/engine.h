@@ -24,8 +24,8 @@ struct model_options {
     enum hk_kv_type kv;
     /* what the command itself says: */
     enum model_use use;
-    uint32_t n_branches,
-        branch_tokens; /* as hk_session_options has them; more than the context is cut to it */
+    uint32_t n_samples,
+        sample_tokens; /* how many answers are written at once besides, and how long they may be */
 };
 extern const struct opt model_opts[];
 /* The row of --tokenizer in another struct's table, where the path lies at offset `at`. */
@@ -50,7 +50,8 @@ struct engine {
     struct hk_device *device;
     bool device_shared; /* it is another engine's, which is closed after this one */
     struct hk_model *model;
-    struct hk_session *session;
+    struct hk_runner *runner;
+    struct hk_sequence *sequence; /* the runner's: the prompt and what it is continued with */
     struct progress progress;
 };
 /* MODEL as a file, a folder, or a name of the box. opt may be NULL. */
@@ -64,8 +65,9 @@ bool engine_open_tokenizer(struct engine *e, struct hk_error *err);
 bool engine_open_device(struct engine *e, const struct device_options *d, bool profile, struct hk_error *err);
 bool engine_open_model(struct engine *e, const struct model_options *m, const struct device_options *d,
                        struct hk_error *err);
-bool engine_open_session(struct engine *e, const struct model_options *m, bool all_logits,
-                         struct hk_error *err);
+/* The runner, and a sequence of it. */
+bool engine_open_runner(struct engine *e, const struct model_options *m, bool all_logits,
+                        struct hk_error *err);
 /* All of them. */
 bool engine_open(struct engine *e, const struct model_options *m, const struct device_options *d,
                  bool profile, struct hk_error *err);

@@ -29,7 +29,7 @@ bool scorer_open_model(struct scorer *s, const struct engine *beside, const stru
     } else if (!engine_open_device(e, d, false, err)) {
         return false;
     }
-    return engine_open_model(e, m, d, err) && engine_open_session(e, m, false, err);
+    return engine_open_model(e, m, d, err) && engine_open_runner(e, m, false, err);
 }
 
 void scorer_close(struct scorer *s)
@@ -57,12 +57,12 @@ static bool read_text(struct scorer *s, const struct conversation *c, size_t fro
 bool scorer_score(struct scorer *s, const struct conversation *c, const char *answer, size_t len,
                   float *score, struct hk_error *err)
 {
-    uint32_t n_ctx = hk_session_ctx(s->e.session);
+    uint32_t n_ctx = hk_runner_ctx(s->e.runner);
     for (size_t from = 0;; from++) {
         if (!read_text(s, c, from, answer, len, err)) return false;
         if (s->tokens.n <= n_ctx || from + 1 >= c->n) break;
     }
-    bool ok = hk_session_score(s->e.session, s->tokens.ids, (uint32_t)s->tokens.n, score, err);
+    bool ok = hk_sequence_score(s->e.sequence, s->tokens.ids, (uint32_t)s->tokens.n, score, err);
     if (!ok) return err->code == HK_ERR_CANCELLED ? false : hk_fail_prefix(err, "%s", s->e.info.path);
     return isfinite(*score) ||
            hk_fail(err, HK_ERR_FORMAT,

@@ -66,7 +66,7 @@ static void gpt2_embed(struct recorder *r, const struct hk_model *m, const struc
 {
     const struct gpt2 *g = m->global;
     embed(r, s->x, &g->token_embd, s->tokens);
-    embed_add(r, s->x, &g->position_embd, s->pos);
+    embed_add(r, s->x, &g->position_embd, s->places.pos);
 }
 
 static void gpt2_layer(struct recorder *r, const struct hk_model *m, const struct step *s, uint32_t i)
@@ -78,8 +78,8 @@ static void gpt2_layer(struct recorder *r, const struct hk_model *m, const struc
 
     layernorm(r, b[H], s->x, w->attn_norm, w->attn_norm_b, p->norm_eps);
     matmul(r, b[QKV], &w->wqkv, w->bqkv, b[H]);
-    kv_write(r, &s->kv[i], b[K], b[V], s->pos, s->fork);
-    attention(r, b[A], (struct hk_tensor){0}, b[Q], &s->kv[i], s->pos, s->fork, p->n_head, scale);
+    kv_write(r, &s->kv[i], b[K], b[V], s->places.row);
+    attention(r, b[A], (struct hk_tensor){0}, b[Q], &s->kv[i], &s->places, p->n_head, scale);
     matmul_add(r, s->x, &w->wo, w->bo, b[A]);
 
     layernorm(r, b[H], s->x, w->ffn_norm, w->ffn_norm_b, p->norm_eps);

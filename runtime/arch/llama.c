@@ -77,9 +77,9 @@ static void llama_layer(struct recorder *r, const struct hk_model *m, const stru
 
     rmsnorm(r, b[H], s->x, w->attn_norm, p->norm_eps);
     matmul_stack(r, b[QKV], &w->qkv, b[H]);
-    rope(r, b[QK], s->rope, s->pos, p->head_dim, p->rope_pairing);
-    kv_write(r, &s->kv[i], b[K], b[V], s->pos, s->fork);
-    attention(r, b[A], (struct hk_tensor){0}, b[Q], &s->kv[i], s->pos, s->fork, p->n_head, scale);
+    rope(r, b[QK], s->rope, s->places.pos, p->head_dim, p->rope_pairing);
+    kv_write(r, &s->kv[i], b[K], b[V], s->places.row);
+    attention(r, b[A], (struct hk_tensor){0}, b[Q], &s->kv[i], &s->places, p->n_head, scale);
     matmul_add(r, s->x, &w->wo, w->bo, b[A]);
 
     rmsnorm(r, b[H], s->x, w->ffn_norm, p->norm_eps);

@@ -1,0 +1,39 @@
+/* sequence: tokens, and where their rows are. Between runner.c, which decides what is computed when, and hekla.h. */
+#ifndef HEKLA_RUNTIME_SEQUENCE_H
+#define HEKLA_RUNTIME_SEQUENCE_H
+
+#include "runtime/hekla.h"
+#include "runtime/kv.h"
+
+struct hk_sequence {
+    struct hk_runner *runner;
+    struct hk_sequence *older,
+        *younger;     /* the runner's list, by when they last were given something new to compute */
+    uint32_t *tokens; /* [n_ctx] */
+    uint32_t n_tokens;
+    struct kv_table kv;  /* the first kv.n_rows of the tokens are in the cache */
+    bool pending;        /* the output behind the last token is wanted and not there yet */
+    uint32_t n_computed; /* tokens computed for the newest request */
+    float *output;       /* (DIM_OUT) behind the last token; where has_output */
+    bool has_output;
+    float *all; /* with all_logits: (all_n, n_vocab) of positions all_first .. */
+    uint32_t all_first, all_n;
+    size_t all_capacity; /* rows */
+};
+
+/* Gives up the rows in the cache, and not the tokens: they are computed again when they are needed. */
+void sequence_evict(struct hk_sequence *s);
+/* Keeps the logits of n positions behind those that are kept already: row i is at logits + i * ld. */
+bool sequence_keep_logits(struct hk_sequence *s, const float *logits, uint32_t ld, uint32_t n,
+                          struct hk_error *err);
+
+/* ---- runner.c ---- */
+
+/* Puts the sequence behind all others, or takes it out of the list. */
+void runner_add(struct hk_runner *r, struct hk_sequence *s);
+void runner_remove(struct hk_runner *r, struct hk_sequence *s);
+struct kv_pool *runner_pool(struct hk_runner *r);
+const struct hk_runner_options *runner_options(const struct hk_runner *r);
+struct hk_model *runner_model(const struct hk_runner *r);
+
+#endif
