@@ -38,7 +38,7 @@ static struct matmul_variant cpu_matmul(uint32_t n_tokens)
                                    .tokens = fit_tokens(n_tokens, HK_TILE_ROWS / lanes)};
 }
 
-/* Before lavapipe gathered (22 does not, 26 does), a load is a loop over lanes: x is shared among as many
+/* Before lavapipe gathered (22 and 25.0 do not, 26 does), a load is a loop over lanes: x is shared among as many
  * rows as possible. Compiling that code takes seconds for every doubling, a minute for eight tokens of a
  * K-quant, so it is kept small. */
 static struct matmul_variant old_lavapipe_matmul(const struct hk_weight_layout *w, uint32_t n_tokens)
@@ -54,7 +54,7 @@ struct matmul_variant tune_matmul(const struct hk_device_caps *caps, const struc
                                   uint32_t n_tokens)
 {
     unsigned mesa = lavapipe_version(caps);
-    if (mesa && mesa < 24) return old_lavapipe_matmul(w, n_tokens);
+    if (mesa && mesa < 26) return old_lavapipe_matmul(w, n_tokens);
     if (is_cpu(caps)) return cpu_matmul(n_tokens);
     if (n_tokens >= 16)
         return (struct matmul_variant){
