@@ -120,6 +120,14 @@ HK_API struct hk_checkpoint *hk_synthetic_checkpoint(const char *shape, enum hk_
 /* AUTO: f32 where every matrix of the model is f32, else f16: the cache is no narrower than the weights. */
 enum hk_kv_type { HK_KV_AUTO, HK_KV_F16, HK_KV_F32 };
 
+/* What a request gives. With more than the last position's, prefixes of other sequences are computed again; a reward
+ * model has no more. */
+enum hk_outputs {
+    HK_OUTPUTS_LAST,    /* the logits behind the last token */
+    HK_OUTPUTS_TARGETS, /* besides, of every token how likely it was behind those before it */
+    HK_OUTPUTS_ALL,     /* besides, the logits of all positions that were computed */
+};
+
 /* Zero is the default everywhere. */
 struct hk_runner_options {
     uint32_t n_ctx;       /* positions that a sequence may have; 0: the model's own, at most 4096 */
@@ -129,9 +137,7 @@ struct hk_runner_options {
         n_extra; /* positions whose keys and values the pool has room for besides n_ctx, rounded up to whole
                              blocks of 32: for other sequences than one */
     enum hk_kv_type kv;
-    bool
-        all_logits; /* keep the logits of every position that the newest request computed, not of the last alone.
-                        Prefixes of other sequences are then computed again. A reward model has none */
+    enum hk_outputs outputs;
     hk_progress_fn progress; /* while hk_sequence_sync computes a long prompt; returning false cancels it */
     void *user;
 };
@@ -196,7 +202,16 @@ HK_API uint32_t hk_sequence_n_computed(const struct hk_sequence *s);
 /* Logits (n_vocab floats) behind the last token; valid until the sequence changes. NULL while a request is pending
  * or where there was none, and for a reward model, which has a score instead. */
 HK_API const float *hk_sequence_logits(const struct hk_sequence *s);
-/* With all_logits: those behind position `pos`; NULL where the newest request did not compute it. */
+/* How likely a token was, before any sampling option; natural logarithms. */
+struct hk_target {
+    float logprob;   /* of its softmax probability */
+    float logsumexp; /* of the logits: a logit less this is its token's logprob */
+    float entropy;   /* of the distribution that it was one of */
+};
+/* With HK_OUTPUTS_TARGETS or _ALL: of the token at position `pos`, 1 or more. False where it is not known: nothing
+ * was computed before it, or it is still to be. */
+HK_API bool hk_sequence_target(const struct hk_sequence *s, uint32_t pos, struct hk_target *out);
+/* With HK_OUTPUTS_ALL: the logits behind position `pos`; NULL where the newest request did not compute it. */
 HK_API const float *hk_sequence_logits_at(const struct hk_sequence *s, uint32_t pos);
 /* Reward models: syncs as hk_sequence_sync does, and gives the head's score behind the last token in *score.
  * HK_ERR_INPUT where the model is no reward model. */
@@ -250,6 +265,8 @@ struct hk_token_logprob {
     float logprob; /* natural logarithm of the softmax probability, before any sampling option */
 };
 HK_API float hk_logprob(const float *logits, uint32_t n_vocab, uint32_t token);
+/* The same and more of the distribution that the logits are: struct hk_target. */
+HK_API void hk_target_of(const float *logits, uint32_t n_vocab, uint32_t token, struct hk_target *out);
 /* The k most likely, best first; ties by lower id. Returns how many (min(k, n_vocab)). */
 HK_API uint32_t hk_top_logprobs(const float *logits, uint32_t n_vocab, uint32_t k,
                                 struct hk_token_logprob *out);

@@ -53,7 +53,7 @@ static bool limits_of(const struct hk_runner_options *opt, struct step_limits *l
     uint32_t n_tokens = opt->n_batch > opt->n_sequences ? opt->n_batch : opt->n_sequences;
     uint64_t blocks = hk_div_up(opt->n_ctx, KV_BLOCK_ROWS) + hk_div_up(opt->n_extra, KV_BLOCK_ROWS);
     *l = (struct step_limits){.n_tokens = n_tokens,
-                              .n_outputs = opt->all_logits ? n_tokens : opt->n_sequences,
+                              .n_outputs = opt->outputs != HK_OUTPUTS_LAST ? n_tokens : opt->n_sequences,
                               .n_tables = opt->n_sequences,
                               .n_blocks = (uint32_t)hk_div_up(opt->n_ctx, KV_BLOCK_ROWS),
                               .n_ctx = opt->n_ctx,
@@ -86,7 +86,7 @@ static bool check_options(const struct hk_runner *r, struct hk_error *err)
     struct step_limits limits;
     struct hk_plan plan = {0};
     char text[96], parts[160];
-    if (opt->all_logits && hk_model_is_reward(m))
+    if (opt->outputs != HK_OUTPUTS_LAST && hk_model_is_reward(m))
         return hk_fail(
             err, HK_ERR_INPUT,
             "%s: is a reward model, which scores texts: logits of every position need a language model",
@@ -124,7 +124,7 @@ struct hk_runner *hk_runner_open(struct hk_model *m, const struct hk_runner_opti
     fill_defaults(m, &r->opt);
     if (check_options(r, err) && limits_of(&r->opt, &r->limits) &&
         (r->parts = hk_calloc(r->opt.n_sequences, sizeof *r->parts, err)) &&
-        (r->pool = kv_pool_new(r->limits.n_pool_blocks, !r->opt.all_logits, err)) &&
+        (r->pool = kv_pool_new(r->limits.n_pool_blocks, r->opt.outputs == HK_OUTPUTS_LAST, err)) &&
         (r->steps = steps_new(m, &r->limits, err)))
         return r;
     hk_runner_close(r);
@@ -228,7 +228,8 @@ static bool make_room(struct hk_runner *r, struct hk_sequence *s, uint32_t n_row
 static bool is_being_computed(const struct hk_runner *r, const struct hk_sequence *s)
 {
     uint32_t end = s->kv.n_rows + KV_BLOCK_ROWS;
-    if (r->opt.all_logits || s->kv.n_rows % KV_BLOCK_ROWS != 0 || s->n_tokens < end) return false;
+    if (r->opt.outputs != HK_OUTPUTS_LAST || s->kv.n_rows % KV_BLOCK_ROWS != 0 || s->n_tokens < end)
+        return false;
     for (uint32_t i = 0; i < r->n_parts; i++) {
         const struct hk_sequence *o = r->parts[i].s;
         if (o->n_tokens >= end && r->parts[i].first < end &&
@@ -266,7 +267,7 @@ static void add_part(struct hk_runner *r, struct step_input *in, struct hk_seque
     step_add_copy(in, copy);
     uint32_t table = step_add_table(in, &s->kv);
     for (uint32_t i = p->first; i < p->first + n; i++) {
-        bool output = r->opt.all_logits || i + 1 == s->n_tokens, there = i < s->kv.n_rows;
+        bool output = r->opt.outputs != HK_OUTPUTS_LAST || i + 1 == s->n_tokens, there = i < s->kv.n_rows;
         uint32_t row = there ? KV_NONE : kv_row(&s->kv, i);
         uint32_t out = step_add_token(in, s->tokens[i], i, row, table, output);
         if (output && p->n_outputs++ == 0) p->output = out;
@@ -296,13 +297,11 @@ static bool finish_part(struct hk_runner *r, const struct part *p, struct hk_err
     kv_commit(r->pool, &s->kv, s->tokens, end);
     s->n_computed += p->n;
     if (!p->n_outputs) return true;
-    const float *last = steps_output(r->steps, p->output + p->n_outputs - 1);
-    if (r->opt.all_logits) {
-        uint32_t ld = (uint32_t)(steps_output(r->steps, 1) - steps_output(r->steps, 0));
-        if (!sequence_keep_logits(s, steps_output(r->steps, p->output), ld, p->n_outputs, err)) return false;
-    }
+    for (uint32_t i = 0; r->opt.outputs != HK_OUTPUTS_LAST && i < p->n_outputs; i++)
+        if (!sequence_take(s, p->first + i, steps_output(r->steps, p->output + i), err)) return false;
     if (end < s->n_tokens) return true;
-    memcpy(s->output, last, sizeof *s->output * hk_dim(&r->model->hp, DIM_OUT));
+    memcpy(s->output, steps_output(r->steps, p->output + p->n_outputs - 1),
+           sizeof *s->output * hk_dim(&r->model->hp, DIM_OUT));
     s->has_output = true;
     s->pending = false;
     return true;

@@ -56,6 +56,17 @@ static double log_sum_exp(const float *x, uint32_t n)
     return largest + log(sum);
 }
 
+void hk_target_of(const float *logits, uint32_t n_vocab, uint32_t token, struct hk_target *out)
+{
+    double lse = log_sum_exp(logits, n_vocab), mean = 0;
+    for (uint32_t i = 0; i < n_vocab; i++) { /* sum p log p: what is impossible adds nothing */
+        double logprob = (double)logits[i] - lse, p = exp(logprob);
+        if (p > 0) mean += p * logprob;
+    }
+    *out = (struct hk_target){
+        .logprob = hk_logprob(logits, n_vocab, token), .logsumexp = (float)lse, .entropy = (float)-mean};
+}
+
 float hk_logprob(const float *logits, uint32_t n_vocab, uint32_t token)
 {
     return token < n_vocab ? (float)((double)logits[token] - log_sum_exp(logits, n_vocab)) : -INFINITY;

@@ -16,8 +16,10 @@ struct hk_sequence *hk_sequence_new(struct hk_runner *r, struct hk_error *err)
     s->tokens = hk_calloc(n_ctx, sizeof *s->tokens, err);
     s->kv.block = hk_calloc((size_t)hk_div_up(n_ctx, KV_BLOCK_ROWS), sizeof *s->kv.block, err);
     s->output = hk_calloc(hk_dim(&runner_model(r)->hp, DIM_OUT), sizeof *s->output, err);
+    bool targets = runner_options(r)->outputs != HK_OUTPUTS_LAST;
+    if (targets) s->targets = hk_calloc(n_ctx, sizeof *s->targets, err);
     runner_add(r, s);
-    if (s->tokens && s->kv.block && s->output) return s;
+    if (s->tokens && s->kv.block && s->output && (s->targets || !targets)) return s;
     hk_sequence_free(s);
     return NULL;
 }
@@ -32,6 +34,8 @@ struct hk_sequence *hk_sequence_fork(struct hk_sequence *from, struct hk_error *
     s->has_output = from->has_output;
     if (s->has_output)
         memcpy(s->output, from->output, sizeof *s->output * hk_dim(&runner_model(s->runner)->hp, DIM_OUT));
+    if (s->targets) memcpy(s->targets, from->targets, sizeof *s->targets * from->n_targets);
+    s->n_targets = from->n_targets;
     kv_fork(runner_pool(s->runner), &s->kv, &from->kv);
     return s;
 }
@@ -44,6 +48,7 @@ void hk_sequence_free(struct hk_sequence *s)
     free(s->tokens);
     free(s->kv.block);
     free(s->output);
+    free(s->targets);
     free(s->all);
     free(s);
 }
@@ -78,18 +83,27 @@ static void cut(struct hk_sequence *s, uint32_t n)
     if (n >= s->n_tokens) return;
     s->n_tokens = n;
     s->has_output = false;
+    if (s->n_targets > n) s->n_targets = n;
     kv_truncate(runner_pool(s->runner), &s->kv, n);
+}
+
+/* What the logits behind the token before it say of token pos. */
+static void keep_target(struct hk_sequence *s, uint32_t pos, const float *logits)
+{
+    if (pos == 0 || pos > s->n_targets) return; /* not in one line with what is known */
+    hk_target_of(logits, runner_model(s->runner)->hp.n_vocab, s->tokens[pos], &s->targets[pos]);
+    s->n_targets = pos + 1;
 }
 
 static void begin_request(struct hk_sequence *s, const uint32_t *tokens, uint32_t n)
 {
     memcpy(s->tokens + s->n_tokens, tokens, sizeof *tokens * n);
+    if (n > 0 && s->has_output && s->targets) keep_target(s, s->n_tokens, s->output);
     s->n_tokens += n;
     s->pending = true;
     s->has_output = false;
     s->n_computed = 0;
-    s->all_first = s->kv.n_rows < s->n_tokens ? s->kv.n_rows : s->n_tokens - 1;
-    s->all_n = 0;
+    s->all_first = s->all_n = 0;
 }
 
 bool hk_sequence_request(struct hk_sequence *s, const uint32_t *tokens, uint32_t n, struct hk_error *err)
@@ -154,26 +168,39 @@ bool hk_sequence_sync(struct hk_sequence *s, const uint32_t *tokens, uint32_t n,
 
 /* ---- results ---- */
 
-bool sequence_keep_logits(struct hk_sequence *s, const float *logits, uint32_t ld, uint32_t n,
-                          struct hk_error *err)
+static bool keep_logits(struct hk_sequence *s, uint32_t pos, const float *logits, struct hk_error *err)
 {
     uint32_t n_vocab = runner_model(s->runner)->hp.n_vocab;
-    size_t want = (size_t)s->all_n + n;
-    if (want > s->all_capacity) {
-        size_t capacity = want > 2 * s->all_capacity ? want : 2 * s->all_capacity;
+    if (pos != s->all_first + s->all_n) { /* the first of a request, or it had to give way and begins anew */
+        s->all_first = pos;
+        s->all_n = 0;
+    }
+    if (s->all_n == s->all_capacity) {
+        size_t capacity = s->all_capacity ? 2 * s->all_capacity : 32;
         uint64_t bytes = 0;
-        float *all = hk_mul_u64(capacity, 4ull * n_vocab, &bytes) && bytes <= SIZE_MAX
-                         ? realloc(s->all, (size_t)bytes)
-                         : NULL;
+        bool fits = hk_mul_u64(capacity, 4ull * n_vocab, &bytes) && bytes <= SIZE_MAX;
+        float *all = fits ? realloc(s->all, (size_t)bytes) : NULL;
         if (!all)
             return hk_fail(err, HK_ERR_MEMORY, "logits of %zu positions of %u: host memory is out", capacity,
                            n_vocab);
         s->all = all;
         s->all_capacity = capacity;
     }
-    for (uint32_t i = 0; i < n; i++)
-        memcpy(s->all + (size_t)(s->all_n + i) * n_vocab, logits + (size_t)i * ld, sizeof *logits * n_vocab);
-    s->all_n += n;
+    memcpy(s->all + (size_t)s->all_n++ * n_vocab, logits, sizeof *logits * n_vocab);
+    return true;
+}
+
+bool sequence_take(struct hk_sequence *s, uint32_t pos, const float *logits, struct hk_error *err)
+{
+    if (pos == 0 && s->n_targets == 0) s->n_targets = 1;
+    if (pos + 1 < s->n_tokens) keep_target(s, pos + 1, logits);
+    return runner_options(s->runner)->outputs != HK_OUTPUTS_ALL || keep_logits(s, pos, logits, err);
+}
+
+bool hk_sequence_target(const struct hk_sequence *s, uint32_t pos, struct hk_target *out)
+{
+    if (pos == 0 || pos >= s->n_targets) return false;
+    *out = s->targets[pos];
     return true;
 }
 

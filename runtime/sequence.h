@@ -16,16 +16,17 @@ struct hk_sequence {
     uint32_t n_computed; /* tokens computed for the newest request */
     float *output;       /* (DIM_OUT) behind the last token; where has_output */
     bool has_output;
-    float *all; /* with all_logits: (all_n, n_vocab) of positions all_first .. */
+    struct hk_target *targets; /* with HK_OUTPUTS_TARGETS and _ALL: [n_ctx], of tokens 1 .. n_targets - 1 */
+    uint32_t n_targets;
+    float *all; /* with HK_OUTPUTS_ALL: (all_n, n_vocab) of positions all_first .. */
     uint32_t all_first, all_n;
     size_t all_capacity; /* rows */
 };
 
 /* Gives up the rows in the cache, and not the tokens: they are computed again when they are needed. */
 void sequence_evict(struct hk_sequence *s);
-/* Keeps the logits of n positions behind those that are kept already: row i is at logits + i * ld. */
-bool sequence_keep_logits(struct hk_sequence *s, const float *logits, uint32_t ld, uint32_t n,
-                          struct hk_error *err);
+/* Takes the logits behind position pos: keeps what they say of the next token, and with HK_OUTPUTS_ALL them. */
+bool sequence_take(struct hk_sequence *s, uint32_t pos, const float *logits, struct hk_error *err);
 
 /* ---- runner.c ---- */
 

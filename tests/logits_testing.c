@@ -29,7 +29,7 @@ static double golden_error(const char *name, enum hk_weight_type quant, enum hk_
     size_t size = 0;
     cJSON *json = read_json(golden_path(name, "prompts.json", path));
     float *want = (float *)(void *)read_all(golden_path(name, "logits.f32", path), &size);
-    struct hk_runner_options so = {.kv = kv, .all_logits = true, .n_batch = 24};
+    struct hk_runner_options so = {.kv = kv, .outputs = HK_OUTPUTS_ALL, .n_batch = 24};
     struct rig r = rig_open(golden_path(name, "", path), quant, &so);
     uint32_t n_vocab = hk_model_hparams(r.model)->n_vocab, positions = 0;
     double largest = 0;
@@ -140,7 +140,7 @@ static void check_scores(const char *name, enum hk_weight_type quant, enum hk_kv
     assert_false(hk_sequence_greedy(r.sequence, 1, NULL, NULL, &out, &err));
     hk_test_error_says(&err, "is a reward model");
     err = (struct hk_error){0};
-    struct hk_runner_options all = {.all_logits = true};
+    struct hk_runner_options all = {.outputs = HK_OUTPUTS_ALL};
     assert_null(hk_runner_open(r.model, &all, &err));
     hk_test_error_says(&err, "is a reward model");
     rig_close(&r);
@@ -182,7 +182,7 @@ static void prefill_equals_steps(void **state)
         char path[HK_TEST_PATH];
         uint32_t tokens[60];
         fill(tokens, 60, 5, 13);
-        struct hk_runner_options whole = {.kv = HK_KV_F16, .all_logits = true, .n_batch = 23},
+        struct hk_runner_options whole = {.kv = HK_KV_F16, .outputs = HK_OUTPUTS_ALL, .n_batch = 23},
                                  single = {.kv = HK_KV_F16};
         struct rig a = rig_open(golden_path(names[m], "", path), HK_WEIGHT_TYPE_COUNT, &whole);
         struct rig b = rig_open(golden_path(names[m], "", path), HK_WEIGHT_TYPE_COUNT, &single);

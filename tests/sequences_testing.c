@@ -90,7 +90,7 @@ struct pair {
 static struct pair open_pair(const char *name, const struct hk_runner_options *o)
 {
     char path[HK_TEST_PATH];
-    struct hk_runner_options alone = {.n_ctx = MOST, .kv = o->kv, .all_logits = true};
+    struct hk_runner_options alone = {.n_ctx = MOST, .kv = o->kv, .outputs = HK_OUTPUTS_ALL};
     struct pair p = {rig_open(golden_path(name, "", path), HK_WEIGHT_TYPE_COUNT, o),
                      rig_open(golden_path(name, "", path), HK_WEIGHT_TYPE_COUNT, &alone)};
     return p;
@@ -233,7 +233,7 @@ static void forks_share_their_prompt(void **state)
     char path[HK_TEST_PATH];
     struct hk_error err = {0};
     struct hk_runner_options o = {.n_ctx = 448, .n_sequences = FORKS, .n_extra = FORKS * 64, .kv = HK_KV_F32};
-    struct hk_runner_options one = {.n_ctx = 448, .all_logits = true, .kv = HK_KV_F32};
+    struct hk_runner_options one = {.n_ctx = 448, .outputs = HK_OUTPUTS_ALL, .kv = HK_KV_F32};
     struct rig r = rig_open(golden_path("llama-gqa", "", path), HK_WEIGHT_TYPE_COUNT, &o);
     struct rig alone = rig_open(path, HK_WEIGHT_TYPE_COUNT, &one);
     struct hk_sequence *fork[FORKS];
@@ -270,6 +270,46 @@ static void forks_share_their_prompt(void **state)
     assert_int_equal(whole - available(&r), 416);
     rig_close(&r);
     rig_close(&alone);
+}
+
+/* What is kept of every token is what the logits before it say, whether it came with a prompt or one by one. */
+static void targets_are_kept(void **state)
+{
+    (void)state;
+    struct hk_runner_options o = {
+        .n_ctx = 128, .n_batch = 16, .n_sequences = 2, .kv = HK_KV_F32, .outputs = HK_OUTPUTS_TARGETS};
+    struct pair p = open_pair("llama-gqa", &o);
+    struct line line = {.s = p.together.sequence, .n = 50};
+    struct hk_target got, want;
+    for (uint32_t i = 0; i < line.n; i++) line.tokens[i] = token_of(2, i);
+    request(&line);
+    run(&p.together);
+    for (uint32_t i = 0; i < 5; i++) append(&line, token_of(3, i)), run(&p.together);
+    struct hk_sequence *fork = fork_of(line.s);
+    rig_sync(&p.alone, line.tokens, line.n);
+    assert_false(hk_sequence_target(line.s, 0, &got));
+    assert_false(hk_sequence_target(line.s, line.n, &got));
+    for (uint32_t i = 1; i < line.n; i++) {
+        const float *logits = hk_sequence_logits_at(p.alone.sequence, i - 1);
+        double total = 0, entropy = 0;
+        hk_target_of(logits, N_VOCAB, line.tokens[i], &want);
+        for (uint32_t k = 0; k < N_VOCAB; k++) total += exp((double)logits[k]);
+        for (uint32_t k = 0; k < N_VOCAB; k++) {
+            double q = exp((double)logits[k]) / total;
+            entropy -= q * log(q);
+        }
+        assert_true(fabs((double)want.logsumexp - log(total)) < 1e-5);
+        assert_true(fabs((double)want.entropy - entropy) < 1e-5);
+        assert_true(fabs((double)want.logprob - ((double)logits[line.tokens[i]] - log(total))) < 1e-5);
+        assert_true(hk_sequence_target(i % 2 ? line.s : fork, i, &got));
+        double d = fmax(fabs((double)got.logprob - (double)want.logprob),
+                        fabs((double)got.entropy - (double)want.entropy));
+        if (!(d <= 2 * limit)) fail_msg("token %u: differs by %g", i, d);
+    }
+    hk_sequence_rewind(line.s, 20);
+    assert_true(hk_sequence_target(line.s, 19, &got));
+    assert_false(hk_sequence_target(line.s, 20, &got));
+    close_pair(&p);
 }
 
 /* ---- too little room ---- */
@@ -513,8 +553,9 @@ int hk_test_sequences_main(const char *select, double differ, const struct CMUni
         cmocka_unit_test(cancelling_leaves_others_alone),
         cmocka_unit_test(progress_cancels),
         cmocka_unit_test(limits_are_held),
+        cmocka_unit_test(targets_are_kept),
     };
-    size_t n = 8;
+    size_t n = 9;
     limit = differ;
     for (size_t i = 0; i < n_more && n < 16; i++) tests[n++] = more[i];
     return rig_main(select, tests, n);

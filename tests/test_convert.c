@@ -10,7 +10,7 @@
 /* Logits of two checkpoints after every prefix of a text of ids. */
 static double logits_difference(const char *a, const char *b)
 {
-    struct hk_runner_options so = {.n_ctx = 24, .kv = HK_KV_F32, .all_logits = true};
+    struct hk_runner_options so = {.n_ctx = 24, .kv = HK_KV_F32, .outputs = HK_OUTPUTS_ALL};
     struct rig x = rig_open(a, HK_WEIGHT_TYPE_COUNT, &so), y = rig_open(b, HK_WEIGHT_TYPE_COUNT, &so);
     uint32_t n_vocab = hk_model_hparams(x.model)->n_vocab, ids[24];
     assert_int_equal(n_vocab, hk_model_hparams(y.model)->n_vocab);

@@ -31,7 +31,7 @@ static double difference(enum hk_weight_type type, enum hk_weight_type quant, ui
     for (int s = 0; c && s < N_SIDES; s++) {
         struct hk_model_options mo = {.quant =
                                           quant == HK_WEIGHT_TYPE_COUNT ? NULL : hk_weight_type_name(quant)};
-        struct hk_runner_options so = {.n_ctx = 32, .kv = HK_KV_F32, .all_logits = true};
+        struct hk_runner_options so = {.n_ctx = 32, .kv = HK_KV_F32, .outputs = HK_OUTPUTS_ALL};
         model[s] = hk_model_open(sides[s], c, &mo, &err);
         if (model[s]) runner[s] = hk_runner_open(model[s], &so, &err);
         if (runner[s]) sequence[s] = hk_sequence_new(runner[s], &err);

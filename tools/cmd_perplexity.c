@@ -58,13 +58,13 @@ struct sums {
 static bool window(struct engine *e, const uint32_t *tokens, uint32_t n, struct sums *sums,
                    struct hk_error *err)
 {
-    uint32_t n_vocab = hk_model_n_vocab(e->model);
-    hk_sequence_rewind(e->sequence, 0); /* all logits are wanted, those of what windows have in common too */
+    hk_sequence_rewind(e->sequence, 0); /* all are wanted, those of what windows have in common too */
     if (!hk_sequence_sync(e->sequence, tokens, n, err)) return false;
-    for (uint32_t i = 0; i + 1 < n; i++) {
-        const float *logits = hk_sequence_logits_at(e->sequence, i);
-        if (!logits) return hk_fail(err, HK_ERR_DEVICE, "perplexity: position %u: no logits", (unsigned)i);
-        double nll = -(double)hk_logprob(logits, n_vocab, tokens[i + 1]);
+    for (uint32_t i = 1; i < n; i++) {
+        struct hk_target target;
+        if (!hk_sequence_target(e->sequence, i, &target))
+            return hk_fail(err, HK_ERR_DEVICE, "perplexity: token %u: no probability", (unsigned)i);
+        double nll = -(double)target.logprob;
         sums->nll += nll;
         sums->nll_squared += nll * nll;
         sums->tokens++;
@@ -141,7 +141,8 @@ static bool perplexity(struct perplexity *o, struct engine *e, struct hk_error *
     if (ok && o->model.ctx < 2)
         ok = hk_fail(err, HK_ERR_INPUT, "perplexity: --ctx 1: two or more would be accepted");
     ok = ok && engine_open_device(e, &o->device, false, err) &&
-         engine_open_model(e, &o->model, &o->device, err) && engine_open_runner(e, &o->model, true, err) &&
+         engine_open_model(e, &o->model, &o->device, err) &&
+         engine_open_runner(e, &o->model, HK_OUTPUTS_TARGETS, err) &&
          (buf = hk_calloc(o->model.ctx, sizeof *buf, err)) &&
          windows(e, &ids, o->model.ctx, buf, &sums, err) && print_result(o, e, &sums, o->model.ctx, err);
     free(buf);

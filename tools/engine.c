@@ -182,7 +182,7 @@ bool engine_open_model(struct engine *e, const struct model_options *m, const st
     return true;
 }
 
-bool engine_open_runner(struct engine *e, const struct model_options *m, bool all_logits,
+bool engine_open_runner(struct engine *e, const struct model_options *m, enum hk_outputs outputs,
                         struct hk_error *err)
 {
     enum { BLOCK = 32 }; /* of the pool: a sample begins in the middle of one, and ends in another */
@@ -191,7 +191,7 @@ bool engine_open_runner(struct engine *e, const struct model_options *m, bool al
              tails = m->n_samples * tail;
     struct hk_runner_options o = {.n_ctx = m->ctx,
                                   .kv = m->kv,
-                                  .all_logits = all_logits,
+                                  .outputs = outputs,
                                   .n_sequences = m->n_samples,
                                   .n_extra = tails < UINT32_MAX ? (uint32_t)tails : UINT32_MAX,
                                   .progress = progress_step,
@@ -206,7 +206,7 @@ bool engine_open(struct engine *e, const struct model_options *m, const struct d
 {
     return engine_open_checkpoint(e, m, err) && engine_open_tokenizer(e, err) &&
            engine_open_device(e, d, profile, err) && engine_open_model(e, m, d, err) &&
-           engine_open_runner(e, m, false, err);
+           engine_open_runner(e, m, HK_OUTPUTS_LAST, err);
 }
 
 void engine_close(struct engine *e)

@@ -66,7 +66,7 @@ bool engine_open_device(struct engine *e, const struct device_options *d, bool p
 bool engine_open_model(struct engine *e, const struct model_options *m, const struct device_options *d,
                        struct hk_error *err);
 /* The runner, and a sequence of it. */
-bool engine_open_runner(struct engine *e, const struct model_options *m, bool all_logits,
+bool engine_open_runner(struct engine *e, const struct model_options *m, enum hk_outputs outputs,
                         struct hk_error *err);
 /* All of them. */
 bool engine_open(struct engine *e, const struct model_options *m, const struct device_options *d,

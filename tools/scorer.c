@@ -29,7 +29,7 @@ bool scorer_open_model(struct scorer *s, const struct engine *beside, const stru
     } else if (!engine_open_device(e, d, false, err)) {
         return false;
     }
-    return engine_open_model(e, m, d, err) && engine_open_runner(e, m, false, err);
+    return engine_open_model(e, m, d, err) && engine_open_runner(e, m, HK_OUTPUTS_LAST, err);
 }
 
 void scorer_close(struct scorer *s)
