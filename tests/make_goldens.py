@@ -26,7 +26,7 @@ import sys
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers import GPT2Config, LlamaConfig, Qwen2Config
+from transformers import GPT2Config, LlamaConfig, Qwen2Config, Qwen3Config
 
 VOCAB = 131  # a prime: no block or tile divides it
 
@@ -78,6 +78,7 @@ CASES = {
                      matters=dict(activation_function="relu")),
     "gpt2-f16": dict(config=gpt2(layer_norm_epsilon=1e-3), dtype=torch.float16),
     "qwen2": dict(config=llama(Qwen2Config, rms_norm_eps=1e-6), dtype=torch.bfloat16),
+    "qwen3": dict(config=llama(Qwen3Config, head_dim=12, rms_norm_eps=1e-6, tie_word_embeddings=True), dtype=torch.bfloat16),
     # The padding token is none of the prompts': the score is taken at the last token that is not padding.
     "llama-reward": dict(config=llama(num_labels=1, pad_token_id=0)),
     "gpt2-reward": dict(config=gpt2(num_labels=1, pad_token_id=0, n_layer=1)),

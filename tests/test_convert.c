@@ -48,6 +48,7 @@ static void same_logits(void **state)
         {"llama-rope-linear", 0},
         {"llama-tokenizer", 0},
         {"qwen2", 0},
+        {"qwen3", 0},
         {"quant-nvfp4", 0},
         {"quant-f8-block", 5e-3}, /* GGUF has no FP8: F16 */
         {"quant-gptq-act", 5e-3}, /* nor an order of columns */

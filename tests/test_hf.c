@@ -265,6 +265,28 @@ static void rotary_parameters_are_read(void **state)
     }
 }
 
+/* Qwen3's heads have a size of their own, whatever the embedding's is. */
+static void a_head_size_that_is_not_said(void **state)
+{
+    (void)state;
+    static const char REST[] =
+        "\"vocab_size\":6,\"hidden_size\":24,\"num_hidden_layers\":1,\"num_attention_heads\":2,"
+        "\"intermediate_size\":12,\"max_position_embeddings\":64";
+    struct hk_hparams hp;
+    struct hk_error err;
+    char config[512];
+    snprintf(config, sizeof config, "{\"model_type\":\"qwen3\",%s}", REST);
+    if (!config_parses(config, &hp, &err)) fail_msg("%s", err.text);
+    assert_int_equal(hp.head_dim, 128);
+    assert_int_equal(hp.rope_dim, 128);
+    snprintf(config, sizeof config, "{\"model_type\":\"qwen3\",\"head_dim\":32,%s}", REST);
+    if (!config_parses(config, &hp, &err)) fail_msg("%s", err.text);
+    assert_int_equal(hp.head_dim, 32);
+    snprintf(config, sizeof config, "{\"model_type\":\"qwen2\",%s}", REST);
+    if (!config_parses(config, &hp, &err)) fail_msg("%s", err.text);
+    assert_int_equal(hp.head_dim, 12);
+}
+
 /* A window that not every layer has is refused, one that is switched off is none. */
 static void sliding_windows_are_read(void **state)
 {
@@ -633,6 +655,7 @@ int main(void)
         cmocka_unit_test(tied_heads_are_left_out),
         cmocka_unit_test(gpt2_folder_opens),
         cmocka_unit_test(rotary_parameters_are_read),
+        cmocka_unit_test(a_head_size_that_is_not_said),
         cmocka_unit_test(sliding_windows_are_read),
         cmocka_unit_test(bad_configs_are_refused),
         cmocka_unit_test(other_types_can_be_listed),

@@ -7,7 +7,8 @@
 #define HK_ARCHS(X)                                                                                          \
     X(llama)                                                                                                 \
     X(gpt2)                                                                                                  \
-    X(qwen2)
+    X(qwen2)                                                                                                 \
+    X(qwen3)
 
 #define HK_DECLARE_ARCH(name) extern const struct hk_arch hk_arch_##name;
 HK_ARCHS(HK_DECLARE_ARCH)

@@ -1,5 +1,5 @@
 /* Llama (Touvron et al. 2023): RMSNorm before each block, rotary positions, grouped-query attention, SwiGLU,
- * no biases unless the checkpoint has them. */
+ * no biases unless the checkpoint has them. And what is derived from it: Qwen2, Qwen3. */
 #include "runtime/model.h"
 #include "runtime/ops.h"
 #include "runtime/arch/archs.h"
@@ -13,9 +13,10 @@ struct llama {
 };
 
 struct llama_layer {
-    struct hk_tensor attn_norm; /* (1, n_embd) */
-    struct hk_stack qkv;        /* q (n_head * head_dim, n_embd); k, v (n_head_kv * head_dim, n_embd) */
-    struct hk_weight wo;        /* (n_embd, n_head * head_dim) */
+    struct hk_tensor attn_norm;      /* (1, n_embd) */
+    struct hk_stack qkv;             /* q (n_head * head_dim, n_embd); k, v (n_head_kv * head_dim, n_embd) */
+    struct hk_tensor q_norm, k_norm; /* (1, head_dim), of Qwen3 */
+    struct hk_weight wo;             /* (n_embd, n_head * head_dim) */
     struct hk_tensor bo;
     struct hk_tensor ffn_norm; /* (1, n_embd) */
     struct hk_stack gate_up;   /* each (n_ff, n_embd) */
@@ -36,6 +37,8 @@ static const struct weight_field global_fields[] = {
 static const struct weight_field layer_fields[] = {
     {"attn_norm", FIELD_VECTOR, L(attn_norm)},
     {"qkv", FIELD_STACK, L(qkv)},
+    {"attn_q_norm", FIELD_VECTOR, L(q_norm)},
+    {"attn_k_norm", FIELD_VECTOR, L(k_norm)},
     {"attn_output", FIELD_MATRIX, L(wo), L(bo)},
     {"ffn_norm", FIELD_VECTOR, L(ffn_norm)},
     {"gate_up", FIELD_STACK, L(gate_up)},
@@ -77,6 +80,8 @@ static void llama_layer(struct recorder *r, const struct hk_model *m, const stru
 
     rmsnorm(r, b[H], s->x, w->attn_norm, p->norm_eps);
     matmul_stack(r, b[QKV], &w->qkv, b[H]);
+    if (hk_tensor_given(&w->q_norm)) rmsnorm(r, b[Q], b[Q], w->q_norm, p->norm_eps);
+    if (hk_tensor_given(&w->k_norm)) rmsnorm(r, b[K], b[K], w->k_norm, p->norm_eps);
     rope(r, b[QK], s->rope, s->places.pos, p->head_dim, p->rope_pairing);
     kv_write(r, &s->kv[i], b[K], b[V], s->places.row);
     attention(r, b[A], (struct hk_tensor){0}, b[Q], &s->kv[i], &s->places, p->n_head, scale);
