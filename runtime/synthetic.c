@@ -12,7 +12,8 @@
 struct shape {
     const char *name;
     const char *arch;
-    uint32_t n_embd, n_layer, n_ff, n_head, n_head_kv, n_vocab, n_ctx;
+    uint32_t n_embd, n_layer, n_ff, n_head, n_head_kv, n_vocab, n_ctx,
+        head_dim; /* head_dim: or 0, n_embd / n_head */
 };
 static const struct shape shapes[] = {
     {"llama-2m", "llama", 256, 2, 512, 4, 1, 480, 256}, /* for tests */
@@ -20,6 +21,8 @@ static const struct shape shapes[] = {
     {"llama-254m", "llama", 1024, 16, 2816, 16, 8, 32000, 2048},
     {"llama-1b", "llama", 2048, 16, 8192, 32, 8, 128256, 8192},
     {"llama-8b", "llama", 4096, 32, 14336, 32, 8, 128256, 8192},
+    {"mistral-7b", "llama", 4096, 32, 14336, 32, 8, 32768, 32768},
+    {"qwen3-0.6b", "qwen3", 1024, 28, 3072, 16, 8, 151936, 40960, 128},
     {"gpt2-124m", "gpt2", 768, 12, 3072, 12, 12, 50257, 1024},
 };
 
@@ -75,7 +78,7 @@ static void fill_hparams(struct hk_checkpoint *c, const struct shape *s, const s
                               .n_layer = s->n_layer,
                               .n_head = s->n_head,
                               .n_head_kv = s->n_head_kv,
-                              .head_dim = s->n_embd / s->n_head,
+                              .head_dim = s->head_dim ? s->head_dim : s->n_embd / s->n_head,
                               .n_ff = s->n_ff,
                               .norm_eps = 1e-5f,
                               .activation = a->gguf_activation,
