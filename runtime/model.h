@@ -19,7 +19,7 @@ struct binding {
     bool bias;
     const struct hk_weight *w;      /* the matrix it is a part of, or NULL: a vector */
     uint32_t rows, cols, first_row; /* its rows, which are first_row.. of w or of the vector */
-    float scale;                    /* what multiplies the rows of a matrix */
+    float scale;                    /* what multiplies the rows of a matrix, when it is loaded */
     size_t home;                    /* weights.h: of use while loading */
 };
 

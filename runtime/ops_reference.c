@@ -38,7 +38,8 @@ static void weight_row(const struct hk_weight *w, uint32_t r, float *out)
     const struct hk_weight_type_info *info = hk_weight_type_info(w->layout.type);
     size_t row_bytes = (size_t)w->cols / info->block_len * info->block_bytes;
     info->decode((const char *)(uintptr_t)w->addr + row_bytes * r, out, w->cols);
-    for (uint32_t i = 0; i < w->cols; i++) out[i] *= w->scale;
+    const float *scale = (const float *)(uintptr_t)w->scale;
+    for (uint32_t i = 0; scale && i < w->cols; i++) out[i] *= *scale;
 }
 
 /* The row of the cache that holds position p of token t's sequence. */

@@ -56,6 +56,7 @@ static struct call begin(struct vulkan_recorder *r, const struct op *op)
         bool write = o->role != OPERAND_IN;
         if (o->tensor) touch(&c, o->tensor->addr, hk_tensor_extent(o->tensor), write);
         if (o->weight) touch(&c, o->weight->addr, o->weight->layout.bytes, write);
+        if (o->weight && o->weight->scale) touch(&c, o->weight->scale, sizeof(float), write);
         if (!o->kv) continue;
         uint64_t plane = hk_kv_plane_bytes(o->kv->n_head_kv, o->kv->head_words, o->kv->n_rows);
         touch(&c, o->kv->k, plane, write);
@@ -128,7 +129,7 @@ static void do_embed(struct call *c, const struct op_embed *op)
                               .dst_ld = op->dst.ld,
                               .n_tokens = op->dst.rows,
                               .accumulate = op->accumulate,
-                              .scale = op->w->scale};
+                              .scale = addr(op->w->scale)};
     dispatch(c, "embed", op->w, &args, sizeof args);
 }
 
@@ -182,7 +183,7 @@ static void matmul_as(struct call *c, const struct op_matmul *op, struct matmul_
                                .y_ld = op->dst.ld,
                                .n_tokens = op->x.rows,
                                .accumulate = op->accumulate,
-                               .scale = op->w->scale};
+                               .scale = addr(op->w->scale)};
     dispatch(c, matmul_kernel[v.kind], op->w, &args, sizeof args);
 }
 

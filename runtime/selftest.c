@@ -113,6 +113,7 @@ static struct pair_tensor random_tensor(struct pair *p, uint32_t rows, uint32_t 
 static struct pair_weight random_weight(struct pair *p, enum hk_weight_type type, uint32_t rows,
                                         uint32_t cols)
 {
+    const float scale = 0.75f;
     struct pair_weight out = {0};
     uint64_t bytes = 0;
     if (!hk_weight_bytes(type, rows, cols, &bytes)) hk_fail(&p->error, HK_ERR_INPUT, "no such shape");
@@ -121,9 +122,11 @@ static struct pair_weight random_weight(struct pair *p, enum hk_weight_type type
     hk_weight_random(type, blocks, rows * (uint64_t)cols, p->noise++);
     for (int s = 0; s < N_SIDES && !failed(p); s++) {
         struct hk_weight *w = &out.w[s];
-        *w = (struct hk_weight){.name = "selftest", .rows = rows, .cols = cols, .scale = 0.75f};
+        *w = (struct hk_weight){.name = "selftest", .rows = rows, .cols = cols};
         if (!hk_weight_layout(type, rows, cols, &w->layout, &p->error)) break;
         w->addr = alloc(p, s, p->side[s]->table->weight_bytes(&w->layout));
+        w->scale = alloc(p, s, sizeof scale);
+        if (!failed(p)) p->side[s]->table->write(p->side[s], w->scale, &scale, sizeof scale, &p->error);
         if (!failed(p)) weight_upload_whole(p->side[s], w, blocks, &p->error);
     }
     free(blocks);

@@ -48,9 +48,9 @@ struct hk_weight {
     const char *name; /* the checkpoint's tensor */
     struct hk_weight_layout layout;
     uint32_t rows, cols;
-    float scale;            /* of the whole matrix: what is packed, times this, are the weights */
     struct hk_tensor order; /* (1, cols) of uint32: which input each column multiplies; absent: its own */
     uint64_t addr;
+    uint64_t scale; /* address of a float: what is packed, times this, are the weights; 0: 1 */
 };
 
 /* Matrices that read the same input, their outputs one after the other: q, k and v; gate and up. Where types

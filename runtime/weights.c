@@ -54,6 +54,14 @@ static void add_binding(struct weight_plan *p, const struct binding *b)
     p->m->stats.n_params += (uint64_t)b->rows * b->cols;
 }
 
+/* The home for whose address a field waits. */
+static size_t home_of(const struct weight_plan *p, const uint64_t *field)
+{
+    size_t i = 0;
+    while (p->fields[i].addr != field) i++;
+    return p->fields[i].home;
+}
+
 /* `name.scale` beside `name.weight`: one number for the whole matrix, 1 where there is none. NVFP4 files have
  * it, after ModelOpt's second scale. */
 static bool find_scale(const struct weight_plan *p, const struct hk_ckpt_tensor *t, float *scale,
@@ -79,12 +87,25 @@ static bool find_scale(const struct weight_plan *p, const struct hk_ckpt_tensor 
 static bool shape_weight(struct hk_weight *w, const struct binding *b, enum hk_weight_type type,
                          uint32_t rows, struct hk_error *err)
 {
-    w->scale = b->scale;
     w->name = b->tensor->name;
     w->rows = rows;
     w->cols = b->cols;
     return hk_weight_layout(type, rows, b->cols, &w->layout, err) ||
            hk_fail_prefix(err, "tensor %s", w->name);
+}
+
+/* A place for the scale beside the weight, where it is not 1: recordings have its address. */
+static bool bind_scale(struct weight_plan *p, const struct binding *b, struct hk_weight *w,
+                       struct hk_error *err)
+{
+    if (b->scale == 1.0f) return true;
+    float *content = hk_arena_alloc(&p->arena, 1, sizeof *content, err);
+    if (!content) return false;
+    *content = b->scale;
+    size_t home = add_home(p, sizeof *content, false);
+    p->homes[home].content = content;
+    add_field(p, &w->scale, home, NULL);
+    return true;
 }
 
 static uint64_t device_bytes(const struct weight_plan *p, const struct hk_weight *w)
@@ -128,11 +149,15 @@ static bool bind_matrix(struct weight_plan *p, struct binding b, struct hk_weigh
         if (p->bindings[i].tensor == b.tensor) { /* the same memory */
             *w = *p->bindings[i].w;
             add_field(p, &w->addr, p->bindings[i].home, looked_up ? NULL : w);
+            if (p->bindings[i].scale != 1.0f)
+                add_field(p, &w->scale, home_of(p, &p->bindings[i].w->scale), NULL);
             return true;
         }
     enum hk_weight_type type = device_type(p, &b);
     if (type != HK_F32) p->m->f32_only = false;
-    if (!find_scale(p, b.tensor, &b.scale, err) || !shape_weight(w, &b, type, b.rows, err)) return false;
+    if (!find_scale(p, b.tensor, &b.scale, err) || !shape_weight(w, &b, type, b.rows, err) ||
+        !bind_scale(p, &b, w, err))
+        return false;
     b.home = add_home(p, device_bytes(p, w), false);
     b.w = w;
     assert(!(b.tensor->order && looked_up)); /* loader/formats/hf.c has seen to that */
@@ -191,8 +216,7 @@ static void bind_part_bias(struct weight_plan *p, struct binding b, struct hk_st
         *v = (struct hk_tensor){.rows = 1, .cols = stack->rows, .ld = stack->rows};
         add_field(p, &v->addr, add_home(p, 4ull * hk_align_up(v->cols, HK_ROW_ALIGN), true), NULL);
     }
-    for (size_t i = 0; i < p->n_fields; i++)
-        if (p->fields[i].addr == &v->addr) b.home = p->fields[i].home;
+    b.home = home_of(p, &v->addr);
     b.first_row = rows_before(p, b.row);
     add_binding(p, &b);
 }
@@ -288,7 +312,7 @@ static size_t count_rows(const struct hk_arch *a)
 
 struct weight_plan *weights_bind(struct hk_model *m, enum hk_weight_type quant, struct hk_error *err)
 {
-    /* Every row makes at most one of each, and one more of two for an order of columns; a model names at most
+    /* Every row makes at most one of each, and two more of two for an order of columns and a scale; a model names at most
      * as many rows as the checkpoint has tensors, and a few that are tied or absent, so the layers of a lying
      * configuration are not counted. */
     size_t most = count_rows(m->arch) + (size_t)m->ckpt->n_tensors;
@@ -296,8 +320,8 @@ struct weight_plan *weights_bind(struct hk_model *m, enum hk_weight_type quant, 
     if (!p) return NULL;
     p->m = m;
     p->quant = quant;
-    p->homes = hk_calloc(most, 2 * sizeof *p->homes, err);
-    p->fields = hk_calloc(most, 2 * sizeof *p->fields, err);
+    p->homes = hk_calloc(most, 3 * sizeof *p->homes, err);
+    p->fields = hk_calloc(most, 3 * sizeof *p->fields, err);
     p->bindings = m->bindings = hk_calloc(most, sizeof *p->bindings, err);
     if (p->homes && p->fields && p->bindings && bind_all(p, err)) return p;
     weights_plan_free(p);
@@ -307,6 +331,7 @@ struct weight_plan *weights_bind(struct hk_model *m, enum hk_weight_type quant, 
 void weights_plan_free(struct weight_plan *p)
 {
     if (!p) return;
+    hk_arena_free(&p->arena);
     free(p->homes);
     free(p->fields);
     free(p);

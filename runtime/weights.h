@@ -23,6 +23,7 @@ struct field {
 
 struct weight_plan {
     struct hk_model *m;
+    struct hk_arena arena; /* contents of homes */
     enum hk_weight_type quant;
     struct home *homes;
     struct field *fields;

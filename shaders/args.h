@@ -31,19 +31,19 @@ HK_ARGS_BEGIN(matvec_args)
 HK_ADDR w0; HK_ADDR w1; HK_ADDR w2; HK_ADDR w3; /* the weight's planes, runtime/weight_layout.h; unused ones 0 */
 HK_ADDR x; HK_ADDR y;                           /* float (n_tokens, x_ld) and (n_tokens, y_ld), rows 16-byte aligned */
 HK_ADDR bias;                                   /* float (rows), or address 0 */
+HK_ADDR scale;                                  /* one float, or address 0: 1 */
 HK_U32 rows; HK_U32 n_blocks;                   /* as in struct hk_weight_layout */
 HK_U32 x_ld; HK_U32 y_ld;                       /* floats from row to row, multiples of 4 */
 HK_U32 n_tokens; HK_U32 accumulate;             /* accumulate: 0 or 1 */
-HK_F32T scale;
 HK_ARGS_END
 
 /* embed.comp: dst[t] = (accumulate ? dst[t] : 0) + scale * W[ids[t]]; an id >= rows gives zeros */
 HK_ARGS_BEGIN(embed_args)
 HK_ADDR w0; HK_ADDR w1; HK_ADDR w2; HK_ADDR w3;
 HK_ADDR dst; HK_ADDR ids;                       /* float (n_tokens, dst_ld), uint (n_tokens) */
+HK_ADDR scale;                                  /* one float, or address 0: 1 */
 HK_U32 rows; HK_U32 cols; HK_U32 n_blocks;
 HK_U32 dst_ld; HK_U32 n_tokens; HK_U32 accumulate;
-HK_F32T scale;
 HK_ARGS_END
 
 /* norm.comp: dst[t] = normalise(x[t]) * gain (+ bias), of each cols columns by themselves */

@@ -15,7 +15,7 @@ const bool HK_INDEXED = true;
 
 hk_row row;
 uvec2 dst_row;
-float group_scale;
+float group_scale, matrix_scale;
 
 hk_row hk_tile(uint r)
 {
@@ -29,7 +29,7 @@ uint hk_lane(uint r)
 
 void hk_begin(uint r, float scale)
 {
-    group_scale = scale * args.scale;
+    group_scale = scale * matrix_scale;
 }
 
 void hk_use(uint r, uint k4, uint j, vec4 w)
@@ -48,6 +48,7 @@ void hk_end(uint r)
 
 void main()
 {
+    matrix_scale = hk_given(args.scale) ? in_float(args.scale).v[0] : 1.0;
     for (uint t = gl_WorkGroupID.x; t < args.n_tokens; t += gl_NumWorkGroups.x) {
         dst_row = hk_at(args.dst, t, args.dst_ld * 4u);
         uint id = in_uint(args.ids).v[t];

@@ -97,6 +97,7 @@ void main()
     }
 
     uint first_row = gl_WorkGroupID.x * ROWS + row4 * 4u;
+    hk_store_begin();
     [[unroll]] for (uint i = 0u; i < 8u * TOKEN_VECS; i++) {
         uint t = i % (4u * TOKEN_VECS);
         uint token = first_token + (t / 4u) * 32u + token4 * 4u + t % 4u;

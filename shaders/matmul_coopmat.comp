@@ -197,6 +197,7 @@ void store(uint i, uint first_share, uint n_shares, uint first_token)
     if (gl_SubgroupID < n_shares)
         coopMatStore(one, result, gl_SubgroupID * (M * N), M, gl_CooperativeMatrixLayoutColumnMajor);
     barrier();
+    hk_store_begin();
     [[dont_unroll]] for (uint at = gl_LocalInvocationID.x; at < n_shares * (M * N); at += LANES) {
         uint share = first_share + at / (M * N), m = at % M, n = at / M % N;
         uint share_row = share / SHARES_N * SHARE_M + i / SHARE_N, share_token = share % SHARES_N * SHARE_N + i % SHARE_N;

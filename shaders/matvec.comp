@@ -98,6 +98,7 @@ void main()
             weight_block(b);
     }
 
+    hk_store_begin();
     [[unroll]] for (uint i = 0u; i < HK_ROWS * TOKENS; i++) {
         float value = sum[i];
         if (SLICES > 1u) {

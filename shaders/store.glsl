@@ -1,9 +1,16 @@
-// How a matmul's result goes out: args is a matvec_args.
+// How a matmul's result goes out: args is a matvec_args. A kernel calls hk_store_begin before its first hk_store.
+float store_scale;
+
+void hk_store_begin()
+{
+    store_scale = hk_given(args.scale) ? in_float(args.scale).v[0] : 1.0;
+}
+
 void hk_store(uint row, uint token, float value)
 {
     if (row < args.rows && token < args.n_tokens) {
         io_float y = io_float(hk_at(args.y, token, args.y_ld * 4u));
-        value *= args.scale;
+        value *= store_scale;
         if (hk_given(args.bias)) value += in_float(args.bias).v[row];
         if (args.accumulate != 0u) value += y.v[row];
         y.v[row] = value;

@@ -1,5 +1,7 @@
 #include "tests/logits_testing.h"
 #include "tests/rig.h"
+#include "runtime/backend.h"
+#include "runtime/model.h"
 
 #include <math.h>
 
@@ -294,6 +296,40 @@ static void greedy_on_the_device(void **state)
     rig_close(&r);
 }
 
+/* Steps that were recorded before read a scale where it lies: it may be another one by then. */
+static void a_scale_rewritten_in_place(void **state)
+{
+    (void)state;
+    char path[HK_TEST_PATH];
+    struct hk_error err = {0};
+    uint32_t tokens[5], n = 0;
+    float *logits[3];
+    for (uint32_t i = 0; i < 5; i++) tokens[i] = 3 * i + 1; /* of a vocabulary of 16 */
+    struct rig r = rig_open(golden_path("quant-nvfp4", "", path), HK_WEIGHT_TYPE_COUNT, NULL);
+    struct backend *backend = r.model->backend;
+    uint32_t n_vocab = hk_model_hparams(r.model)->n_vocab;
+    for (int i = 0; i < 3; i++) {
+        n = 0;
+        for (size_t k = 0; k < r.model->n_bindings; k++) {
+            const struct binding *b = &r.model->bindings[k];
+            float scale = i == 1 ? -b->scale : b->scale;
+            if (!b->w || !b->w->scale) continue;
+            assert_true(backend->table->write(backend, b->w->scale, &scale, sizeof scale, &err));
+            n++;
+        }
+        assert_true(n > 0);
+        rig_sync(&r, tokens + 4, 1);
+        rig_sync(&r, tokens, 5);
+        logits[i] = malloc(sizeof(float) * n_vocab);
+        assert_non_null(logits[i]);
+        memcpy(logits[i], hk_sequence_logits(r.sequence), sizeof(float) * n_vocab);
+    }
+    assert_true(largest_difference(logits[0], logits[1], n_vocab) > 0.1);
+    assert_memory_equal(logits[0], logits[2], sizeof(float) * n_vocab);
+    for (int i = 0; i < 3; i++) free(logits[i]);
+    rig_close(&r);
+}
+
 /* ---- real models ---- */
 
 static void check_reference(const char *model, const char *reference)
@@ -402,6 +438,7 @@ int hk_test_logits_main(const char *select)
         cmocka_unit_test(prefill_equals_steps),
         cmocka_unit_test(diverging_prefix_equals_fresh),
         cmocka_unit_test(greedy_on_the_device),
+        cmocka_unit_test(a_scale_rewritten_in_place),
         cmocka_unit_test(stories_bin),
         cmocka_unit_test(stories_gguf),
         cmocka_unit_test(tarotble),

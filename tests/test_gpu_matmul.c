@@ -77,9 +77,11 @@ static float *run(struct backend *b, const struct shape *s, const struct operand
     float *y = test_calloc((size_t)s->tokens * o->y_ld, sizeof *y);
     for (uint32_t i = 0; i < s->tokens * o->y_ld; i++) y[i] = 0.25f; /* added to, or overwritten */
     struct arena *a = t->arena_new(b, GPU_MEMORY_STATE, 0, &err);
-    struct hk_weight w = {.name = "w", .rows = s->rows, .cols = s->cols, .scale = 1.25f};
+    struct hk_weight w = {.name = "w", .rows = s->rows, .cols = s->cols};
+    const float scale = 1.25f;
     CHECK(a && hk_weight_layout(s->type, s->rows, s->cols, &w.layout, &err));
     w.addr = put(b, a, NULL, t->weight_bytes(&w.layout));
+    w.scale = put(b, a, &scale, sizeof scale);
     CHECK(weight_upload_whole(b, &w, o->blocks, &err));
     struct op op = {OP_MATMUL,
                     .matmul = {.accumulate = s->more,

@@ -48,7 +48,7 @@ static void run_matmul(struct backend *b, struct watch *watched, float *out)
     const struct backend_table *t = b->table;
     struct hk_error err = {0};
     struct arena *a = t->arena_new(b, GPU_MEMORY_STATE, 0, &err);
-    struct hk_weight w = {.name = "w", .rows = ROWS, .cols = COLS, .scale = 1.0f};
+    struct hk_weight w = {.name = "w", .rows = ROWS, .cols = COLS};
     uint64_t bytes = 0, ticket = 0;
     CHECK(a && hk_weight_layout(HK_Q8_0, ROWS, COLS, &w.layout, &err) &&
           hk_weight_bytes(HK_Q8_0, ROWS, COLS, &bytes));

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct hk_arch *const ARCHS[] = {
+static const struct hk_arch *const archs[] = {
 #define ARCH_ENTRY(name) &hk_arch_##name,
     HK_ARCHS(ARCH_ENTRY)
 #undef ARCH_ENTRY
@@ -14,13 +14,13 @@ static const struct hk_arch *const ARCHS[] = {
 
 const struct hk_arch *hk_arch_at(size_t i)
 {
-    return i < sizeof ARCHS / sizeof *ARCHS ? ARCHS[i] : NULL;
+    return i < sizeof archs / sizeof *archs ? archs[i] : NULL;
 }
 
 const struct hk_arch *hk_arch_find(const char *name)
 {
-    for (size_t i = 0; i < sizeof ARCHS / sizeof *ARCHS; i++)
-        if (strcmp(ARCHS[i]->name, name) == 0) return ARCHS[i];
+    for (size_t i = 0; i < sizeof archs / sizeof *archs; i++)
+        if (strcmp(archs[i]->name, name) == 0) return archs[i];
     return NULL;
 }
 

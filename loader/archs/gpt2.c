@@ -1,7 +1,7 @@
 /* GPT-2 (Radford et al. 2019). */
 #include "loader/archs/archs.h"
 
-static const struct hk_arch_tensor TENSORS[] = {
+static const struct hk_arch_tensor tensors[] = {
     {"token_embd", "wte", DIM_VOCAB, DIM_EMBD, HK_LOOKED_UP},
     {"position_embd", "wpe", DIM_CTX_TRAIN, DIM_EMBD, HK_LOOKED_UP | HK_KEEP},
     {"output_norm", "ln_f", DIM_ONE, DIM_EMBD, HK_BIAS},
@@ -16,16 +16,16 @@ static const struct hk_arch_tensor TENSORS[] = {
     {0},
 };
 
-static const char *const IGNORED[] = {"h.#.attn.bias", "h.#.attn.masked_bias", NULL}; /* the causal mask */
+static const char *const ignored[] = {"h.#.attn.bias", "h.#.attn.masked_bias", NULL}; /* the causal mask */
 
-static const struct hk_arch_switch SWITCHES[] = {
+static const struct hk_arch_switch switches[] = {
     {"scale_attn_by_inverse_layer_idx", false},
     {"add_cross_attention", false},
     {"scale_attn_weights", true},
     {0},
 };
 
-static const struct hk_arch_config CONFIG = {
+static const struct hk_arch_config config = {
     .n_ctx = "n_positions",
     .n_ctx_2 = "n_ctx",
     .n_embd = "n_embd",
@@ -39,19 +39,19 @@ static const struct hk_arch_config CONFIG = {
     .activation_default = "gelu_new",
     .tied_default = true,
     .prefix = "transformer.",
-    .switches = SWITCHES,
-    .ignored = IGNORED,
+    .switches = switches,
+    .ignored = ignored,
 };
 
 const struct hk_arch hk_arch_gpt2 = {
     .name = "gpt2",
     .forward = "gpt2",
-    .tensors = TENSORS,
+    .tensors = tensors,
     .gguf_pairing = HK_ROPE_HALVES,
     .gguf_activation = HK_ACT_GELU_TANH,
     .gguf_eps = "attention.layer_norm_epsilon",
     .model_type = "gpt2",
     .model_class = "GPT2LMHeadModel",
     .reward_class = "GPT2ForSequenceClassification",
-    .config = &CONFIG,
+    .config = &config,
 };

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* For types not listed: most newer ones spell their sizes as Llama does, which is enough to list them. */
-static const struct hk_arch OTHER = {.rope = true, .config = &hk_llama_config};
+static const struct hk_arch other = {.rope = true, .config = &hk_llama_config};
 
 static bool is_reward(const struct hk_arch *a, const cJSON *class)
 {
@@ -23,7 +23,7 @@ const struct hk_arch *hk_hf_arch_find(const cJSON *config)
             cJSON_IsString(class) && (strcmp(class->valuestring, a->model_class) == 0 || is_reward(a, class));
         if (cJSON_IsString(type) ? strcmp(type->valuestring, a->model_type) == 0 : of_class) return a;
     }
-    return &OTHER;
+    return &other;
 }
 
 /* ---- names ---- */
@@ -71,7 +71,7 @@ static bool read_activation(const struct hk_arch *a, const struct hk_json_at *at
     static const struct {
         const char *name;
         enum hk_activation activation;
-    } KNOWN[] = {
+    } known[] = {
         {"silu", HK_ACT_SILU},          {"swish", HK_ACT_SILU},
         {"gelu_new", HK_ACT_GELU_TANH}, {"gelu_pytorch_tanh", HK_ACT_GELU_TANH},
         {"gelu", HK_ACT_GELU_ERF},      {"gelu_python", HK_ACT_GELU_ERF},
@@ -79,9 +79,9 @@ static bool read_activation(const struct hk_arch *a, const struct hk_json_at *at
     };
     const char *name = a->config->activation_default;
     if (!hk_json_string(at, a->config->activation, HK_JSON_OPTIONAL, &name)) return false;
-    for (size_t i = 0; i < sizeof KNOWN / sizeof *KNOWN; i++) {
-        if (strcmp(name, KNOWN[i].name) == 0) {
-            *out = KNOWN[i].activation;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(name, known[i].name) == 0) {
+            *out = known[i].activation;
             return true;
         }
     }

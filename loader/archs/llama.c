@@ -1,7 +1,7 @@
 /* Llama (Touvron et al. 2023), 1 to 3. */
 #include "loader/archs/archs.h"
 
-static const struct hk_arch_tensor TENSORS[] = {
+static const struct hk_arch_tensor tensors[] = {
     {"token_embd", "embed_tokens", DIM_VOCAB, DIM_EMBD, HK_LOOKED_UP},
     {"output_norm", "norm", DIM_ONE, DIM_EMBD},
     {"output", "lm_head", DIM_VOCAB, DIM_EMBD, HK_LANGUAGE_HEAD, .tied = "token_embd"},
@@ -19,8 +19,8 @@ static const struct hk_arch_tensor TENSORS[] = {
     {0},
 };
 
-static const char *const IGNORED[] = {"layers.#.self_attn.rotary_emb.inv_freq", "rotary_emb.inv_freq", NULL};
-static const struct hk_arch_switch NO_SWITCHES[] = {{0}};
+static const char *const ignored[] = {"layers.#.self_attn.rotary_emb.inv_freq", "rotary_emb.inv_freq", NULL};
+static const struct hk_arch_switch no_switches[] = {{0}};
 
 const struct hk_arch_config hk_llama_config = {
     .n_ctx = "max_position_embeddings",
@@ -35,14 +35,14 @@ const struct hk_arch_config hk_llama_config = {
     .activation = "hidden_act",
     .activation_default = "silu",
     .prefix = "model.",
-    .switches = NO_SWITCHES,
-    .ignored = IGNORED,
+    .switches = no_switches,
+    .ignored = ignored,
 };
 
 const struct hk_arch hk_arch_llama = {
     .name = "llama",
     .forward = "llama",
-    .tensors = TENSORS,
+    .tensors = tensors,
     .rope = true,
     .gguf_pairing = HK_ROPE_INTERLEAVED,
     .gguf_activation = HK_ACT_SILU,

@@ -1,7 +1,7 @@
 /* Qwen3 (Yang et al. 2025), the dense ones: Llama with an RMSNorm of each head of q and k before they rotate. */
 #include "loader/archs/archs.h"
 
-static const struct hk_arch_tensor TENSORS[] = {
+static const struct hk_arch_tensor tensors[] = {
     {"blk.#.attn_q_norm", "layers.#.self_attn.q_norm", DIM_ONE, DIM_HEAD},
     {"blk.#.attn_k_norm", "layers.#.self_attn.k_norm", DIM_ONE, DIM_HEAD},
     {0},
@@ -11,7 +11,7 @@ const struct hk_arch hk_arch_qwen3 = {
     .name = "qwen3",
     .forward = "llama",
     .base = &hk_arch_llama,
-    .tensors = TENSORS,
+    .tensors = tensors,
     .rope = true,
     .gguf_pairing = HK_ROPE_HALVES,
     .gguf_activation = HK_ACT_SILU,
