@@ -36,6 +36,9 @@ extern "C" {
 #include "loader/jinja/chat_template.h"
 #include "loader/convert/convert.h"
 #include "runtime/chat/writer.h"
+#include "runtime/chat/conversation.h"
+#include "runtime/chat/complete.h"
+#include "runtime/chat/chat.h"
 #include "runtime/gpu/caps.h"
 
 /* The version, from which the build takes its own: of this header, and of the library that runs. */
@@ -102,6 +105,7 @@ struct hk_model;
 HK_API struct hk_model *hk_model_open(struct hk_device *d, const struct hk_checkpoint *c,
                                       const struct hk_model_options *opt, struct hk_error *err);
 HK_API void hk_model_close(struct hk_model *m);
+HK_API const struct hk_checkpoint *hk_model_checkpoint(const struct hk_model *m);
 HK_API uint32_t hk_model_n_vocab(const struct hk_model *m);
 HK_API uint32_t hk_model_n_ctx_train(const struct hk_model *m); /* positions that it was trained for */
 HK_API const struct hk_model_stats *hk_model_stats(const struct hk_model *m);
@@ -158,6 +162,7 @@ HK_API struct hk_runner *hk_runner_open(struct hk_model *m, const struct hk_runn
 /* Frees its sequences too. NULL is accepted. */
 HK_API void hk_runner_close(struct hk_runner *r);
 HK_API uint32_t hk_runner_ctx(const struct hk_runner *r);
+HK_API struct hk_model *hk_runner_model(const struct hk_runner *r);
 /* Positions of the pool: all, and those of blocks that no sequence holds (what they keep may be found again). */
 HK_API uint32_t hk_runner_pool(const struct hk_runner *r, uint32_t *available);
 
@@ -195,6 +200,7 @@ HK_API void hk_sequence_rewind(struct hk_sequence *s, uint32_t n);
  * progress returned false; on every failure the request is cancelled, as hk_sequence_cancel does. */
 HK_API bool hk_sequence_sync(struct hk_sequence *s, const uint32_t *tokens, uint32_t n, struct hk_error *err);
 
+HK_API struct hk_runner *hk_sequence_runner(const struct hk_sequence *s);
 /* The tokens, *n of them; valid until the sequence changes. */
 HK_API const uint32_t *hk_sequence_tokens(const struct hk_sequence *s, uint32_t *n);
 /* How many tokens were computed for the newest request: those that were there already are not among them. */

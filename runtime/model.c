@@ -209,6 +209,11 @@ const struct hk_hparams *hk_model_hparams(const struct hk_model *m)
     return &m->hp;
 }
 
+const struct hk_checkpoint *hk_model_checkpoint(const struct hk_model *m)
+{
+    return m->ckpt;
+}
+
 uint32_t hk_model_n_vocab(const struct hk_model *m)
 {
     return m->hp.n_vocab;

@@ -162,7 +162,7 @@ const struct hk_runner_options *runner_options(const struct hk_runner *r)
     return &r->opt;
 }
 
-struct hk_model *runner_model(const struct hk_runner *r)
+struct hk_model *hk_runner_model(const struct hk_runner *r)
 {
     return r->model;
 }

@@ -15,7 +15,7 @@ struct hk_sequence *hk_sequence_new(struct hk_runner *r, struct hk_error *err)
     s->runner = r;
     s->tokens = hk_calloc(n_ctx, sizeof *s->tokens, err);
     s->kv.block = hk_calloc((size_t)hk_div_up(n_ctx, KV_BLOCK_ROWS), sizeof *s->kv.block, err);
-    s->output = hk_calloc(hk_dim(&runner_model(r)->hp, DIM_OUT), sizeof *s->output, err);
+    s->output = hk_calloc(hk_dim(&hk_runner_model(r)->hp, DIM_OUT), sizeof *s->output, err);
     bool targets = runner_options(r)->outputs != HK_OUTPUTS_LAST;
     if (targets) s->targets = hk_calloc(n_ctx, sizeof *s->targets, err);
     runner_add(r, s);
@@ -33,7 +33,7 @@ struct hk_sequence *hk_sequence_fork(struct hk_sequence *from, struct hk_error *
     s->pending = from->pending;
     s->has_output = from->has_output;
     if (s->has_output)
-        memcpy(s->output, from->output, sizeof *s->output * hk_dim(&runner_model(s->runner)->hp, DIM_OUT));
+        memcpy(s->output, from->output, sizeof *s->output * hk_dim(&hk_runner_model(s->runner)->hp, DIM_OUT));
     if (s->targets) memcpy(s->targets, from->targets, sizeof *s->targets * from->n_targets);
     s->n_targets = from->n_targets;
     kv_fork(runner_pool(s->runner), &s->kv, &from->kv);
@@ -63,7 +63,7 @@ void sequence_evict(struct hk_sequence *s)
 static bool check_tokens(const struct hk_sequence *s, const uint32_t *tokens, uint32_t n, uint32_t behind,
                          struct hk_error *err)
 {
-    uint32_t n_ctx = runner_options(s->runner)->n_ctx, n_vocab = runner_model(s->runner)->hp.n_vocab;
+    uint32_t n_ctx = runner_options(s->runner)->n_ctx, n_vocab = hk_runner_model(s->runner)->hp.n_vocab;
     if (n == 0) return hk_fail(err, HK_ERR_INPUT, "an empty prompt: at least one token is needed");
     if (n > n_ctx - behind)
         return hk_fail(err, HK_ERR_INPUT,
@@ -91,7 +91,7 @@ static void cut(struct hk_sequence *s, uint32_t n)
 static void keep_target(struct hk_sequence *s, uint32_t pos, const float *logits)
 {
     if (pos == 0 || pos > s->n_targets) return; /* not in one line with what is known */
-    hk_target_of(logits, runner_model(s->runner)->hp.n_vocab, s->tokens[pos], &s->targets[pos]);
+    hk_target_of(logits, hk_runner_model(s->runner)->hp.n_vocab, s->tokens[pos], &s->targets[pos]);
     s->n_targets = pos + 1;
 }
 
@@ -170,7 +170,7 @@ bool hk_sequence_sync(struct hk_sequence *s, const uint32_t *tokens, uint32_t n,
 
 static bool keep_logits(struct hk_sequence *s, uint32_t pos, const float *logits, struct hk_error *err)
 {
-    uint32_t n_vocab = runner_model(s->runner)->hp.n_vocab;
+    uint32_t n_vocab = hk_runner_model(s->runner)->hp.n_vocab;
     if (pos != s->all_first + s->all_n) { /* the first of a request, or it had to give way and begins anew */
         s->all_first = pos;
         s->all_n = 0;
@@ -204,6 +204,11 @@ bool hk_sequence_target(const struct hk_sequence *s, uint32_t pos, struct hk_tar
     return true;
 }
 
+struct hk_runner *hk_sequence_runner(const struct hk_sequence *s)
+{
+    return s->runner;
+}
+
 const uint32_t *hk_sequence_tokens(const struct hk_sequence *s, uint32_t *n)
 {
     *n = s->n_tokens;
@@ -217,19 +222,19 @@ uint32_t hk_sequence_n_computed(const struct hk_sequence *s)
 
 const float *hk_sequence_logits(const struct hk_sequence *s)
 {
-    return s->has_output && !hk_model_is_reward(runner_model(s->runner)) ? s->output : NULL;
+    return s->has_output && !hk_model_is_reward(hk_runner_model(s->runner)) ? s->output : NULL;
 }
 
 const float *hk_sequence_logits_at(const struct hk_sequence *s, uint32_t pos)
 {
     if (pos < s->all_first || pos - s->all_first >= s->all_n) return NULL;
-    return s->all + (size_t)(pos - s->all_first) * runner_model(s->runner)->hp.n_vocab;
+    return s->all + (size_t)(pos - s->all_first) * hk_runner_model(s->runner)->hp.n_vocab;
 }
 
 bool hk_sequence_score(struct hk_sequence *s, const uint32_t *tokens, uint32_t n, float *score,
                        struct hk_error *err)
 {
-    const struct hk_model *m = runner_model(s->runner);
+    const struct hk_model *m = hk_runner_model(s->runner);
     if (!hk_model_is_reward(m))
         return hk_fail(err, HK_ERR_INPUT,
                        "%s: is a language model: a score needs a reward model (num_labels 1)", m->ckpt->path);

@@ -35,6 +35,5 @@ void runner_add(struct hk_runner *r, struct hk_sequence *s);
 void runner_remove(struct hk_runner *r, struct hk_sequence *s);
 struct kv_pool *runner_pool(struct hk_runner *r);
 const struct hk_runner_options *runner_options(const struct hk_runner *r);
-struct hk_model *runner_model(const struct hk_runner *r);
 
 #endif

@@ -84,8 +84,8 @@ arrows()
                 ;;
             runtime/chat/*)
                 case $inc in
-                runtime/chat/* | runtime/hekla.h | loader/*) ;;
-                *) forbidden="runtime/chat/ sees hekla.h and the loader" ;;
+                runtime/chat/* | runtime/hekla.h | runtime/os.h | loader/*) ;;
+                *) forbidden="runtime/chat/ sees hekla.h, os.h and the loader" ;;
                 esac
                 ;;
             runtime/*)

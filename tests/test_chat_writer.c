@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,9 +13,8 @@
 #include "loader/tokenizer/byte_level.h"
 #include "tests/tokenizer_testing.h"
 
+#include "runtime/chat/conversation.h"
 #include "runtime/chat/internal.h"
-#include "tools/conversation.c"
-#include "tools/json.c"
 
 static const struct hk_wall_time noon = {2025, 7, 26, 12, 0, 0};
 
@@ -509,30 +509,46 @@ static void stops(void **state)
 {
     (void)state;
     struct rig g;
-    struct stop_tokens stop;
+    uint32_t ids[HK_CHAT_STOPS];
     rig_write(&g, CHATML, false);
-    struct conversation c = {.writer = g.writer};
-    conversation_stops(&c, &g.c.vocab, &stop);
-    assert_int_equal(stop.n, 2);
-    assert_int_equal(stop.ids[0], id_of("</s>"));
-    assert_int_equal(stop.ids[1], id_of("<|im_end|>"));
-    c.writer = NULL;
-    conversation_stops(&c, &g.c.vocab, &stop);
-    assert_int_equal(stop.n, 1);
+    assert_int_equal(hk_chat_stops(g.writer, &g.c.vocab, ids), 2);
+    assert_int_equal(ids[0], id_of("</s>"));
+    assert_int_equal(ids[1], id_of("<|im_end|>"));
+    assert_int_equal(hk_chat_stops(NULL, &g.c.vocab, ids), 1);
     rig_close(&g);
     rig_write(&g, ZEPHYR, false); /* the vocabulary's own is not there twice */
-    c.writer = g.writer;
-    conversation_stops(&c, &g.c.vocab, &stop);
-    assert_int_equal(stop.n, 1);
+    assert_int_equal(hk_chat_stops(g.writer, &g.c.vocab, ids), 1);
     rig_close(&g);
     rig_write(&g, EACH "{{ m.content }}\n{% endfor %}", false); /* plain text closes it */
     assert_int_equal(g.writer->stop, HK_NO_TOKEN);
     rig_close(&g);
 }
 
-static void say(struct conversation *c, const char *answer)
+static struct hk_conversation *talk_with(const struct rig *g)
 {
-    for (; *answer; answer++) assert_true(conversation_answer(c, (uint8_t)*answer, answer, 1, NULL));
+    struct hk_conversation *c = hk_conversation_new(g->writer, g->tokenizer, NULL);
+    assert_non_null(c);
+    return c;
+}
+
+static void ask(struct hk_conversation *c, const char *question)
+{
+    assert_true(hk_conversation_ask(c, question, strlen(question), NULL));
+}
+
+/* Appends the tokens of the last answer. */
+static void append_answer(struct hk_conversation *c, struct hk_tokens *to)
+{
+    size_t n;
+    const struct hk_chat_message *m = hk_conversation_messages(c, 0, false, &n, NULL);
+    assert_non_null(m);
+    assert_string_equal(m[n - 1].role, "assistant");
+    assert_true(hk_tokens_append(to, m[n - 1].own->ids, m[n - 1].own->n, NULL));
+}
+
+static void say(struct hk_conversation *c, const char *answer)
+{
+    for (; *answer; answer++) assert_true(hk_conversation_answer(c, (uint8_t)*answer, answer, 1, NULL));
 }
 
 static void expect_begins(const struct hk_tokens *longer, const struct hk_tokens *with, size_t least)
@@ -553,25 +569,25 @@ static void answers_keep_their_tokens(void **state)
         struct rig g;
         struct hk_tokens before = {0}, after = {0};
         rig_write(&g, closed[i], true);
-        struct conversation c = {.writer = g.writer};
-        assert_true(conversation_set_system(&c, "S", NULL));
-        assert_true(conversation_ask(&c, "Q", NULL));
-        assert_true(conversation_tokens(&c, 0, g.tokenizer, &g.c.vocab, &before, NULL));
-        say(&c, "a\n\nb</s>"); /* spelt, not meant: the model's answers do not end turns either */
-        assert_true(hk_tokens_append(&before, c.turns[0].answer.ids, c.turns[0].answer.n, NULL));
-        assert_true(conversation_ask(&c, "R", NULL));
-        assert_true(conversation_tokens(&c, 0, g.tokenizer, &g.c.vocab, &after, NULL));
+        struct hk_conversation *c = talk_with(&g);
+        assert_true(hk_conversation_set_system(c, "S", NULL));
+        ask(c, "Q");
+        assert_true(hk_conversation_tokens(c, 0, &before, NULL));
+        say(c, "a\n\nb</s>"); /* spelt, not meant: the model's answers do not end turns either */
+        append_answer(c, &before);
+        ask(c, "R");
+        assert_true(hk_conversation_tokens(c, 0, &after, NULL));
         expect_begins(&after, &before, before.n);
-        conversation_drop(&c, 0);
-        say(&c, "b");
-        assert_true(conversation_ask(&c, "T", NULL));
+        hk_conversation_drop(c, 0);
+        say(c, "b");
+        ask(c, "T");
         /* the oldest turn left out: what a conversation without it would be */
-        assert_true(conversation_tokens(&c, 1, g.tokenizer, &g.c.vocab, &before, NULL));
-        conversation_drop(&c, 0);
-        assert_true(conversation_tokens(&c, 0, g.tokenizer, &g.c.vocab, &after, NULL));
+        assert_true(hk_conversation_tokens(c, 1, &before, NULL));
+        hk_conversation_drop(c, 0);
+        assert_true(hk_conversation_tokens(c, 0, &after, NULL));
         assert_int_equal(before.n, after.n);
         expect_begins(&after, &before, before.n);
-        conversation_free(&c);
+        hk_conversation_free(c);
         free(before.ids);
         free(after.ids);
         rig_close(&g);
@@ -588,21 +604,60 @@ static void changed_answers(void **state)
         struct hk_tokens before = {0}, after = {0};
         struct hk_bytes spelt = {0};
         rig_write(&g, changing[i], false);
-        struct conversation c = {.writer = g.writer};
-        assert_true(conversation_ask(&c, "Q", NULL));
-        assert_true(conversation_tokens(&c, 0, g.tokenizer, &g.c.vocab, &before, NULL));
-        say(&c, "thought</think>A ");
-        assert_true(conversation_ask(&c, "R", NULL));
-        assert_true(conversation_tokens(&c, 0, g.tokenizer, &g.c.vocab, &after, NULL));
+        struct hk_conversation *c = talk_with(&g);
+        ask(c, "Q");
+        assert_true(hk_conversation_tokens(c, 0, &before, NULL));
+        say(c, "thought</think>A ");
+        ask(c, "R");
+        assert_true(hk_conversation_tokens(c, 0, &after, NULL));
         expect_begins(&after, &before, i == 0 ? before.n - 2 : before.n);
         spell(&g, &after, &spelt);
         assert_true((strstr(spelt.data, "thought") == NULL) == (i == 0));
         hk_bytes_free(&spelt);
-        conversation_free(&c);
+        hk_conversation_free(c);
         free(before.ids);
         free(after.ids);
         rig_close(&g);
     }
+}
+
+/* When the context is full the oldest turns are forgotten, and the rest is what it would be without them. */
+static void forgotten_turns(void **state)
+{
+    (void)state;
+    struct rig g;
+    struct hk_tokens got = {0}, want = {0};
+    struct hk_error err = {0};
+    size_t forgotten;
+    rig_write(&g, CHATML, true);
+    struct hk_conversation *c = talk_with(&g);
+    assert_true(hk_conversation_set_system(c, "S", NULL));
+    for (int i = 0; i < 3; i++) {
+        ask(c, "Q");
+        say(c, "abc");
+    }
+    ask(c, "R");
+    assert_true(hk_conversation_tokens(c, 0, &want, NULL));
+    uint32_t whole = (uint32_t)want.n;
+    assert_true(hk_conversation_prompt(c, whole + 5, 5, &got, &forgotten, NULL));
+    assert_int_equal(forgotten, 0);
+    assert_int_equal(got.n, whole);
+    assert_true(hk_conversation_tokens(c, 2, &want, NULL));
+    assert_true(hk_conversation_prompt(c, (uint32_t)want.n + 5, 5, &got, &forgotten, NULL));
+    assert_int_equal(forgotten, 2);
+    assert_int_equal(hk_conversation_turns(c), 2);
+    assert_int_equal(got.n, want.n);
+    assert_memory_equal(got.ids, want.ids, got.n * sizeof *got.ids);
+    assert_true(hk_conversation_tokens(c, 1, &want, NULL)); /* the question alone, which leaves no room: */
+    assert_true(hk_conversation_prompt(c, (uint32_t)want.n, 5, &got, &forgotten, NULL));
+    assert_int_equal(forgotten, 1);
+    assert_false(hk_conversation_prompt(c, (uint32_t)want.n - 1, 1, &got, &forgotten, &err));
+    assert_int_equal(err.code, HK_ERR_INPUT);
+    assert_int_equal(hk_conversation_turns(c), 1);
+    hk_conversation_free(c);
+    hk_tokens_free(&got);
+    hk_tokens_free(&want);
+    rig_close(&g);
 }
 
 /* ---- another model reads it ---- */
@@ -614,18 +669,18 @@ static void a_candidate_stays_in_its_turn(void **state)
         struct rig g;
         struct hk_tokens ids = {0}, plain = {0};
         rig_write(&g, families[i].template, false);
-        struct conversation c = {0};
-        assert_true(conversation_ask(&c, "Q", NULL));
+        struct hk_conversation *c = talk_with(&g);
+        ask(c, "Q");
         for (size_t k = 0; k < N_HOSTILE; k++) {
             size_t n = 0, n_plain = 0;
-            assert_true(conversation_read(&c, g.writer, g.tokenizer, 0, "fine", 4, &plain, NULL));
-            assert_true(conversation_read(&c, g.writer, g.tokenizer, 0, hostile_texts[k],
-                                          strlen(hostile_texts[k]), &ids, NULL));
+            assert_true(hk_conversation_read(c, g.writer, g.tokenizer, 0, "fine", 4, &plain, NULL));
+            assert_true(hk_conversation_read(c, g.writer, g.tokenizer, 0, hostile_texts[k],
+                                             strlen(hostile_texts[k]), &ids, NULL));
             for (size_t j = 0; j < ids.n; j++) n += steers(&g, ids.ids[j]);
             for (size_t j = 0; j < plain.n; j++) n_plain += steers(&g, plain.ids[j]);
             assert_int_equal(n, n_plain);
         }
-        conversation_free(&c);
+        hk_conversation_free(c);
         free(ids.ids);
         free(plain.ids);
         rig_close(&g);
@@ -679,19 +734,13 @@ static void shared_templates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(families_are_written),
-        cmocka_unit_test(one_beginning),
-        cmocka_unit_test(typed_tokens_are_text),
-        cmocka_unit_test(templates_that_look),
-        cmocka_unit_test(plain_text_is_as_before),
-        cmocka_unit_test(system_texts),
-        cmocka_unit_test(useless_templates),
-        cmocka_unit_test(what_templates_are_told),
-        cmocka_unit_test(templates_for_tools),
-        cmocka_unit_test(stops),
-        cmocka_unit_test(answers_keep_their_tokens),
-        cmocka_unit_test(changed_answers),
-        cmocka_unit_test(a_candidate_stays_in_its_turn),
+        cmocka_unit_test(families_are_written),      cmocka_unit_test(one_beginning),
+        cmocka_unit_test(typed_tokens_are_text),     cmocka_unit_test(templates_that_look),
+        cmocka_unit_test(plain_text_is_as_before),   cmocka_unit_test(system_texts),
+        cmocka_unit_test(useless_templates),         cmocka_unit_test(what_templates_are_told),
+        cmocka_unit_test(templates_for_tools),       cmocka_unit_test(stops),
+        cmocka_unit_test(answers_keep_their_tokens), cmocka_unit_test(changed_answers),
+        cmocka_unit_test(forgotten_turns),           cmocka_unit_test(a_candidate_stays_in_its_turn),
         cmocka_unit_test(shared_templates),
     };
     return cmocka_run_group_tests_name("chat_writer", tests, NULL, NULL);

@@ -44,6 +44,10 @@ for compiler in "$compilers" ${cxx:+"$cxx -std=c++17 -x c++"}; do
     $compiler $strict -fsyntax-only "$header" || fail "hekla.h: $compiler"
 done
 
+# README.md shows chat.c as it is.
+shown=$(awk '/^    #include <hekla.h>/ { on = 1 } /^    cc / { on = 0 } on { sub(/^    /, ""); print }' "$src/../../README.md")
+[ "$shown" = "$(cat "$src/chat.c")" ] || fail "README.md's program is not tests/embed/chat.c"
+
 # ---- programs ----
 command -v pkg-config >/dev/null || { echo "left out: programs: no pkg-config"; exit $failed; }
 PKG_CONFIG_PATH=$lib/pkgconfig
@@ -59,4 +63,18 @@ static=$(pkg-config --static --libs hekla | sed 's/-lhekla//')
 for program in names names-shared; do
     said=$("$dir/$program" "$box/chat.gguf") && [ "$said" = "$box/chat.gguf" ] || fail "$program: $said"
 done
+
+# ---- a chat with the box, in both languages: what the program says ----
+# shellcheck disable=SC2086
+$CC -std=c11 $strict $cflags "$src/chat.c" $libs -Wl,-rpath,"$lib" -o "$dir/chat-c" || fail "chat.c"
+# shellcheck disable=SC2086
+[ -z "$cxx" ] || $cxx -std=c++17 $strict $cflags "$src/chat.cpp" $libs -Wl,-rpath,"$lib" -o "$dir/chat-cpp" || fail "chat.cpp"
+want=$(printf 'Hello\n' | "$prefix/bin/hekla" chat -m box --device reference -q -n 12 --temp 0)
+[ -n "$want" ] || fail "hekla chat says nothing"
+if [ -n "$cxx" ]; then
+    said=$("$dir/chat-cpp" "$box/chat.gguf" reference) && [ "$said" = "$want" ] || fail "chat.cpp: $said"
+fi
+said=$("$dir/chat-c" "$box/chat.gguf" Hello reference 2>&1) && [ ${#said} -gt 10 ] || fail "chat.c: $said"
+said=$("$dir/chat-c" "$box/reward.gguf" Hello reference 2>&1) && fail "chat.c chats with a reward model"
+echo "$said" | grep -q 'a chat model would be accepted' || fail "chat.c: a reward model: $said"
 exit $failed

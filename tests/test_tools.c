@@ -89,13 +89,14 @@ static void text_with_bytes(void **state)
 /* ---- conversations, and the records that are made of them ---- */
 
 /* [system S] Q1 -> A1, Q2 -> (open) */
-static struct conversation two_turns(bool with_system)
+static struct hk_conversation *two_turns(bool with_system, const struct hk_tokenizer *t)
 {
-    struct conversation c = {0};
-    assert_true(!with_system || conversation_set_system(&c, "S", NULL));
-    assert_true(conversation_ask(&c, "Q1", NULL));
-    assert_true(conversation_answer(&c, 7, "A1", 2, NULL));
-    assert_true(conversation_ask(&c, "Q2", NULL));
+    struct hk_conversation *c = hk_conversation_new(NULL, t, NULL);
+    assert_non_null(c);
+    assert_true(!with_system || hk_conversation_set_system(c, "S", NULL));
+    assert_true(hk_conversation_ask(c, "Q1", 2, NULL));
+    assert_true(hk_conversation_answer(c, 7, "A1", 2, NULL));
+    assert_true(hk_conversation_ask(c, "Q2", 2, NULL));
     return c;
 }
 
@@ -105,14 +106,14 @@ static void running_texts(void **state)
     (void)state;
     struct test_tokenizer t;
     test_tokenizer_of(&t, "gpt2");
-    struct conversation c = two_turns(false);
+    struct hk_conversation *c = two_turns(false, t.t);
     static const struct {
         size_t from;
         const char *text;
     } cases[] = {{0, "Q1A1\nQ2A2"}, {1, "Q2A2"}};
     for (size_t i = 0; i < 2; i++) {
         struct hk_tokens got = {0}, want = {0};
-        assert_true(conversation_read(&c, NULL, t.t, cases[i].from, "A2", 2, &got, NULL));
+        assert_true(hk_conversation_read(c, NULL, t.t, cases[i].from, "A2", 2, &got, NULL));
         assert_true(hk_tokenizer_encode(t.t, cases[i].text, strlen(cases[i].text), HK_ENCODE_ADD_SPECIAL,
                                         &want, NULL));
         assert_int_equal(got.n, want.n);
@@ -120,7 +121,7 @@ static void running_texts(void **state)
         free(got.ids);
         free(want.ids);
     }
-    conversation_free(&c);
+    hk_conversation_free(c);
     test_tokenizer_free(&t);
 }
 
@@ -135,19 +136,19 @@ static void expect_json(cJSON *json, const char *text)
 static void conversation_as_json(void **state)
 {
     (void)state;
-    struct conversation c = two_turns(true);
-    expect_json(conversation_json(&c, true, true),
+    struct hk_conversation *c = two_turns(true, NULL);
+    expect_json(conversation_json(c, true, true),
                 "[{\"role\":\"system\",\"content\":\"S\"},{\"role\":\"user\",\"content\":\"Q1\"},"
                 "{\"role\":\"assistant\",\"content\":\"A1\"},{\"role\":\"user\",\"content\":\"Q2\"}]");
-    assert_true(conversation_answer(&c, HK_NO_TOKEN, "\xff", 1, NULL));
-    conversation_drop(&c, 0);
-    assert_true(conversation_set_system(&c, "", NULL));
-    expect_json(conversation_json(&c, false, true),
+    assert_true(hk_conversation_answer(c, HK_NO_TOKEN, "\xff", 1, NULL));
+    hk_conversation_drop(c, 0);
+    assert_true(hk_conversation_set_system(c, "", NULL));
+    expect_json(conversation_json(c, false, true),
                 "[{\"role\":\"user\",\"content\":\"Q2\"},{\"role\":\"assistant\",\"content\":\"" BAD
                 "\",\"content_bytes\":[255]}]");
-    expect_json(conversation_json(&c, false, false),
+    expect_json(conversation_json(c, false, false),
                 "[{\"role\":\"user\",\"content\":\"Q2\"},{\"role\":\"assistant\",\"content\":\"" BAD "\"}]");
-    conversation_free(&c);
+    hk_conversation_free(c);
 }
 
 static void expect_file(const char *path, const char *text)
@@ -168,13 +169,13 @@ static void preference_records(void **state)
     char folder[HK_TEST_PATH], path[HK_TEST_PATH + 16];
     hk_test_folder_make(folder);
     snprintf(path, sizeof path, "%s/pairs.jsonl", folder);
-    struct conversation c = two_turns(true);
+    struct hk_conversation *c = two_turns(true, NULL);
     struct answer_text good = {"yes \"\n", 6}, bad = {"no\xff\xc3\xa9", 5};
     struct preferences p = {0};
     hk_test_write_text(folder, "pairs.jsonl",
                        "{\"kept\":1}"); /* what is there stays, and its unfinished line is ended */
     assert_true(preferences_open(&p, path, &err));
-    assert_true(preferences_add(&p, &c, false, &good, &bad, &err));
+    assert_true(preferences_add(&p, c, false, &good, &bad, &err));
     /* in the file at once: a run that is killed loses nothing */
     const char *first =
         "{\"kept\":1}\n{\"prompt\":\"Q2\",\"chosen\":\"yes \\\"\\n\",\"rejected\":\"no" BAD "\xc3\xa9\"}\n";
@@ -185,17 +186,17 @@ static void preference_records(void **state)
     assert_true(preferences_close(&p, &err));
     assert_int_equal(remove(path), 0);
     assert_true(preferences_open(&p, path, &err));
-    conversation_drop(&c, 0);
-    assert_true(preferences_add(&p, &c, true, &good, &bad, &err));
+    hk_conversation_drop(c, 0);
+    assert_true(preferences_add(&p, c, true, &good, &bad, &err));
     assert_true(preferences_close(&p, &err));
     expect_file(
         path, "{\"prompt\":[{\"role\":\"system\",\"content\":\"S\"},{\"role\":\"user\",\"content\":\"Q2\"}],"
               "\"chosen\":[{\"role\":\"assistant\",\"content\":\"yes \\\"\\n\"}],\"rejected\":[{\"role\":"
               "\"assistant\",\"content\":\"no" BAD "\xc3\xa9\"}]}\n");
     hk_test_folder_remove(folder);
-    assert_true(preferences_add(&p, &c, true, &good, &bad, &err)); /* none open: nothing is kept */
+    assert_true(preferences_add(&p, c, true, &good, &bad, &err)); /* none open: nothing is kept */
     assert_true(preferences_close(&p, &err));
-    conversation_free(&c);
+    hk_conversation_free(c);
 }
 
 static void preferences_that_cannot_be_written(void **state)
@@ -211,12 +212,12 @@ static void preferences_that_cannot_be_written(void **state)
     FILE *full = fopen("/dev/full", "ab");
     if (!full) skip();
     fclose(full);
-    struct conversation c = two_turns(true);
+    struct hk_conversation *c = two_turns(true, NULL);
     struct answer_text a = {"a", 1}, b = {"b", 1};
-    assert_false(preferences_open(&p, "/dev/full", &err) && preferences_add(&p, &c, true, &a, &b, &err));
+    assert_false(preferences_open(&p, "/dev/full", &err) && preferences_add(&p, c, true, &a, &b, &err));
     assert_non_null(strstr(err.text, "/dev/full: "));
     preferences_close(&p, &err);
-    conversation_free(&c);
+    hk_conversation_free(c);
 }
 
 int main(void)

@@ -114,7 +114,7 @@ static bool is_stop(const struct best_of_request *q, uint32_t token)
     return false;
 }
 
-static void end(struct writing *w, uint32_t b, enum completion_end why)
+static void end(struct writing *w, uint32_t b, enum hk_end why)
 {
     w->out->samples[b].end = why;
     w->branches[b].live = false;
@@ -130,14 +130,14 @@ static bool choose(struct writing *w, uint32_t b, const float *logits, struct hk
     s->logprob += (double)hk_logprob(logits, hk_model_n_vocab(w->e->model), token);
     if (is_stop(w->q, token)) {
         s->stop_token = token;
-        end(w, b, COMPLETION_STOP);
+        end(w, b, HK_END_STOP);
         return true;
     }
     if (!hk_decoder_push(&x->decoder, token, &s->text, err)) return false;
     x->all[n_all] = s->tokens.ids[s->tokens.n++] = token;
     w->out->r.n++;
     if (s->tokens.n < w->limit) return hk_sequence_append(x->sequence, &token, 1, err);
-    end(w, b, w->limit == w->q->n ? COMPLETION_LENGTH : COMPLETION_CONTEXT);
+    end(w, b, w->limit == w->q->n ? HK_END_LENGTH : HK_END_CONTEXT);
     return true;
 }
 
@@ -159,13 +159,13 @@ static bool choose_all(struct writing *w, uint32_t *n_live, struct hk_error *err
 static void interrupt(struct writing *w)
 {
     for (uint32_t b = 0; b < w->q->n_samples; b++) {
-        if (w->branches[b].live) end(w, b, COMPLETION_INTERRUPTED);
+        if (w->branches[b].live) end(w, b, HK_END_INTERRUPTED);
     }
 }
 
 static bool write_all(struct writing *w, struct hk_error *err)
 {
-    struct completion_result *r = &w->out->r;
+    struct hk_complete_result *r = &w->out->r;
     uint32_t n = w->q->n_samples, n_live = n;
     for (;;) {
         if (!choose_all(w, &n_live, err)) return false;
@@ -179,7 +179,7 @@ static bool write_all(struct writing *w, struct hk_error *err)
         }
         if (!ok) return false;
         r->steps++;
-        r->fed += n_live;
+        w->out->fed += n_live;
     }
 }
 
@@ -237,14 +237,14 @@ void best_of_free(struct best_of *b)
 static int compare(const void *a, const void *b)
 {
     const struct best_of_sample *x = a, *y = b;
-    bool cut_x = x->end == COMPLETION_INTERRUPTED, cut_y = y->end == COMPLETION_INTERRUPTED;
+    bool cut_x = x->end == HK_END_INTERRUPTED, cut_y = y->end == HK_END_INTERRUPTED;
     if (cut_x != cut_y) return cut_x ? 1 : -1;
     if (x->score < y->score) return 1;
     if (x->score > y->score) return -1;
     return x->index < y->index ? -1 : 1;
 }
 
-static bool rank(struct best_of *b, struct scorer *s, const struct conversation *c, struct hk_error *err)
+static bool rank(struct best_of *b, struct scorer *s, struct hk_conversation *c, struct hk_error *err)
 {
     double start = term_seconds();
     bool ok = true, bar = s->e.progress.enabled;
@@ -263,14 +263,14 @@ static bool rank(struct best_of *b, struct scorer *s, const struct conversation 
 }
 
 /* The best and the worst finished sample, where they are two different texts. */
-static bool save(const struct best_of *b, struct best_of_judge *j, const struct conversation *c,
+static bool save(const struct best_of *b, struct best_of_judge *j, struct hk_conversation *c,
                  struct hk_error *err)
 {
     const struct best_of_sample *best = &b->samples[0];
     for (uint32_t i = b->n; i-- > 1;) {
         const struct best_of_sample *x = &b->samples[i];
         bool same = x->text.len == best->text.len && memcmp(x->text.data, best->text.data, x->text.len) == 0;
-        if (same || x->end == COMPLETION_INTERRUPTED) continue;
+        if (same || x->end == HK_END_INTERRUPTED) continue;
         return preferences_add(&j->preferences, c, j->chat,
                                &(struct answer_text){best->text.data, best->text.len},
                                &(struct answer_text){x->text.data, x->text.len}, err);
@@ -292,7 +292,7 @@ bool best_of_close(struct best_of_judge *j, struct hk_error *err)
 }
 
 bool best_of_run(struct engine *e, struct best_of_judge *j, const struct best_of_request *q,
-                 const struct conversation *c, struct best_of *out, struct hk_error *err)
+                 struct hk_conversation *c, struct best_of *out, struct hk_error *err)
 {
     if (!write_samples(e, q, out, err)) return false;
     term_clear_interrupt(); /* what is written is still to be scored */
@@ -322,7 +322,7 @@ bool best_of_warm_up(struct engine *e, struct best_of_judge *j, uint32_t n, stru
 uint32_t best_of_finished(const struct best_of *b)
 {
     uint32_t n = 0;
-    while (n < b->n && b->samples[n].end != COMPLETION_INTERRUPTED) n++; /* they come first */
+    while (n < b->n && b->samples[n].end != HK_END_INTERRUPTED) n++; /* they come first */
     return n;
 }
 
@@ -338,8 +338,8 @@ static cJSON *json_sample(const struct best_of_sample *s, uint64_t seed)
         cJSON_AddNumberToObject(o, "logprob", s->logprob) &&
         cJSON_AddNumberToObject(o, "tokens", (double)s->tokens.n) &&
         json_add_ids(o, "token_ids", s->tokens.ids, s->tokens.n) &&
-        cJSON_AddStringToObject(o, "stop_reason", completion_end_name(s->end)) &&
-        (s->end != COMPLETION_STOP || cJSON_AddNumberToObject(o, "stop_token", s->stop_token)) &&
+        cJSON_AddStringToObject(o, "stop_reason", hk_end_name(s->end)) &&
+        (s->end != HK_END_STOP || cJSON_AddNumberToObject(o, "stop_token", s->stop_token)) &&
         json_add_text(o, "text", "text_bytes", s->text.data, s->text.len))
         return o;
     cJSON_Delete(o);
@@ -364,12 +364,12 @@ void best_of_print(const struct best_of *b, bool table)
         const struct best_of_sample *s = &b->samples[i];
         fprintf(stderr, "%9.4f %9.3f %6zu  ", (double)s->score, s->logprob, s->tokens.n);
         print_escaped(stderr, s->text.data, s->text.len, "");
-        if (s->end != COMPLETION_STOP) fprintf(stderr, " (%s)", completion_end_name(s->end));
+        if (s->end != HK_END_STOP) fprintf(stderr, " (%s)", hk_end_name(s->end));
         fputc('\n', stderr);
     }
     fprintf(
         stderr,
         "hekla: prompt %u token%s, %.1f tokens/s; %u answers of %u tokens, %.1f tokens/s; scored in %.2f s\n",
         (unsigned)b->r.n_computed, b->r.n_computed == 1 ? "" : "s", completion_prompt_rate(&b->r),
-        (unsigned)b->n, (unsigned)b->r.n, completion_decode_rate(&b->r), b->score_seconds);
+        (unsigned)b->n, (unsigned)b->r.n, completion_decode_rate(&b->r, b->fed), b->score_seconds);
 }

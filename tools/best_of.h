@@ -30,15 +30,16 @@ struct best_of_sample {
     struct hk_bytes text;
     double logprob; /* sum over tokens and stop token of the natural logarithms of their probabilities, before
                        any sampling option */
-    enum completion_end end;
-    uint32_t stop_token; /* where end is COMPLETION_STOP, else HK_NO_TOKEN */
+    enum hk_end end;
+    uint32_t stop_token; /* where end is HK_END_STOP, else HK_NO_TOKEN */
     float score;
 };
 
 struct best_of {
     struct best_of_sample *samples; /* [n]; best first once they are scored */
     uint32_t n;
-    struct completion_result r; /* n and fed: of all samples together; end: the best's */
+    struct hk_complete_result r; /* n: of all samples together; end: the best's */
+    uint32_t fed;                /* tokens that the steps computed */
     double score_seconds;
 };
 
@@ -74,11 +75,11 @@ bool best_of_warm_up(struct engine *e, struct best_of_judge *j, uint32_t n, stru
 /* Writes the samples, scores them as answers of c's last turn, keeps the preference, and sorts: finished
  * samples before interrupted ones, then by score, then by index. The engine's sequence is synced to the
  * prompt and forked, and all forks step together until each has met a stop token, its length, or the context's end.
- * Ctrl-C ends the branches that are not finished (COMPLETION_INTERRUPTED), keeps what they wrote, and is then
+ * Ctrl-C ends the branches that are not finished (HK_END_INTERRUPTED), keeps what they wrote, and is then
  * forgotten; during the prompt, and again during the scoring, it is HK_ERR_CANCELLED. Free with best_of_free,
  * also after false. */
 bool best_of_run(struct engine *e, struct best_of_judge *j, const struct best_of_request *q,
-                 const struct conversation *c, struct best_of *out, struct hk_error *err);
+                 struct hk_conversation *c, struct best_of *out, struct hk_error *err);
 void best_of_free(struct best_of *b);
 uint32_t best_of_finished(const struct best_of *b); /* how many were not interrupted */
 

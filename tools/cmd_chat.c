@@ -76,12 +76,12 @@ struct chat {
     struct chat_options *o;
     struct engine e;
     struct hk_chat_writer *writer; /* NULL: plain continuation */
-    struct conversation talk;
+    struct hk_conversation *talk;
     struct hk_sampler *sampler;
     struct lines *lines;
     struct hk_tokens prompt;
     struct stop_tokens stop;
-    struct completion_result last;
+    struct hk_complete_result last;
     struct best_of_judge judge;
     uint64_t seed;   /* with --best-of: of the next question's first sample */
     uint32_t length; /* of an answer, in tokens at most */
@@ -93,10 +93,10 @@ struct chat {
 
 /* ---- answering ---- */
 
-static bool on_piece(void *user, const struct completion_piece *p)
+static bool on_piece(void *user, const struct hk_piece *p)
 {
     struct chat *c = user;
-    bool ok = conversation_answer(&c->talk, p->token, p->text, p->len, c->err);
+    bool ok = hk_conversation_answer(c->talk, p->token, p->text, p->len, c->err);
     if (ok && p->len && (fwrite(p->text, 1, p->len, stdout) != p->len || fflush(stdout) != 0)) {
         ok = hk_fail(c->err, HK_ERR_IO,
                      "standard output: cannot be written: a file or pipe with room would be accepted");
@@ -110,38 +110,26 @@ static bool make_prompt(struct chat *c, struct hk_error *err)
 {
     uint32_t n_ctx = hk_runner_ctx(c->e.runner), room = n_ctx / 4;
     if (c->o->n && c->o->n < room) room = c->o->n;
-    size_t from = 0;
-    for (;; from++) {
-        if (!conversation_tokens(&c->talk, from, c->e.tokenizer, hk_checkpoint_vocab(c->e.checkpoint),
-                                 &c->prompt, err))
-            return false;
-        if (c->prompt.n + room <= n_ctx || from + 1 == c->talk.n) break;
-    }
-    if (c->prompt.n > n_ctx) {
-        return hk_fail(err, HK_ERR_INPUT,
-                       "the question takes %zu tokens: with this context at most %u would be accepted",
-                       c->prompt.n, (unsigned)n_ctx);
-    }
-    if (from && !c->o->device.v.quiet) {
+    size_t forgotten, turns = hk_conversation_turns(c->talk);
+    if (!hk_conversation_prompt(c->talk, n_ctx, room, &c->prompt, &forgotten, err)) return false;
+    if (forgotten && !c->o->device.v.quiet) {
         fprintf(stderr, "hekla: the context of %u tokens is full: %zu of %zu earlier answers are forgotten\n",
-                (unsigned)n_ctx, from, c->talk.n - 1);
+                (unsigned)n_ctx, forgotten, turns - 1);
     }
-    for (; from > 0; from--) conversation_drop(&c->talk, 0);
-    return c->prompt.n > 0 || completion_prompt(&c->e, "", 0, &c->prompt, err);
+    return true;
 }
 
 static bool answer(struct chat *c, struct hk_error *err)
 {
-    struct completion_options o = {.prompt = c->prompt.ids,
-                                   .n_prompt = (uint32_t)c->prompt.n,
-                                   .n = c->length,
-                                   .sampler = c->sampler,
-                                   .logprobs = COMPLETION_NO_LOGPROBS,
-                                   .stop = c->stop.ids,
-                                   .n_stop = c->stop.n,
-                                   .at_start = c->talk.writer != NULL,
-                                   .piece = on_piece,
-                                   .user = c};
+    struct hk_complete_options o = {.prompt = c->prompt.ids,
+                                    .n_prompt = (uint32_t)c->prompt.n,
+                                    .n = c->length,
+                                    .sampler = c->sampler,
+                                    .stop = c->stop.ids,
+                                    .n_stop = c->stop.n,
+                                    .at_start = c->writer != NULL,
+                                    .piece = on_piece,
+                                    .user = c};
     return completion_run(&c->e, &o, &c->last, err) && !c->output_failed;
 }
 
@@ -156,16 +144,16 @@ static bool answer_best(struct chat *c, struct best_of *all, struct hk_error *er
                                 .seed = c->seed,
                                 .stop = c->stop.ids,
                                 .n_stop = c->stop.n,
-                                .at_start = c->talk.writer != NULL};
+                                .at_start = c->writer != NULL};
     c->seed += BEST_OF_MAX; /* no two questions share random numbers */
-    if (!best_of_run(&c->e, &c->judge, &q, &c->talk, all, err)) return false;
+    if (!best_of_run(&c->e, &c->judge, &q, c->talk, all, err)) return false;
     const struct best_of_sample *best = &all->samples[0];
     c->last = all->r;
     for (size_t i = 0; i < best->tokens.n; i++) {
-        if (!on_piece(c, &(struct completion_piece){.token = best->tokens.ids[i], .text = ""})) return false;
+        if (!on_piece(c, &(struct hk_piece){.token = best->tokens.ids[i], .text = ""})) return false;
     }
-    return on_piece(
-        c, &(struct completion_piece){.token = HK_NO_TOKEN, .text = best->text.data, .len = best->text.len});
+    return on_piece(c,
+                    &(struct hk_piece){.token = HK_NO_TOKEN, .text = best->text.data, .len = best->text.len});
 }
 
 /* What is said after an answer. all: of --best-of, else empty. */
@@ -175,10 +163,10 @@ static void comment(const struct chat *c, const struct best_of *all)
     if (c->o->device.v.quiet) return;
     if (finished < all->n) {
         fprintf(stderr, "(stopped: %u of %u answers were finished)\n", (unsigned)finished, (unsigned)all->n);
-    } else if (c->last.end == COMPLETION_INTERRUPTED) {
+    } else if (c->last.end == HK_END_INTERRUPTED) {
         fputs("(stopped)\n", stderr);
     }
-    if (c->last.end == COMPLETION_CONTEXT) fputs("(the context is full: the answer is cut)\n", stderr);
+    if (c->last.end == HK_END_CONTEXT) fputs("(the context is full: the answer is cut)\n", stderr);
     if (!c->o->device.v.verbose) return;
     if (all->n) {
         best_of_print(all, true);
@@ -191,7 +179,7 @@ static void comment(const struct chat *c, const struct best_of *all)
 static bool ask(struct chat *c, const char *question, struct hk_error *err)
 {
     struct best_of all = {0};
-    if (!conversation_ask(&c->talk, question, err)) return false;
+    if (!hk_conversation_ask(c->talk, question, strlen(question), err)) return false;
     bool ok = make_prompt(c, err) && (c->o->best.n ? answer_best(c, &all, err) : answer(c, err));
     bool interrupted = term_interrupted();
     term_clear_interrupt();
@@ -201,7 +189,7 @@ static bool ask(struct chat *c, const char *question, struct hk_error *err)
         fflush(stdout);
         comment(c, &all);
     } else {
-        conversation_drop(&c->talk, c->talk.n - 1);
+        hk_conversation_drop(c->talk, hk_conversation_turns(c->talk) - 1);
     }
     best_of_free(&all);
     if (!ok && interrupted && err->code == HK_ERR_CANCELLED) {
@@ -219,7 +207,7 @@ static bool do_clear(struct chat *c, const char *rest, struct hk_error *err)
 {
     (void)rest;
     (void)err;
-    conversation_clear(&c->talk);
+    hk_conversation_clear(c->talk);
     fputs("(a new conversation)\n", stderr);
     return true;
 }
@@ -227,12 +215,13 @@ static bool do_clear(struct chat *c, const char *rest, struct hk_error *err)
 static bool do_system(struct chat *c, const char *rest, struct hk_error *err)
 {
     if (!*rest) {
-        fprintf(stderr, "%s\n", c->talk.system && *c->talk.system ? c->talk.system : "(no system text)");
+        const char *system = hk_conversation_system(c->talk);
+        fprintf(stderr, "%s\n", *system ? system : "(no system text)");
         return true;
     }
-    if (!c->talk.writer)
+    if (!c->writer)
         return hk_fail(err, HK_ERR_INPUT, "/system: this model has no chat template to put it in");
-    if (!conversation_set_system(&c->talk, rest, err)) return false;
+    if (!hk_conversation_set_system(c->talk, rest, err)) return false;
     fputs("(from now on)\n", stderr);
     return true;
 }
@@ -240,8 +229,9 @@ static bool do_system(struct chat *c, const char *rest, struct hk_error *err)
 static bool do_undo(struct chat *c, const char *rest, struct hk_error *err)
 {
     (void)rest;
-    if (c->talk.n == 0) return hk_fail(err, HK_ERR_INPUT, "/undo: nothing was asked yet");
-    conversation_drop(&c->talk, c->talk.n - 1);
+    if (hk_conversation_turns(c->talk) == 0)
+        return hk_fail(err, HK_ERR_INPUT, "/undo: nothing was asked yet");
+    hk_conversation_drop(c->talk, hk_conversation_turns(c->talk) - 1);
     fputs("(the last question and its answer are forgotten)\n", stderr);
     return true;
 }
@@ -249,19 +239,22 @@ static bool do_undo(struct chat *c, const char *rest, struct hk_error *err)
 static bool do_retry(struct chat *c, const char *rest, struct hk_error *err)
 {
     (void)rest;
-    if (c->talk.n == 0) return hk_fail(err, HK_ERR_INPUT, "/retry: nothing was asked yet");
-    char *question = c->talk.turns[c->talk.n - 1].question;
-    c->talk.turns[c->talk.n - 1].question = NULL;
-    conversation_drop(&c->talk, c->talk.n - 1);
-    bool ok = ask(c, question, err);
-    free(question);
+    if (hk_conversation_turns(c->talk) == 0)
+        return hk_fail(err, HK_ERR_INPUT, "/retry: nothing was asked yet");
+    size_t last = hk_conversation_turns(c->talk) - 1;
+    struct hk_span question = hk_conversation_turn(c->talk, last).question;
+    struct hk_bytes again = {0};
+    bool ok = hk_bytes_append(&again, question.data, question.len, err);
+    if (ok) hk_conversation_drop(c->talk, last);
+    ok = ok && ask(c, again.data, err);
+    hk_bytes_free(&again);
     return ok;
 }
 
 static bool do_save(struct chat *c, const char *rest, struct hk_error *err)
 {
     if (!*rest) return hk_fail(err, HK_ERR_INPUT, "/save: no file: /save FILE would be accepted");
-    if (!conversation_save(&c->talk, rest, err)) return false;
+    if (!conversation_save(c->talk, rest, err)) return false;
     fprintf(stderr, "(saved as %s)\n", rest);
     return true;
 }
@@ -342,8 +335,7 @@ static bool one_line(struct chat *c, const struct hk_bytes *line, struct hk_erro
     }
     if (text[0] == '/' && text[1] == '/') return ask(c, text + 1, err);
     if (text[0] == '/') return run_typed(c, text, err);
-    if (!text[strspn(text, " \t\n")] && (c->talk.writer || lines_interactive(c->lines)))
-        return true; /* nothing */
+    if (!text[strspn(text, " \t\n")] && (c->writer || lines_interactive(c->lines))) return true; /* nothing */
     return ask(c, text, err);
 }
 
@@ -381,13 +373,13 @@ static bool talk(struct chat *c, struct hk_error *err)
 static void greet(const struct chat *c)
 {
     if (c->o->device.v.quiet) return;
-    if (!c->talk.writer && !c->e.info.chat_template) {
+    if (!c->writer && !c->e.info.chat_template) {
         fputs("hekla: a base model, without a chat template: what is typed is continued as plain text\n",
               stderr);
     }
     if (!lines_interactive(c->lines)) return;
     fprintf(stderr, "%s on %s, %s, context %u. /help lists commands, Ctrl-D leaves.\n", c->e.info.name,
-            hk_device_name(c->e.device), c->talk.writer ? "its own chat template" : "plain text",
+            hk_device_name(c->e.device), c->writer ? "its own chat template" : "plain text",
             (unsigned)hk_runner_ctx(c->e.runner));
     const struct box_model *box = box_is_name(c->o->model.model) ? box_find(c->o->model.model) : NULL;
     if (box && box->greeting) fprintf(stderr, "%s\n", box->greeting);
@@ -425,7 +417,7 @@ static bool open_writer(struct chat *c, struct hk_error *err)
     struct hk_wall_time now;
     if (!c->e.info.chat_template) return true;
     if (!tool_now(&now, err)) return false;
-    c->talk.writer = c->writer = hk_chat_writer_new(c->e.checkpoint, c->e.tokenizer, &now, err);
+    c->writer = hk_chat_writer_new(c->e.checkpoint, c->e.tokenizer, &now, err);
     if (c->writer) return true;
     if (err->code == HK_ERR_MEMORY) return false;
     if (!c->o->device.v.quiet)
@@ -439,19 +431,20 @@ static bool open_chat(struct chat *c, struct hk_error *err)
     struct chat_options *o = c->o;
     if (!open_models(c, err)) return false;
     if (!open_writer(c, err)) return false;
-    if (o->system && !c->talk.writer) {
+    if (o->system && !c->writer) {
         return hk_fail(
             err, HK_ERR_INPUT,
             "--system: this model has no chat template to put it in: a chat model would be accepted");
     }
-    c->judge.chat = c->talk.writer != NULL;
-    c->length = o->n              ? o->n
-                : !c->talk.writer ? (uint32_t)PLAIN_ANSWER
-                : o->best.n       ? (uint32_t)BEST_OF_ANSWER
-                                  : hk_runner_ctx(c->e.runner);
-    conversation_stops(&c->talk, hk_checkpoint_vocab(c->e.checkpoint), &c->stop);
+    c->judge.chat = c->writer != NULL;
+    c->length = o->n         ? o->n
+                : !c->writer ? (uint32_t)PLAIN_ANSWER
+                : o->best.n  ? (uint32_t)BEST_OF_ANSWER
+                             : hk_runner_ctx(c->e.runner);
+    c->stop.n = hk_chat_stops(c->writer, hk_checkpoint_vocab(c->e.checkpoint), c->stop.ids);
     if (!sampling_open(&o->sampling, hk_model_n_vocab(c->e.model), false, &c->sampler, err) ||
-        (o->system && !conversation_set_system(&c->talk, o->system, err))) {
+        !(c->talk = hk_conversation_new(c->writer, c->e.tokenizer, err)) ||
+        (o->system && !hk_conversation_set_system(c->talk, o->system, err))) {
         return false;
     }
     c->seed = o->sampling.seed;
@@ -471,7 +464,7 @@ static int run(struct chat_options *o)
     bool ok = open_chat(&c, &err) && talk(&c, &err);
     lines_close(c.lines);
     hk_sampler_free(c.sampler);
-    conversation_free(&c.talk);
+    hk_conversation_free(c.talk);
     hk_chat_writer_free(c.writer);
     free(c.prompt.ids);
     if (!best_of_close(&c.judge, &closing) && ok) {

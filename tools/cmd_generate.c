@@ -12,6 +12,8 @@
 #include "tools/term.h"
 #include "tools/words.h"
 
+#define NO_LOGPROBS UINT32_MAX /* --logprobs 0 gives each token its own */
+
 struct generate {
     struct model_options model;
     struct device_options device;
@@ -123,7 +125,7 @@ struct output {
     struct hk_error *err;
 };
 
-static bool keep(struct output *out, const struct completion_piece *p)
+static bool keep(struct output *out, const struct hk_piece *p)
 {
     if (out->n_kept == out->capacity) {
         size_t capacity = out->capacity ? out->capacity * 2 : 256;
@@ -142,12 +144,11 @@ static bool keep(struct output *out, const struct completion_piece *p)
     return true;
 }
 
-static bool on_piece(void *user, const struct completion_piece *p)
+static bool on_piece(void *user, const struct hk_piece *p)
 {
     struct output *out = user;
     bool ok = true;
-    if (p->token != HK_NO_TOKEN && (out->o->json || out->o->logprobs != COMPLETION_NO_LOGPROBS))
-        ok = keep(out, p);
+    if (p->token != HK_NO_TOKEN && (out->o->json || out->o->logprobs != NO_LOGPROBS)) ok = keep(out, p);
     if (ok && out->o->json) {
         ok = hk_bytes_append(&out->text, p->text, p->len, out->err);
     } else if (ok && p->len > 0) {
@@ -181,7 +182,7 @@ static cJSON *json_token(const struct engine *e, uint32_t id, bool with_logprob,
 
 static bool json_tokens(cJSON *root, const struct output *out)
 {
-    bool with = out->o->logprobs != COMPLETION_NO_LOGPROBS;
+    bool with = out->o->logprobs != NO_LOGPROBS;
     cJSON *list = cJSON_AddArrayToObject(root, "tokens");
     for (size_t i = 0; list && i < out->n_kept; i++) {
         const struct kept *k = &out->kept[i];
@@ -197,7 +198,7 @@ static bool json_tokens(cJSON *root, const struct output *out)
     return list != NULL;
 }
 
-static bool json_timings(cJSON *root, const struct output *out, const struct completion_result *r)
+static bool json_timings(cJSON *root, const struct output *out, const struct hk_complete_result *r)
 {
     const struct hk_model_stats *s = hk_model_stats(out->e->model);
     cJSON *t = cJSON_AddObjectToObject(root, "timings");
@@ -205,24 +206,25 @@ static bool json_timings(cJSON *root, const struct output *out, const struct com
            cJSON_AddNumberToObject(t, "prompt_seconds", r->prompt_seconds) &&
            cJSON_AddNumberToObject(t, "prompt_tokens_per_second", completion_prompt_rate(r)) &&
            cJSON_AddNumberToObject(t, "decode_seconds", r->decode_seconds) &&
-           cJSON_AddNumberToObject(t, "decode_tokens_per_second", completion_decode_rate(r)) &&
+           cJSON_AddNumberToObject(t, "decode_tokens_per_second",
+                                   completion_decode_rate(r, out->best ? out->best->fed : r->steps)) &&
            cJSON_AddNumberToObject(t, "decode_gb_per_second", completion_weight_rate(out->e, r)) &&
            (!out->best || cJSON_AddNumberToObject(t, "score_seconds", out->best->score_seconds));
 }
 
 static bool print_json(const struct output *out, const struct hk_bytes *prompt, const struct hk_tokens *ids,
-                       const struct completion_result *r)
+                       const struct hk_complete_result *r)
 {
     cJSON *root = cJSON_CreateObject();
     const char *model = out->o->model.model, *device = hk_device_name(out->e->device);
-    bool stopped = r->end == COMPLETION_STOP;
+    bool stopped = r->end == HK_END_STOP;
     bool ok =
         root && json_add_text(root, "model", "model_bytes", model, strlen(model)) &&
         json_add_text(root, "device", "device_bytes", device, strlen(device)) &&
         json_add_text(root, "prompt", "prompt_bytes", prompt->data ? prompt->data : "", prompt->len) &&
         json_add_ids(root, "prompt_tokens", ids->ids, ids->n) && json_tokens(root, out) &&
         json_add_text(root, "text", "text_bytes", out->text.data ? out->text.data : "", out->text.len) &&
-        cJSON_AddStringToObject(root, "stop_reason", completion_end_name(r->end)) &&
+        cJSON_AddStringToObject(root, "stop_reason", hk_end_name(r->end)) &&
         (!stopped || cJSON_AddNumberToObject(root, "stop_token", r->stop_token)) &&
         (!out->best ||
          cJSON_AddItemToObject(root, "candidates", best_of_json(out->best, out->o->sampling.seed))) &&
@@ -262,15 +264,15 @@ static void print_logprobs(const struct output *out)
 }
 
 static bool report(const struct output *out, const struct hk_bytes *prompt, const struct hk_tokens *ids,
-                   const struct completion_result *r)
+                   const struct hk_complete_result *r)
 {
     const struct generate *o = out->o;
     if (o->json && !print_json(out, prompt, ids, r)) return false;
     if (!o->json && term_is_tty(stdout)) putchar('\n'); /* the shell's prompt on a line of its own */
     fflush(stdout);
-    if (!o->json && o->logprobs != COMPLETION_NO_LOGPROBS) print_logprobs(out);
+    if (!o->json && o->logprobs != NO_LOGPROBS) print_logprobs(out);
     if (!o->device.v.quiet) {
-        if (r->end == COMPLETION_CONTEXT) {
+        if (r->end == HK_END_CONTEXT) {
             fprintf(stderr, "hekla: the context of %u tokens is full: a longer one may be had by --ctx\n",
                     (unsigned)hk_runner_ctx(out->e->runner));
         }
@@ -295,7 +297,7 @@ struct job {
     struct hk_bytes prompt;
     struct hk_tokens ids;
     struct hk_chat_writer *writer; /* with --chat */
-    struct conversation talk;      /* the prompt as its only turn */
+    struct hk_conversation *talk;  /* with --chat or --best-of: the prompt as its only turn */
     struct stop_tokens stop;
     struct best_of_judge judge;
 };
@@ -312,8 +314,7 @@ static bool read_prompt(struct job *j, struct hk_error *err)
     if (o->chat && o->file && p->len > 0 && p->data[p->len - 1] == '\n') p->data[--p->len] = 0;
     if (strlen(p->data) != p->len)
         return hk_fail(err, HK_ERR_INPUT, "the prompt contains a NUL byte: text would be accepted");
-    return (!o->system || conversation_set_system(&j->talk, o->system, err)) &&
-           conversation_ask(&j->talk, p->data, err);
+    return true;
 }
 
 static bool open_writer(struct job *j, struct hk_error *err)
@@ -326,40 +327,52 @@ static bool open_writer(struct job *j, struct hk_error *err)
     }
     if (!tool_now(&now, err)) return false;
     j->writer = hk_chat_writer_new(e->checkpoint, e->tokenizer, &now, err);
-    j->talk.writer = j->writer;
     return j->writer != NULL;
+}
+
+static bool open_talk(struct job *j, struct hk_error *err)
+{
+    const char *system = j->o->system;
+    if (j->o->chat && !open_writer(j, err)) return false;
+    j->talk = hk_conversation_new(j->writer, j->e->tokenizer, err);
+    return j->talk && (!system || hk_conversation_set_system(j->talk, system, err)) &&
+           hk_conversation_ask(j->talk, j->prompt.data, j->prompt.len, err);
 }
 
 static bool encode_prompt(struct job *j, struct hk_error *err)
 {
     struct engine *e = j->e;
-    const struct hk_vocab *v = hk_checkpoint_vocab(e->checkpoint);
-    if (j->o->chat && !open_writer(j, err)) return false;
-    conversation_stops(&j->talk, v, &j->stop);
+    if ((j->o->chat || j->o->best.n) && !open_talk(j, err)) return false;
+    j->stop.n = hk_chat_stops(j->writer, hk_checkpoint_vocab(e->checkpoint), j->stop.ids);
     if (j->o->ignore_eos) j->stop.n = 0;
-    return j->o->chat ? conversation_tokens(&j->talk, 0, e->tokenizer, v, &j->ids, err)
-                      : completion_prompt(e, j->prompt.data, j->prompt.len, &j->ids, err);
+    return j->o->chat ? hk_conversation_tokens(j->talk, 0, &j->ids, err)
+                      : hk_prompt_tokens(e->tokenizer, j->prompt.data, j->prompt.len, HK_ENCODE_PARSE_SPECIAL,
+                                         &j->ids, err);
 }
 
 static bool complete(struct job *j, struct hk_error *err)
 {
     struct generate *o = j->o;
     struct hk_sampler *sampler = NULL;
-    struct completion_result r;
-    bool ok = sampling_open(&o->sampling, hk_model_n_vocab(j->e->model),
-                            o->logprobs != COMPLETION_NO_LOGPROBS, &sampler, err);
+    struct hk_complete_result r;
+    bool ok =
+        sampling_open(&o->sampling, hk_model_n_vocab(j->e->model), o->logprobs != NO_LOGPROBS, &sampler, err);
     if (ok) {
-        struct completion_options c = {.prompt = j->ids.ids,
-                                       .n_prompt = (uint32_t)j->ids.n,
-                                       .n = o->n,
-                                       .sampler = sampler,
-                                       .logprobs = o->logprobs,
-                                       .stop = j->stop.ids,
-                                       .n_stop = j->stop.n,
-                                       .at_start = o->chat || j->prompt.len == 0,
-                                       .piece = on_piece,
-                                       .user = j->out};
-        ok = completion_run(j->e, &c, &r, err) && !j->out->failed && report(j->out, &j->prompt, &j->ids, &r);
+        struct hk_complete_options c = {.prompt = j->ids.ids,
+                                        .n_prompt = (uint32_t)j->ids.n,
+                                        .n = o->n,
+                                        .sampler = sampler,
+                                        .logprobs = o->logprobs != NO_LOGPROBS,
+                                        .n_top = o->logprobs != NO_LOGPROBS ? o->logprobs : 0,
+                                        .stop = j->stop.ids,
+                                        .n_stop = j->stop.n,
+                                        .at_start = o->chat || j->prompt.len == 0,
+                                        .piece = on_piece,
+                                        .user = j->out};
+        r = (struct hk_complete_result){.end = HK_END_LENGTH, .stop_token = HK_NO_TOKEN};
+        ok = o->n == 0 ? completion_begin(j->e, c.prompt, c.n_prompt, &r, err)
+                       : completion_run(j->e, &c, &r, err);
+        ok = ok && !j->out->failed && report(j->out, &j->prompt, &j->ids, &r);
     }
     hk_sampler_free(sampler);
     return ok;
@@ -369,11 +382,10 @@ static bool complete(struct job *j, struct hk_error *err)
 static bool print_best(struct output *out, const struct best_of_sample *best)
 {
     for (size_t i = 0; i < best->tokens.n; i++) {
-        if (!on_piece(out, &(struct completion_piece){.token = best->tokens.ids[i], .text = ""}))
-            return false;
+        if (!on_piece(out, &(struct hk_piece){.token = best->tokens.ids[i], .text = ""})) return false;
     }
-    return on_piece(out, &(struct completion_piece){
-                             .token = HK_NO_TOKEN, .text = best->text.data, .len = best->text.len});
+    return on_piece(out,
+                    &(struct hk_piece){.token = HK_NO_TOKEN, .text = best->text.data, .len = best->text.len});
 }
 
 static bool complete_best(struct job *j, struct hk_error *err)
@@ -390,8 +402,8 @@ static bool complete_best(struct job *j, struct hk_error *err)
                                 .n_stop = j->stop.n,
                                 .at_start = o->chat || j->prompt.len == 0};
     j->out->best = &best;
-    bool ok = best_of_run(j->e, &j->judge, &q, &j->talk, &best, err) &&
-              print_best(j->out, &best.samples[0]) && report(j->out, &j->prompt, &j->ids, &best.r);
+    bool ok = best_of_run(j->e, &j->judge, &q, j->talk, &best, err) && print_best(j->out, &best.samples[0]) &&
+              report(j->out, &j->prompt, &j->ids, &best.r);
     best_of_free(&best);
     j->out->best = NULL;
     return ok;
@@ -423,7 +435,7 @@ static bool generate(struct job *j, struct hk_error *err)
     }
     hk_bytes_free(&j->prompt);
     free(j->ids.ids);
-    conversation_free(&j->talk);
+    hk_conversation_free(j->talk);
     hk_chat_writer_free(j->writer);
     return ok;
 }
@@ -441,7 +453,7 @@ static bool check(struct generate *o, struct hk_error *err)
         wrong = "no prompt: -p TEXT or -f FILE would be accepted";
     } else if (o->system && !o->chat) {
         wrong = "--system: without --chat there is no place for it: --chat with it would be accepted";
-    } else if (o->best.n && o->logprobs != COMPLETION_NO_LOGPROBS) {
+    } else if (o->best.n && o->logprobs != NO_LOGPROBS) {
         wrong = "--logprobs with --best-of: one of them would be accepted: --json gives each candidate's sum";
     } else if (o->best.n && o->n == 0) {
         wrong = "--best-of with -n 0: one token or more would be accepted";
@@ -455,7 +467,7 @@ static bool check(struct generate *o, struct hk_error *err)
 
 int cmd_generate(int argc, char **argv)
 {
-    struct generate o = {.n = 256, .logprobs = COMPLETION_NO_LOGPROBS};
+    struct generate o = {.n = 256, .logprobs = NO_LOGPROBS};
     struct hk_error err = {0};
     int n_args, status;
     sampling_options_init(&o.sampling);

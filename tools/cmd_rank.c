@@ -77,9 +77,9 @@ static int compare(const void *a, const void *b)
 static bool score_all(const struct rank *o, struct scorer *s, struct candidate *list, uint32_t n,
                       struct hk_error *err)
 {
-    struct conversation c = {0};
-    bool ok =
-        (!o->system || conversation_set_system(&c, o->system, err)) && conversation_ask(&c, o->prompt, err);
+    struct hk_conversation *c = hk_conversation_new(NULL, NULL, err); /* the reward model alone reads it */
+    bool ok = c && (!o->system || hk_conversation_set_system(c, o->system, err)) &&
+              hk_conversation_ask(c, o->prompt, strlen(o->prompt), err);
     if (ok && o->system && !s->writer) {
         ok = hk_fail(err, HK_ERR_INPUT,
                      "rank: --system: %s has no chat template to put it in: --prompt alone would be accepted",
@@ -87,12 +87,12 @@ static bool score_all(const struct rank *o, struct scorer *s, struct candidate *
     }
     for (uint32_t i = 0; ok && i < n; i++) {
         struct candidate *k = &list[i];
-        ok = scorer_score(s, &c, k->text, strlen(k->text), &k->score, err);
+        ok = scorer_score(s, c, k->text, strlen(k->text), &k->score, err);
         if (!ok && n > 1) hk_fail_prefix(err, "candidate %u", (unsigned)i + 1);
         k->tokens = s->tokens.n;
     }
     progress_clear(&s->e.progress);
-    conversation_free(&c);
+    hk_conversation_free(c);
     return ok;
 }
 

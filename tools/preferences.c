@@ -40,14 +40,14 @@ static bool add_answer(cJSON *record, const char *key, bool chat, const struct a
     return list && cJSON_AddItemToArray(list, message_json("assistant", a->text, a->len, false));
 }
 
-static bool add_prompt(cJSON *record, const struct conversation *c, bool chat)
+static bool add_prompt(cJSON *record, struct hk_conversation *c, bool chat)
 {
-    const char *question = c->turns[c->n - 1].question;
-    if (!chat) return json_add_text(record, "prompt", NULL, question, strlen(question));
+    struct hk_span question = hk_conversation_turn(c, hk_conversation_turns(c) - 1).question;
+    if (!chat) return json_add_text(record, "prompt", NULL, question.data, question.len);
     return cJSON_AddItemToObject(record, "prompt", conversation_json(c, true, false));
 }
 
-bool preferences_add(struct preferences *p, const struct conversation *c, bool chat,
+bool preferences_add(struct preferences *p, struct hk_conversation *c, bool chat,
                      const struct answer_text *chosen, const struct answer_text *rejected,
                      struct hk_error *err)
 {

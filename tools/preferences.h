@@ -29,7 +29,7 @@ struct answer_text {
 /* Appends one whole line. c's last turn is the prompt: with chat, as lists of {"role", "content"} of the
  * whole conversation before the answer and of each answer; else as three strings. Bytes that are not UTF-8
  * become U+FFFD. Does nothing where no file is open. */
-bool preferences_add(struct preferences *p, const struct conversation *c, bool chat,
+bool preferences_add(struct preferences *p, struct hk_conversation *c, bool chat,
                      const struct answer_text *chosen, const struct answer_text *rejected,
                      struct hk_error *err);
 

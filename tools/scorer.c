@@ -41,12 +41,12 @@ void scorer_close(struct scorer *s)
 }
 
 /* As the model's own tokenizer reads the rendered text, what the messages say being text alone. */
-static bool read_text(struct scorer *s, const struct conversation *c, size_t from, const char *answer,
+static bool read_text(struct scorer *s, struct hk_conversation *c, size_t from, const char *answer,
                       size_t len, struct hk_error *err)
 {
     struct hk_tokens *t = &s->tokens;
     const struct hk_chat_writer *w = s->writer;
-    if (!conversation_read(c, w, s->e.tokenizer, from, answer, len, t, err))
+    if (!hk_conversation_read(c, w, s->e.tokenizer, from, answer, len, t, err))
         return w ? hk_fail_prefix(err, "%s", s->e.info.path) : false;
     if (t->n > 0 && t->n < HK_NO_TOKEN) return true;
     return hk_fail(err, HK_ERR_INPUT, "%s: %s", s->e.info.path,
@@ -54,13 +54,13 @@ static bool read_text(struct scorer *s, const struct conversation *c, size_t fro
                         : "nothing to score: an answer of one token or more would be accepted");
 }
 
-bool scorer_score(struct scorer *s, const struct conversation *c, const char *answer, size_t len,
-                  float *score, struct hk_error *err)
+bool scorer_score(struct scorer *s, struct hk_conversation *c, const char *answer, size_t len, float *score,
+                  struct hk_error *err)
 {
     uint32_t n_ctx = hk_runner_ctx(s->e.runner);
     for (size_t from = 0;; from++) {
         if (!read_text(s, c, from, answer, len, err)) return false;
-        if (s->tokens.n <= n_ctx || from + 1 >= c->n) break;
+        if (s->tokens.n <= n_ctx || from + 1 >= hk_conversation_turns(c)) break;
     }
     bool ok = hk_sequence_score(s->e.sequence, s->tokens.ids, (uint32_t)s->tokens.n, score, err);
     if (!ok) return err->code == HK_ERR_CANCELLED ? false : hk_fail_prefix(err, "%s", s->e.info.path);

@@ -25,7 +25,7 @@ void scorer_close(struct scorer *s);
  * answer as running text. Where that is longer than its context, the oldest turns are left out. What the
  * conversation shares with the last one that was scored is not computed again. s->tokens.n is then how many
  * tokens were read. */
-bool scorer_score(struct scorer *s, const struct conversation *c, const char *answer, size_t len,
-                  float *score, struct hk_error *err);
+bool scorer_score(struct scorer *s, struct hk_conversation *c, const char *answer, size_t len, float *score,
+                  struct hk_error *err);
 
 #endif
