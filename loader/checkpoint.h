@@ -15,9 +15,9 @@
 struct hk_quantized;
 
 enum hk_rope_pairing {
-    HK_ROPE_INTERLEAVED, /* rotates (x[2i], x[2i+1]): llama2.c, and GGUF files of Llama (whose q and k rows
-                            are permuted) */
-    HK_ROPE_HALVES,      /* rotates (x[i], x[i + d/2]): Hugging Face, GPT-NeoX */
+    /* rotates (x[2i], x[2i+1]): llama2.c, and GGUF files of Llama (whose q and k rows are permuted) */
+    HK_ROPE_INTERLEAVED,
+    HK_ROPE_HALVES, /* rotates (x[i], x[i + d/2]): Hugging Face, GPT-NeoX */
 };
 enum hk_rope_scaling { HK_ROPE_SCALING_NONE, HK_ROPE_SCALING_LINEAR, HK_ROPE_SCALING_LLAMA3 };
 enum hk_activation { HK_ACT_SILU, HK_ACT_GELU_TANH, HK_ACT_GELU_ERF, HK_ACT_RELU };
@@ -96,11 +96,11 @@ int hk_byte_token(const struct hk_vocab_token *token);
 /* Tokenizer data, ready for loader/tokenizer.h. */
 struct hk_vocab {
     enum hk_vocab_kind kind;
-    char kind_name[32]; /* as the file says it ("gpt2", "llama", "bert"); kind is NONE where it is not
-                           supported */
-    char pre[64];       /* pre-tokenizer: "gpt-2", "llama-bpe", ...; "steps" when steps holds it */
-    bool
-        has_steps; /* false: kind, pre and the fields below say what the steps are (tokenizer/vocab_steps.h) */
+    /* as the file says it ("gpt2", "llama", "bert"); kind is NONE where it is not supported */
+    char kind_name[32];
+    char pre[64]; /* pre-tokenizer: "gpt-2", "llama-bpe", ...; "steps" when steps holds it */
+    /* false: kind, pre and the fields below say what the steps are (tokenizer/vocab_steps.h) */
+    bool has_steps;
     struct hk_text_steps steps; /* what happens to a text before and behind the model */
     uint32_t n_tokens;
     const struct hk_vocab_token *tokens;
@@ -110,27 +110,28 @@ struct hk_vocab {
     uint32_t bos, eos, unk, pad;               /* HK_NO_TOKEN where there is none */
     uint32_t stop[HK_MAX_STOP_TOKENS], n_stop; /* tokens that end an answer: eos, end of turn, ... */
     bool add_bos, add_eos;
-    const uint32_t *before,
-        *after; /* tokens that a template puts around a text besides: bos before text after eos */
+    /* tokens that a template puts around a text besides: bos before text after eos */
+    const uint32_t *before, *after;
     uint32_t n_before, n_after;
     bool add_space_prefix;         /* SPM, UNIGRAM without steps: a text starts with a virtual space, */
     bool remove_extra_whitespaces; /* spaces at the ends go, and of several in a row all but one, */
     struct hk_span charsmap;       /* and this precompiled_charsmap is applied */
     bool replace_broken;           /* bytes that are not UTF-8 become U+FFFD first */
-    bool plain;           /* BPE over characters as they are; else over bytes in GPT-2's printable alphabet */
-    bool byte_fallback;   /* bytes without a token become <0xXX> tokens */
-    bool emit_unk;        /* BPE: a character without a token becomes unk; else it leaves nothing, whatever
-                             unk is (GPT-2's files name one that its tokenizer never gives) */
-    bool fuse_unk;        /* BPE: a run of unknown characters is one unk */
-    bool rank_merges;     /* BPE: no list of merges: whatever makes a token merges, the token of the least id
-                             first */
-    bool ignore_merges;   /* BPE: a word that is a token is that token, whatever the merges say */
-    bool pieces_inside;   /* SPM, UNIGRAM: user-defined pieces are found by the model itself, and unused ones
-                             are not used,   as in SentencePiece; else user-defined ones are looked for in the
-                             text first */
-    bool float_sums;      /* UNIGRAM: scores are added as float, as in SentencePiece; else as double */
-    const double *scores; /* UNIGRAM: finer than the tokens' own; or NULL */
-    const char *unk_text; /* what unk decodes to, or NULL: nothing, like a control token */
+    bool plain;         /* BPE over characters as they are; else over bytes in GPT-2's printable alphabet */
+    bool byte_fallback; /* bytes without a token become <0xXX> tokens */
+    /* BPE: a character without a token becomes unk; else it leaves nothing, whatever unk is (GPT-2's files name
+     * one that its tokenizer never gives) */
+    bool emit_unk;
+    bool fuse_unk; /* BPE: a run of unknown characters is one unk */
+    /* BPE: no list of merges: whatever makes a token merges, the token of the least id first */
+    bool rank_merges;
+    bool ignore_merges; /* BPE: a word that is a token is that token, whatever the merges say */
+    /* SPM, UNIGRAM: user-defined pieces are found by the model itself, and unused ones are not used, as in
+     * SentencePiece; else user-defined ones are looked for in the text first */
+    bool pieces_inside;
+    bool float_sums;            /* UNIGRAM: scores are added as float, as in SentencePiece; else as double */
+    const double *scores;       /* UNIGRAM: finer than the tokens' own; or NULL */
+    const char *unk_text;       /* what unk decodes to, or NULL: nothing, like a control token */
     struct hk_span word_prefix; /* WORDPIECE: before the first piece of a word, */
     struct hk_span part_prefix; /* before the others; BPE: before symbols that do not begin a word */
     struct hk_span word_suffix; /* BPE: behind the symbol that ends a word */

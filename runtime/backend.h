@@ -38,8 +38,8 @@ struct backend_table {
     bool (*upload)(struct backend *b, uint64_t addr, const void *src, uint64_t size, struct hk_error *err);
     bool (*upload_finish)(struct backend *b, struct hk_error *err);
 
-    /* For record_begin to recorder_free below. emit gets ops in their order, all that were recorded since the last
-     * time: it may fuse or reorder what their operands allow. Its failures go to r->error. */
+    /* For record_begin to recorder_free below. emit gets ops in their order, all that were recorded since the
+     * last time: it may fuse or reorder what their operands allow. Its failures go to r->error. */
     struct recorder *(*recorder_new)(struct backend *b, struct hk_error *err);
     void (*emit)(struct recorder *r, const struct op *ops, size_t n);
     bool (*recorder_end)(struct recorder *r, struct hk_error *err);
@@ -48,10 +48,11 @@ struct backend_table {
     bool (*submit)(struct backend *b, struct recorder *r, uint64_t n_positions, uint64_t *ticket,
                    struct hk_error *err);
     bool (*wait)(struct backend *b, uint64_t ticket, struct hk_error *err);
-    /* Chooses how the matmuls of these weights are done, for each of these numbers of tokens, which stand for all up
-     * to their double. Measures on the weights, which have their contents, what is not known yet; recording only looks
-     * choices up, and has a fixed one where there is none. progress ("tuning") may be NULL. False and *err: it returned
-     * false (HK_ERR_CANCELLED), or host memory is out; what cannot be measured keeps the fixed choice. */
+    /* Chooses how the matmuls of these weights are done, for each of these numbers of tokens, which stand for all
+     * below their double. Measures on the weights, which have their contents, what is not known yet; recording
+     * only looks choices up, and has a fixed one where there is none. progress ("tuning") may be NULL. False and
+     * *err: it returned false (HK_ERR_CANCELLED), or host memory is out; what cannot be measured keeps the fixed
+     * choice. */
     bool (*tune)(struct backend *b, const struct hk_weight *const *weights, size_t n_weights,
                  const uint32_t *n_tokens, size_t n_counts, hk_progress_fn progress, void *user,
                  struct hk_error *err);
@@ -76,21 +77,22 @@ struct recorder {
                                 columns. Lent by whoever records weights that have one. */
 };
 
-/* A step's recording, from begin to free; ops.h's functions come between begin and end. What ops point to (weights)
- * stays until the end; what their tensors are made of, as long as the recorder is submitted. After a failed end only
- * recorder_free may be called; it waits for the last submission, and accepts NULL. */
+/* A recorder's life; ops.h's functions come between begin and end. The weights that ops point to must stay as long
+ * as it is submitted, like the memory of their tensors. After a failed end only recorder_free may be called; it
+ * waits for the last submission, and accepts NULL. Used by one thread at a time, the backend's. */
 struct recorder *record_begin(struct backend *b, struct hk_error *err);
 void record_op(struct recorder *r, const struct op *op); /* copies it; shapes are the caller's affair */
 bool record_end(struct recorder *r, struct hk_error *err);
 void recorder_free(struct recorder *r);
 
 struct backend *backend_reference_open(struct hk_error *err);
-/* tuner.h */
+/* What `tune` does. */
 enum tuner_mode {
-    TUNER_AUTO, /* measure on GPUs; on CPU-type devices, where compiling a candidate takes longer than it can
-                      win, take tune.c's own choice */
-    TUNER_MEASURE, /* measure everywhere */
-    TUNER_OFF,     /* tune.c's choice everywhere */
+    /* measures on GPUs; takes tune.c's choice on CPU-type devices, where compiling a candidate takes longer than
+     * it can win */
+    TUNER_AUTO,
+    TUNER_MEASURE, /* measures everywhere */
+    TUNER_OFF,     /* takes tune.c's choice everywhere */
 };
 /* Takes the gpu over: close closes it, also when this fails. */
 struct backend *backend_vulkan_open(struct gpu *g, enum tuner_mode tune, const char *cache_dir,

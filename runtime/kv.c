@@ -92,20 +92,15 @@ static void list_insert(struct kv_pool *p, uint32_t b, bool at_end)
 
 /* ---- known blocks ---- */
 
-/* Of a block's tokens behind those of its parent; a good mixture, no secret: tokens are compared. */
+/* Of a block's tokens behind those of its parent; no secret: tokens are compared. */
 static uint64_t hash_tokens(uint64_t parent, const uint32_t *tokens)
 {
-    uint64_t h = parent ^ 0x9e3779b97f4a7c15ull;
-    for (uint32_t i = 0; i < KV_BLOCK_ROWS; i++) {
-        h = (h ^ tokens[i]) * 0xff51afd7ed558ccdull;
-        h ^= h >> 32;
-    }
-    return h;
+    return hk_hash(parent, tokens, sizeof *tokens * KV_BLOCK_ROWS);
 }
 
 static uint64_t parent_hash(const struct kv_pool *p, uint32_t parent)
 {
-    return parent == KV_NONE ? 0 : p->blocks[parent].hash;
+    return parent == KV_NONE ? HK_HASH_START : p->blocks[parent].hash;
 }
 
 static uint32_t *bucket_of(const struct kv_pool *p, uint64_t hash)

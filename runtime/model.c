@@ -1,6 +1,6 @@
-/* Binds an architecture's description to a checkpoint: finds every tensor, checks its shape, converts where
- * asked, packs and uploads. Nothing is allocated on the device before the whole need is known and compared
- * with the budget. */
+/* Opening a model: the forward of its architecture, rotary frequencies, the budget. weights.c binds the
+ * checkpoint's tensors to it, upload.c brings them to the device: nothing is allocated there before the whole
+ * need is known and compared with the budget. */
 #include "runtime/model.h"
 #include "loader/archs/archs.h"
 #include "runtime/arch/archs.h"
@@ -140,8 +140,8 @@ static bool find_quant(const char *name, enum hk_weight_type *type, struct hk_er
                    hk_weight_type_list(HK_WEIGHTS_QUANTIZING, list, sizeof list));
 }
 
-/* Lets the backend choose how the plan's matmuls are done, now that the weights are there. Steps have 1, 2, 4, .. tokens
- * (backend.h's tune has what lies between). */
+/* Lets the backend choose how the plan's matmuls are done, now that the weights are there. Steps have 1, 2, 4, ..
+ * tokens, a prompt's any number between (backend.h's tune). */
 static bool tune(const struct hk_model *m, const struct weight_plan *plan, const struct hk_model_options *opt,
                  struct hk_error *err)
 {

@@ -34,8 +34,8 @@ struct hk_model {
     void *layers;                  /* n_layer of its struct of layer weights */
     struct binding *bindings;      /* [n_bindings] every tensor that is used; tied ones once */
     size_t n_bindings;
-    float *inv_freq; /* rotary frequencies (rope_dim / 2), scaling applied; NULL where the architecture has
-                        none */
+    /* rotary frequencies (rope_dim / 2), scaling applied; NULL where the architecture has none */
+    float *inv_freq;
     uint32_t order_cols; /* the most columns of a matrix whose columns have an order; 0: none has */
     bool f32_only;       /* every matrix on the device is f32 */
     struct hk_model_stats stats;
@@ -77,8 +77,8 @@ enum field_kind {
 struct weight_field {
     const char *name;
     enum field_kind kind;
-    size_t offset,
-        bias; /* in the forward's struct; bias: of the hk_tensor of a vector's or matrix's bias, or 0 */
+    size_t offset; /* in the forward's struct */
+    size_t bias;   /* the same of the hk_tensor of a vector's or matrix's bias, or 0 */
 };
 
 /* How an architecture is computed (and those derived from it): a file in arch/. A field that the description or the

@@ -7,8 +7,8 @@
 
 struct hk_sequence {
     struct hk_runner *runner;
-    struct hk_sequence *older,
-        *younger;     /* the runner's list, by when they last were given something new to compute */
+    /* the runner's list, by when they last were given something new to compute */
+    struct hk_sequence *older, *younger;
     uint32_t *tokens; /* [n_ctx] */
     uint32_t n_tokens;
     struct kv_table kv;  /* the first kv.n_rows of the tokens are in the cache */

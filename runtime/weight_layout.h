@@ -9,8 +9,8 @@
  *   field of B bytes in units of 4:   uint  plane[n_tiles][n_blocks][B / 4][32 lanes]
  *   field of 2 bytes:                 uint  plane[n_tiles][ceil(n_blocks / 2)][32 lanes],
  *                                     block 2j in the low, block 2j + 1 in the high 16 bits
- *   field of 1 byte:                  uint  plane[n_tiles][ceil(n_blocks / 4)][32 lanes], four blocks, lowest
- * first
+ *   field of 1 byte:                  uint  plane[n_tiles][ceil(n_blocks / 4)][32 lanes],
+ *                                     four blocks, the first in the lowest byte
  *
  * Rows beyond `rows` and columns beyond `cols` are zero bytes (and decode to a finite number). No type is
  * wider than in its file, but for that padding; shaders/README.md lists the bits. */

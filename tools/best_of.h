@@ -28,8 +28,8 @@ struct best_of_sample {
     uint32_t index;          /* which branch */
     struct hk_tokens tokens; /* without the stop token */
     struct hk_bytes text;
-    double logprob; /* sum over tokens and stop token of the natural logarithms of their probabilities, before
-                       any sampling option */
+    /* sum over tokens and stop token of the natural logarithms of their probabilities, before any sampling option */
+    double logprob;
     enum hk_end end;
     uint32_t stop_token; /* where end is HK_END_STOP, else HK_NO_TOKEN */
     float score;

@@ -1,4 +1,4 @@
-/* Opening in order what commands work with: checkpoint, tokenizer, device, model, session. */
+/* Opening in order what commands work with: checkpoint, tokenizer, device, model, runner, sequence. */
 #ifndef HEKLA_TOOLS_ENGINE_H
 #define HEKLA_TOOLS_ENGINE_H
 
@@ -24,8 +24,8 @@ struct model_options {
     enum hk_kv_type kv;
     /* what the command itself says: */
     enum model_use use;
-    uint32_t n_samples,
-        sample_tokens; /* how many answers are written at once besides, and how long they may be */
+    /* how many answers are written at once besides, and how long they may be */
+    uint32_t n_samples, sample_tokens;
 };
 extern const struct opt model_opts[];
 /* The row of --tokenizer in another struct's table, where the path lies at offset `at`. */

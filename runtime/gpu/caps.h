@@ -22,8 +22,8 @@ struct hk_device_feature {
 };
 
 struct hk_device_heap {
-    uint64_t size,
-        budget; /* bytes; budget is what this process may still take (VK_EXT_memory_budget, else size) */
+    uint64_t size;   /* bytes */
+    uint64_t budget; /* what this process may still take (VK_EXT_memory_budget, else size) */
     bool device_local, host_visible;
 };
 
@@ -44,9 +44,9 @@ struct hk_device_caps {
     uint64_t max_allocation;    /* bytes in one allocation */
     bool unified_memory;        /* device-local memory that the host sees, all of it */
     bool fp16, int8_dot, coopmat, subgroup_arithmetic, timestamps;
-    uint32_t coopmat_m, coopmat_n, coopmat_k; /* (m, k) x (k, n) of f16 into f32 by a subgroup, powers of two;
-                                                 0 where !coopmat */
-    double timestamp_ns;                      /* nanoseconds per tick */
+    /* (m, k) x (k, n) of f16 into f32 by a subgroup, powers of two; 0 where !coopmat */
+    uint32_t coopmat_m, coopmat_n, coopmat_k;
+    double timestamp_ns; /* nanoseconds per tick */
     uint32_t n_heaps;
     struct hk_device_heap heaps[HK_MAX_HEAPS];
     uint32_t n_features;

@@ -1,6 +1,6 @@
-/* A device, its memory, its kernels and its schedule. No Vulkan type appears here; behind it are
- * device.c, memory.c, kernel.c, scheduler.c, the only files that include Vulkan.
- * Nothing here knows tensors, models or checkpoints: memory is addresses, work is dispatches.
+/* A device, its memory, its kernels and its schedule. No Vulkan type appears here: behind it are instance.c,
+ * device.c, memory.c, kernel.c and scheduler.c, the only files that include Vulkan. Nothing here knows tensors,
+ * models or checkpoints: memory is addresses, work is dispatches.
  *
  * One struct gpu is used by one thread at a time. Errors: recording is sticky (gpu_record_end reports the
  * first failure); everything else returns false or NULL and fills *err. A lost device gives
@@ -18,12 +18,12 @@
 bool gpu_list(struct hk_device_caps **caps, uint32_t *n, struct hk_error *err);
 
 struct gpu_options {
-    const char *select; /* NULL or "": best by type, discrete > integrated > virtual > CPU; a number: index in
-                           gpu_list; else: case-insensitive part of the name; several matches or none is an
-                           error that lists them */
-    const char *cache_dir; /* for the pipeline cache; NULL: the user's ($XDG_CACHE_HOME, ~/.cache,
-                              %LOCALAPPDATA%) /hekla; "": none */
-    bool profile;          /* timestamps around every dispatch */
+    /* NULL or "": best by type, discrete > integrated > virtual > CPU; a number: index in gpu_list; else:
+     * case-insensitive part of the name; several matches or none is an error that lists them */
+    const char *select;
+    /* for the pipeline cache; NULL: the user's ($XDG_CACHE_HOME, ~/.cache, %LOCALAPPDATA%) /hekla; "": none */
+    const char *cache_dir;
+    bool profile; /* timestamps around every dispatch */
 };
 
 /* Which of gpu_list's devices `select` means (see gpu_options). False and *err: none, several, or below the
@@ -39,11 +39,12 @@ const struct hk_device_caps *gpu_capabilities(const struct gpu *g);
 /* ---- memory ----------------------------------------------------------------------------------------------- */
 
 enum gpu_memory {
-    GPU_MEMORY_WEIGHTS, /* written once by uploads, read by kernels. Device-local; on unified memory
-                           host-visible too */
-    GPU_MEMORY_STATE,   /* activations, KV cache. Device-local, zeroed at allocation */
-    GPU_MEMORY_HOST, /* small: step inputs and read-back. Host-visible, coherent, cached where there is such;
-                        zeroed */
+    /* written once by uploads, read by kernels. Device-local; on unified memory host-visible too */
+    GPU_MEMORY_WEIGHTS,
+    /* activations, KV cache. Device-local, zeroed at allocation */
+    GPU_MEMORY_STATE,
+    /* small: step inputs and read-back. Host-visible, coherent, cached where there is such; zeroed */
+    GPU_MEMORY_HOST,
 };
 
 /* An arena: allocations of one lifetime. Grows by blocks of at most 1 GiB (or one larger allocation where a
@@ -101,17 +102,17 @@ struct gpu_dispatch {
     const void *push;  /* push constants, push_size <= GPU_MAX_PUSH bytes */
     uint32_t push_size;
     uint32_t groups[3]; /* each > 0 and within caps (an excess is a sticky error) */
-    struct gpu_access
-        access[GPU_MAX_ACCESS]; /* all memory that it reads and writes: barriers come from these */
+    /* all memory that it reads and writes: barriers come from these */
+    struct gpu_access access[GPU_MAX_ACCESS];
     uint32_t n_access;
-    /* Estimated memory traffic and arithmetic, for GB/s and to split long work: bytes, and unit_bytes more for each
-     * unit of what the submission says (gpu_submit). */
+    /* Estimated memory traffic and arithmetic, for GB/s and to split long work: bytes, and unit_bytes more for
+     * each unit of what the submission says (gpu_submit). */
     uint64_t bytes, flops;
     uint64_t unit_bytes, unit_flops;
 };
 
-/* What a recorder holds can be submitted many times, in order; its commands do not change what it recorded. It is
- * split inside into submissions whose estimated time stays under ~100 ms on this device. */
+/* What a recorder holds can be submitted many times, in order. It is split inside into submissions whose
+ * estimated time stays under ~100 ms on this device. */
 struct gpu_recorder;
 struct gpu_recorder *gpu_record_begin(struct gpu *g, struct hk_error *err);
 void gpu_record_dispatch(struct gpu_recorder *rec, const struct gpu_dispatch *d);

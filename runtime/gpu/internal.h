@@ -1,5 +1,4 @@
-/* What the gpu_*.c files share. The only header that includes Vulkan; nothing outside gpu_*.c and its tests
- * sees it.
+/* What the .c files of this folder share. The only header that includes Vulkan; beside them only tests see it.
  *
  * instance.c  the Vulkan library, the devices, what each can do        -> struct gpu_probe
  * device.c    opening one of them                                      -> struct gpu

@@ -13,8 +13,8 @@ struct gpu_pretend {
     double rate;             /* of work, cost per second, instead of the guess and of measurements; 0: none */
     uint64_t max_allocation; /* bytes; 0: the device's own */
     uint64_t memory;         /* bytes of device memory in all; 0: the device's own */
-    bool statistics; /* where the device can (VK_KHR_pipeline_executable_properties), its compiler says what
-                        it made of each kernel */
+    /* where the device can (VK_KHR_pipeline_executable_properties), its compiler says what it made of each kernel */
+    bool statistics;
 };
 
 /* gpu_open on a device that pretends. pretend may be NULL. */
