@@ -11,7 +11,7 @@
 
 /* Normalised mean squared error: sum (a - b)^2 / sum b^2. Sums of a thousand f32 products differ by about
  * 1e-12; f16 keys and values may be rounded either way, 1e-7. */
-static const double LIMIT_F32 = 1e-9, LIMIT_F16 = 1e-6;
+static const double limit_f32 = 1e-9, limit_f16 = 1e-6;
 
 enum { DEV, REF, N_SIDES };
 
@@ -204,7 +204,7 @@ static void test_matmul(struct pair *p, enum hk_weight_type type, uint32_t rows,
                                            with_bias ? bias.t[s] : (struct hk_tensor){0}, x.t[s]);
         error = compare(p, &dst);
     }
-    report(p, "matmul", detail, error, LIMIT_F32);
+    report(p, "matmul", detail, error, limit_f32);
     end_case(p);
 }
 
@@ -281,7 +281,7 @@ static void test_embed(struct pair *p, enum hk_weight_type type, uint32_t rows, 
         }
         error = compare(p, &dst);
     }
-    report(p, "embed", detail, error, LIMIT_F32);
+    report(p, "embed", detail, error, limit_f32);
     end_case(p);
 }
 
@@ -306,7 +306,7 @@ static void test_norm(struct pair *p, bool layer, bool with_bias, uint32_t rows,
         }
         error = compare(p, heads > 1 ? &x : &dst);
     }
-    report(p, layer ? "layernorm" : "rmsnorm", detail, error, LIMIT_F32);
+    report(p, layer ? "layernorm" : "rmsnorm", detail, error, limit_f32);
     end_case(p);
 }
 
@@ -326,7 +326,7 @@ static void test_rope(struct pair *p, enum hk_rope_pairing pairing, uint32_t hea
         ON_BOTH(p, s, r) rope(r, x.t[s], table.t[s], id.t[s], head_dim, pairing);
         error = compare(p, &x);
     }
-    report(p, "rope", detail, error, LIMIT_F32);
+    report(p, "rope", detail, error, limit_f32);
     end_case(p);
 }
 
@@ -390,7 +390,7 @@ static void run_attention(struct pair *p, const struct attention_case *c, const 
         }
         error = worse(compare(p, &dst), compare(p, &lse));
     }
-    report(p, "attention", detail, error, c->f16 ? LIMIT_F16 : LIMIT_F32);
+    report(p, "attention", detail, error, c->f16 ? limit_f16 : limit_f32);
     end_case(p);
 }
 
@@ -466,7 +466,7 @@ static void test_activate(struct pair *p, enum hk_activation f, bool mul)
         }
         error = compare(p, &x);
     }
-    report(p, "activate", detail, error, LIMIT_F32);
+    report(p, "activate", detail, error, limit_f32);
     end_case(p);
 }
 

@@ -20,8 +20,8 @@ struct completion {
 
 const char *hk_end_name(enum hk_end end)
 {
-    static const char *const NAMES[] = {"length", "stop", "context", "interrupted"};
-    return NAMES[end];
+    static const char *const names[] = {"length", "stop", "context", "interrupted"};
+    return names[end];
 }
 
 bool hk_prompt_tokens(const struct hk_tokenizer *t, const char *text, size_t len, unsigned flags,
