@@ -98,6 +98,13 @@ void *hk_calloc(size_t count, size_t size, struct hk_error *err)
     return p ? p : out_of_memory(err, count, size);
 }
 
+uint64_t hk_hash(uint64_t h, const void *data, size_t n)
+{
+    const unsigned char *p = data;
+    for (size_t i = 0; i < n; i++) h = (h ^ p[i]) * UINT64_C(0x100000001b3);
+    return h;
+}
+
 struct hk_arena_block {
     struct hk_arena_block *next;
     size_t capacity;

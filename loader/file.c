@@ -293,29 +293,3 @@ size_t hk_cursor_left(const struct hk_cursor *c)
 {
     return c->failed ? 0 : c->size - c->pos;
 }
-
-uint16_t hk_load_u16(const void *p)
-{
-    const uint8_t *b = p;
-    return (uint16_t)(b[0] | b[1] << 8);
-}
-
-uint32_t hk_load_u32(const void *p)
-{
-    const uint8_t *b = p;
-    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
-}
-
-uint64_t hk_load_u64(const void *p)
-{
-    const uint8_t *b = p;
-    return hk_load_u32(b) | (uint64_t)hk_load_u32(b + 4) << 32;
-}
-
-float hk_load_f32(const void *p)
-{
-    uint32_t u = hk_load_u32(p);
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}

@@ -68,10 +68,4 @@ int32_t hk_cursor_i32(struct hk_cursor *c, const char *what);
 float hk_cursor_f32(struct hk_cursor *c, const char *what);
 size_t hk_cursor_left(const struct hk_cursor *c);
 
-/* Little-endian loads from bytes of any alignment. */
-uint16_t hk_load_u16(const void *p);
-uint32_t hk_load_u32(const void *p);
-uint64_t hk_load_u64(const void *p);
-float hk_load_f32(const void *p);
-
 #endif

@@ -1,5 +1,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "runtime/os.h"
+#include "loader/out_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,7 +9,6 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
-#include <unistd.h>
 
 bool hk_os_cache_dir(char *buf, size_t capacity)
 {
@@ -41,26 +41,10 @@ bool hk_os_make_dirs(const char *path)
 
 bool hk_os_replace_file(const char *path, const void *data, size_t size)
 {
-    char temporary[4096];
-    int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-    if (n < 0 || (size_t)n >= sizeof temporary) return false;
-    int fd = mkstemp(temporary);
-    if (fd < 0) return false;
-    const char *p = data;
-    bool ok = true;
-    for (size_t left = size; ok && left > 0;) {
-        ssize_t done = write(fd, p, left);
-        if (done < 0 && errno == EINTR) continue;
-        ok = done > 0;
-        if (ok) {
-            p += done;
-            left -= (size_t)done;
-        }
-    }
-    ok = close(fd) == 0 && ok;
-    ok = ok && rename(temporary, path) == 0;
-    if (!ok) unlink(temporary);
-    return ok;
+    struct hk_out_file *f = hk_out_file_open(path, NULL);
+    if (f && hk_out_file_write(f, data, size, NULL)) return hk_out_file_commit(f, NULL);
+    hk_out_file_abandon(f);
+    return false;
 }
 
 void *hk_os_read_file(const char *path, size_t max, size_t *size)

@@ -35,9 +35,7 @@ static float noise(uint32_t *state)
 
 static void set_half(unsigned char *at, float value)
 {
-    uint16_t h = hk_f32_to_f16(value);
-    at[0] = (unsigned char)h;
-    at[1] = (unsigned char)(h >> 8);
+    hk_store_u16(at, hk_f32_to_f16(value));
 }
 
 /* IQ1_M's: the topmost nibbles of four words. */

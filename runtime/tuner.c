@@ -31,6 +31,8 @@ struct tuner {
     char path[600]; /* of the cache; "" for none */
     struct choice choices[MAX_CHOICES];
     uint32_t n_choices;
+    uint32_t kernel_hash[HK_WEIGHT_TYPE_COUNT]; /* made when it is first asked for */
+    bool hashed[HK_WEIGHT_TYPE_COUNT];
 };
 
 /* ---- keys ------------------------------------------------------------------------------------------------- */
@@ -42,26 +44,34 @@ static uint32_t log2_class(uint64_t n)
     return class;
 }
 
-/* FNV-1a over a kernel's words: a changed kernel is measured again. */
+/* Of a kernel's words: a changed kernel is measured again. */
 static uint32_t kernel_hash(const char *name)
 {
     const struct hk_shader *s = hk_shader_find(name);
-    uint32_t hash = 2166136261u;
-    for (uint32_t i = 0; s && i < s->n_words; i++) hash = (hash ^ s->words[i]) * 16777619u;
-    return hash;
+    return s ? (uint32_t)hk_hash(HK_HASH_START, s->words, sizeof *s->words * s->n_words) : 0;
 }
 
-static struct key make_key(const struct hk_weight *w, uint32_t n_tokens)
+/* Of all kernels between which there is a choice for such a weight. */
+static uint32_t kernels_hash(struct tuner *t, const struct hk_weight *w)
 {
-    char matvec[64], matmul[64], coopmat[64];
-    vulkan_kernel_name("matvec", w, matvec);
-    vulkan_kernel_name("matmul", w, matmul);
-    vulkan_kernel_name("matmul_coopmat", w, coopmat);
+    static const char *const kernels[] = {"matvec", "matmul", "matmul_coopmat"};
+    uint32_t *hash = &t->kernel_hash[w->layout.type];
+    for (size_t i = 0; !t->hashed[w->layout.type] && i < sizeof kernels / sizeof *kernels; i++) {
+        char name[64];
+        vulkan_kernel_name(kernels[i], w, name);
+        *hash ^= kernel_hash(name);
+    }
+    t->hashed[w->layout.type] = true;
+    return *hash;
+}
+
+static struct key make_key(struct tuner *t, const struct hk_weight *w, uint32_t n_tokens)
+{
     return (struct key){.type = w->layout.type,
                         .rows_class = log2_class(w->rows),
                         .cols_class = log2_class(w->cols),
                         .tokens_class = log2_class(n_tokens < MANY_TOKENS ? n_tokens : MANY_TOKENS),
-                        .kernel_hash = kernel_hash(matvec) ^ kernel_hash(matmul) ^ kernel_hash(coopmat)};
+                        .kernel_hash = kernels_hash(t, w)};
 }
 
 static const struct choice *find(const struct tuner *t, const struct key *key)
@@ -292,10 +302,10 @@ static bool has_choice(const struct tuner *t, const struct hk_weight *w)
     return t->mode != TUNER_OFF && w->layout.bytes >= MIN_WEIGHT_BYTES;
 }
 
-struct matmul_variant tuner_matmul(const struct tuner *t, const struct hk_weight *w, uint32_t n_tokens)
+struct matmul_variant tuner_matmul(struct tuner *t, const struct hk_weight *w, uint32_t n_tokens)
 {
     if (has_choice(t, w)) {
-        struct key key = make_key(w, n_tokens);
+        struct key key = make_key(t, w, n_tokens);
         const struct choice *known = find(t, &key);
         if (known) return known->variant;
     }
@@ -347,7 +357,7 @@ bool tuner_measure(struct tuner *t, const struct hk_weight *const *weights, size
     for (size_t i = 0; ok && i < total; i++) {
         const struct hk_weight *w = shapes[i / n_counts];
         uint32_t tokens = n_tokens[i % n_counts] < MANY_TOKENS ? n_tokens[i % n_counts] : MANY_TOKENS;
-        struct key key = make_key(w, tokens);
+        struct key key = make_key(t, w, tokens);
         if (find(t, &key)) continue;
         shown = true;
         if (progress && !progress(user, "tuning", i, total))

@@ -23,6 +23,6 @@ bool tuner_measure(struct tuner *t, const struct hk_weight *const *weights, size
                    struct hk_error *err);
 
 /* How to carry out dst (n_tokens, rows) = W x: as measured for such a shape, else as tune.c chooses. */
-struct matmul_variant tuner_matmul(const struct tuner *t, const struct hk_weight *w, uint32_t n_tokens);
+struct matmul_variant tuner_matmul(struct tuner *t, const struct hk_weight *w, uint32_t n_tokens);
 
 #endif

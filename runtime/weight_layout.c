@@ -133,8 +133,6 @@ void hk_weight_pack_grid(const struct hk_weight_layout *l, void *dst)
 {
     const struct hk_weight_type_info *info = hk_weight_type_info(l->type);
     uint8_t *to = dst;
-    for (uint32_t i = 0; i < info->grid_len; i++) { /* little-endian, as all that is packed */
-        to[2 * i] = (uint8_t)info->grid[i];
-        to[2 * i + 1] = (uint8_t)(info->grid[i] >> 8);
-    }
+    for (uint32_t i = 0; i < info->grid_len; i++)
+        hk_store_u16(to + 2 * i, info->grid[i]); /* as all that is packed */
 }

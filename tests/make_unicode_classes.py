@@ -12,7 +12,7 @@ import sys
 import tokenizers
 from tokenizers import normalizers, pre_tokenizers
 
-OUT = pathlib.Path(__file__).parent.parent / "loader" / "unicode_classes.inc"
+OUT = pathlib.Path(__file__).parent.parent / "loader" / "tokenizer" / "unicode_classes.inc"
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 
 

@@ -4,7 +4,7 @@
 Made with gguf 0.19.0. Run from the repository: python3 tests/make_weight_grids.py
 
 gguf-py keeps an entry in 16 bits: eight weights of two bits (IQ1, IQ2) or four of three bits in nibbles (IQ3), the first
-in the lowest; what the numbers stand for is in loader/weight_iquants.c.
+in the lowest; what the numbers stand for is in loader/weights/iquants.c.
 """
 import os
 

@@ -1,7 +1,7 @@
 /* The ordered pipeline, both bodies: every item made once and taken in order, whatever the number of threads
  * and slots; the first failure ends it. And files that are written whole or not at all. */
 #include "tests/loader_testing.h"
-#include "loader/convert/out_file.h"
+#include "loader/out_file.h"
 #include "loader/pipeline.h"
 
 #include <stdio.h>

@@ -73,11 +73,13 @@ static float *floats_of(const struct hk_ckpt_tensor *t, uint64_t step)
 
 static void hash(const float *f, size_t n, char out[17])
 {
-    uint64_t h = 0xcbf29ce484222325u;
+    uint64_t h = HK_HASH_START;
     for (size_t i = 0; i < n; i++) {
         uint32_t u;
+        uint8_t bytes[4];
         memcpy(&u, &f[i], sizeof u);
-        for (int b = 0; b < 4; b++) h = (h ^ (u >> 8 * b & 0xFF)) * 0x100000001b3u;
+        hk_store_u32(bytes, u);
+        h = hk_hash(h, bytes, sizeof bytes);
     }
     snprintf(out, 17, "%016llx", (unsigned long long)h);
 }

@@ -5,30 +5,27 @@
 
 #include "tools/json.h"
 
-const char *format_bytes(uint64_t n, char buf[32])
+/* n in the largest unit of which there is at least one; n itself is printed whole. */
+static const char *format_scaled(uint64_t n, double step, const char *const units[], size_t n_units,
+                                 char buf[32])
 {
-    const char *units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
     double v = (double)n;
     size_t u = 0;
-    while (v >= 1024 && u + 1 < sizeof units / sizeof units[0]) {
-        v /= 1024;
-        u++;
-    }
-    snprintf(buf, 32, u ? "%.1f %s" : "%.0f %s", v, units[u]);
+    for (; v >= step && u + 1 < n_units; u++) v /= step;
+    snprintf(buf, 32, u ? "%.1f%s" : "%.0f%s", v, units[u]);
     return buf;
+}
+
+const char *format_bytes(uint64_t n, char buf[32])
+{
+    static const char *const units[] = {" B", " KiB", " MiB", " GiB", " TiB", " PiB"};
+    return format_scaled(n, 1024, units, sizeof units / sizeof *units, buf);
 }
 
 const char *format_count(uint64_t n, char buf[32])
 {
-    const char *units[] = {"", " K", " M", " G", " T"};
-    double v = (double)n;
-    size_t u = 0;
-    while (v >= 1000 && u + 1 < sizeof units / sizeof units[0]) {
-        v /= 1000;
-        u++;
-    }
-    snprintf(buf, 32, u ? "%.1f%s" : "%.0f%s", v, units[u]);
-    return buf;
+    static const char *const units[] = {"", " K", " M", " G", " T"};
+    return format_scaled(n, 1000, units, sizeof units / sizeof *units, buf);
 }
 
 void print_escaped(FILE *f, const char *text, size_t len, const char *also)

@@ -4,7 +4,7 @@
 #include "loader/convert/convert_types.h"
 #include "loader/file.h"
 #include "loader/convert/gguf_write.h"
-#include "loader/convert/out_file.h"
+#include "loader/out_file.h"
 #include "loader/pages.h"
 #include "loader/pipeline.h"
 

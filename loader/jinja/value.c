@@ -293,9 +293,7 @@ static uint32_t mix(uint64_t x)
 
 static uint32_t hash_bytes(const char *s, size_t n)
 {
-    uint64_t h = 0xCBF29CE484222325u;
-    for (size_t i = 0; i < n; i++) h = (h ^ (unsigned char)s[i]) * 0x100000001B3u;
-    return mix(h);
+    return mix(hk_hash(HK_HASH_START, s, n));
 }
 
 /* Equal keys have equal hashes: 1, 1.0 and true are one key. */

@@ -21,7 +21,7 @@ void hk_encode_q8_0(const float *src, void *dst, size_t n)
         float largest = 0.0f;
         for (size_t j = 0; j < HK_QK; j++) largest = fmaxf(largest, fabsf(src[i + j]));
         float d = largest / 127.0f, inverse = d != 0.0f ? 1.0f / d : 0.0f;
-        hk_store16(b, hk_f32_to_f16(d));
+        hk_store_u16(b, hk_f32_to_f16(d));
         for (size_t j = 0; j < HK_QK; j++) {
             float q = roundf(src[i + j] * inverse);
             /* within range for finite weights; a NaN must not reach the conversion */
@@ -108,7 +108,7 @@ void hk_encode_q4_0(const float *src, void *dst, size_t n)
 {
     uint8_t *b = dst, q[HK_QK];
     for (size_t i = 0; i < n; i += HK_QK, b += HK_Q4_0_BYTES) {
-        hk_store16(b, hk_f32_to_f16(quantize_around_zero(src + i, 8.0f, q)));
+        hk_store_u16(b, hk_f32_to_f16(quantize_around_zero(src + i, 8.0f, q)));
         store_nibbles(q, b + 2);
     }
 }
@@ -128,8 +128,8 @@ void hk_encode_q4_1(const float *src, void *dst, size_t n)
     uint8_t *b = dst, q[HK_QK];
     float m;
     for (size_t i = 0; i < n; i += HK_QK, b += HK_Q4_1_BYTES) {
-        hk_store16(b, hk_f32_to_f16(quantize_above_least(src + i, 15.0f, &m, q)));
-        hk_store16(b + 2, hk_f32_to_f16(m));
+        hk_store_u16(b, hk_f32_to_f16(quantize_above_least(src + i, 15.0f, &m, q)));
+        hk_store_u16(b + 2, hk_f32_to_f16(m));
         store_nibbles(q, b + 4);
     }
 }
@@ -140,7 +140,7 @@ void hk_decode_q5_0(const void *src, float *dst, size_t n)
     const uint8_t *b = src;
     for (size_t i = 0; i < n; i += HK_QK, b += HK_Q5_0_BYTES) {
         float d = hk_load_half(b);
-        uint32_t high = hk_load32(b + 2);
+        uint32_t high = hk_load_u32(b + 2);
         for (size_t j = 0; j < HK_QK; j++) dst[i + j] = d * (float)((int)nibble_and_bit(b + 6, high, j) - 16);
     }
 }
@@ -149,8 +149,8 @@ void hk_encode_q5_0(const float *src, void *dst, size_t n)
 {
     uint8_t *b = dst, q[HK_QK];
     for (size_t i = 0; i < n; i += HK_QK, b += HK_Q5_0_BYTES) {
-        hk_store16(b, hk_f32_to_f16(quantize_around_zero(src + i, 16.0f, q)));
-        hk_store32(b + 2, store_nibbles(q, b + 6));
+        hk_store_u16(b, hk_f32_to_f16(quantize_around_zero(src + i, 16.0f, q)));
+        hk_store_u32(b + 2, store_nibbles(q, b + 6));
     }
 }
 
@@ -160,7 +160,7 @@ void hk_decode_q5_1(const void *src, float *dst, size_t n)
     const uint8_t *b = src;
     for (size_t i = 0; i < n; i += HK_QK, b += HK_Q5_1_BYTES) {
         float d = hk_load_half(b), m = hk_load_half(b + 2);
-        uint32_t high = hk_load32(b + 4);
+        uint32_t high = hk_load_u32(b + 4);
         for (size_t j = 0; j < HK_QK; j++) dst[i + j] = d * (float)nibble_and_bit(b + 8, high, j) + m;
     }
 }
@@ -170,9 +170,9 @@ void hk_encode_q5_1(const float *src, void *dst, size_t n)
     uint8_t *b = dst, q[HK_QK];
     float m;
     for (size_t i = 0; i < n; i += HK_QK, b += HK_Q5_1_BYTES) {
-        hk_store16(b, hk_f32_to_f16(quantize_above_least(src + i, 31.0f, &m, q)));
-        hk_store16(b + 2, hk_f32_to_f16(m));
-        hk_store32(b + 4, store_nibbles(q, b + 8));
+        hk_store_u16(b, hk_f32_to_f16(quantize_above_least(src + i, 31.0f, &m, q)));
+        hk_store_u16(b + 2, hk_f32_to_f16(m));
+        hk_store_u32(b + 4, store_nibbles(q, b + 8));
     }
 }
 
@@ -220,7 +220,7 @@ void hk_encode_iq4_nl(const float *src, void *dst, size_t n)
     for (size_t i = 0; i < n; i += HK_QK, b += HK_IQ4_NL_BYTES) {
         float d = hk_fit_levels(src + i, HK_QK, -127.0f, 1.0f, 7, nearest_iq4_values),
               inverse = inverse_of(d);
-        hk_store16(b, hk_f32_to_f16(d));
+        hk_store_u16(b, hk_f32_to_f16(d));
         for (size_t j = 0; j < HK_QK; j++) q[j] = (uint8_t)nearest_iq4_number(src[i + j] * inverse);
         store_nibbles(q, b + 2);
     }
@@ -233,7 +233,7 @@ void hk_decode_iq4_xs(const void *src, float *dst, size_t n)
     const uint8_t *b = src;
     for (size_t i = 0; i < n; i += HK_QK_K, b += HK_IQ4_XS_BYTES) {
         float d = hk_load_half(b);
-        unsigned high = hk_load16(b + 2), low = hk_load32(b + 4);
+        unsigned high = hk_load_u16(b + 2), low = hk_load_u32(b + 4);
         for (size_t sub = 0; sub < 8; sub++) {
             unsigned s = (low >> 4 * sub & 15u) | (high >> 2 * sub & 3u) << 4;
             float scale = d * (float)((int)s - 32);

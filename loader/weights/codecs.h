@@ -15,29 +15,6 @@
 
 enum { HK_QK = 32, HK_QK_NVFP4 = 64, HK_QK_K = 256 }; /* weights in a block; HK_QK_K: of the K and IQ types */
 
-/* Byte by byte, because blocks in files lie at any alignment and are little-endian whatever the host. */
-static inline uint16_t hk_load16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static inline uint32_t hk_load32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static inline void hk_store16(uint8_t *p, uint16_t v)
-{
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
-}
-
-static inline void hk_store32(uint8_t *p, uint32_t v)
-{
-    hk_store16(p, (uint16_t)v);
-    hk_store16(p + 2, (uint16_t)(v >> 16));
-}
-
 static inline uint32_t hk_float_bits(float f)
 {
     uint32_t u;
@@ -54,7 +31,7 @@ static inline float hk_bits_float(uint32_t u)
 
 static inline float hk_load_half(const uint8_t *p)
 {
-    return hk_f16_to_f32(hk_load16(p));
+    return hk_f16_to_f32(hk_load_u16(p));
 }
 
 /* Bytes of a block. */

@@ -45,7 +45,7 @@ void hk_decode_iq2_xxs(const void *src, float *dst, size_t n)
         float d = hk_load_half(b);
         for (size_t sub = 0; sub < 8; sub++) {
             const uint8_t *q = b + 2 + 8 * sub;
-            uint32_t s = hk_load32(q + 4);
+            uint32_t s = hk_load_u32(q + 4);
             float scale = d * (0.5f + (float)(s >> 28)) * 0.25f;
             for (size_t k = 0; k < 4; k++)
                 decode_iq2_eight(scale, hk_grid_iq2_xxs[q[k]], even_signs(s >> 7 * k),
@@ -62,7 +62,7 @@ void hk_decode_iq2_xs(const void *src, float *dst, size_t n)
     for (size_t i = 0; i < n; i += HK_QK_K, b += HK_IQ2_XS_BYTES) {
         float d = hk_load_half(b);
         for (size_t k = 0; k < 32; k++) {
-            unsigned q = hk_load16(b + 2 + 2 * k), s = (unsigned)b[66 + k / 4] >> 4 * (k / 2 % 2) & 15u;
+            unsigned q = hk_load_u16(b + 2 + 2 * k), s = (unsigned)b[66 + k / 4] >> 4 * (k / 2 % 2) & 15u;
             float scale = d * (0.5f + (float)s) * 0.25f;
             decode_iq2_eight(scale, hk_grid_iq2_xs[q & 511u], even_signs(q >> 9), dst + i + 8 * k);
         }
@@ -93,7 +93,7 @@ void hk_decode_iq3_xxs(const void *src, float *dst, size_t n)
     for (size_t i = 0; i < n; i += HK_QK_K, b += HK_IQ3_XXS_BYTES) {
         float d = hk_load_half(b);
         for (size_t w = 0; w < HK_QK_K; w++) {
-            uint32_t s = hk_load32(b + 66 + w / 32 * 4);
+            uint32_t s = hk_load_u32(b + 66 + w / 32 * 4);
             float scale = d * (0.5f + (float)(s >> 28)) * 0.5f;
             unsigned number = nibble_number(hk_grid_iq3_xxs[b[2 + w / 4]], w % 4);
             unsigned signs = even_signs(s >> 7 * (w / 8 % 4));
@@ -135,7 +135,7 @@ void hk_decode_iq1_s(const void *src, float *dst, size_t n)
     for (size_t i = 0; i < n; i += HK_QK_K, b += HK_IQ1_S_BYTES) {
         float d = hk_load_half(b);
         for (size_t k = 0; k < 32; k++) {
-            unsigned high = hk_load16(b + 34 + k / 4 * 2);
+            unsigned high = hk_load_u16(b + 34 + k / 4 * 2);
             float scale = d * (float)(2 * (high >> 12 & 7u) + 1);
             unsigned entry = b[2 + k] | (high >> 3 * (k % 4) & 7u) << 8;
             decode_iq1_eight(scale, entry, high >> 15, dst + i + 8 * k);
@@ -154,7 +154,7 @@ void hk_decode_iq1_m(const void *src, float *dst, size_t n)
         for (size_t k = 0; k < 4; k++) bits |= (unsigned)b[49 + 2 * k] >> 4 << 4 * k;
         float d = hk_f16_to_f32((uint16_t)bits);
         for (size_t k = 0; k < 32; k++) {
-            unsigned s = (unsigned)hk_load16(b + 48 + k / 8 * 2) >> 3 * (k / 2 % 4) & 7u;
+            unsigned s = (unsigned)hk_load_u16(b + 48 + k / 8 * 2) >> 3 * (k / 2 % 4) & 7u;
             unsigned high = (unsigned)b[32 + k / 2] >> 4 * (k % 2) & 15u;
             decode_iq1_eight(d * (float)(2 * s + 1), b[k] | (high & 7u) << 8, high >> 3, dst + i + 8 * k);
         }

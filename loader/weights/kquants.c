@@ -103,8 +103,8 @@ static void encode_six_bit_scaled(const float *w, int most, float first, int ste
         largest_scale = fmaxf(largest_scale, scale[sub]);
         largest_offset = fmaxf(largest_offset, offset[sub]);
     }
-    hk_store16(head, hk_f32_to_f16(largest_scale / 63.0f));
-    hk_store16(head + 2, hk_f32_to_f16(largest_offset / 63.0f));
+    hk_store_u16(head, hk_f32_to_f16(largest_scale / 63.0f));
+    hk_store_u16(head + 2, hk_f32_to_f16(largest_offset / 63.0f));
     float d = hk_load_half(head), dmin = hk_load_half(head + 2);
     float to_s = largest_scale > 0.0f ? 63.0f / largest_scale : 0.0f;
     float to_m = largest_offset > 0.0f ? 63.0f / largest_offset : 0.0f;
@@ -187,7 +187,7 @@ void hk_encode_q6_k(const float *src, void *dst, size_t n)
         }
         memset(b, 0, HK_Q6_K_BYTES);
         if (!(fabsf(extreme) >= 1e-15f)) continue;
-        hk_store16(b + 208, hk_f32_to_f16(extreme / -128.0f));
+        hk_store_u16(b + 208, hk_f32_to_f16(extreme / -128.0f));
         float d = hk_load_half(b + 208), to_s = -128.0f / extreme;
         for (size_t sub = 0; sub < 16; sub++)
             b[192 + sub] = (uint8_t)hk_round_within(to_s * scale[sub], -128, 127);

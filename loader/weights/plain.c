@@ -39,13 +39,13 @@ static uint16_t f32_to_bf16(float f)
 void hk_decode_f32(const void *src, float *dst, size_t n)
 {
     const uint8_t *p = src;
-    for (size_t i = 0; i < n; i++) dst[i] = hk_bits_float(hk_load32(p + 4 * i));
+    for (size_t i = 0; i < n; i++) dst[i] = hk_bits_float(hk_load_u32(p + 4 * i));
 }
 
 void hk_encode_f32(const float *src, void *dst, size_t n)
 {
     uint8_t *p = dst;
-    for (size_t i = 0; i < n; i++) hk_store32(p + 4 * i, hk_float_bits(src[i]));
+    for (size_t i = 0; i < n; i++) hk_store_u32(p + 4 * i, hk_float_bits(src[i]));
 }
 
 void hk_decode_f16(const void *src, float *dst, size_t n)
@@ -57,19 +57,19 @@ void hk_decode_f16(const void *src, float *dst, size_t n)
 void hk_encode_f16(const float *src, void *dst, size_t n)
 {
     uint8_t *p = dst;
-    for (size_t i = 0; i < n; i++) hk_store16(p + 2 * i, hk_f32_to_f16(src[i]));
+    for (size_t i = 0; i < n; i++) hk_store_u16(p + 2 * i, hk_f32_to_f16(src[i]));
 }
 
 void hk_decode_bf16(const void *src, float *dst, size_t n)
 {
     const uint8_t *p = src;
-    for (size_t i = 0; i < n; i++) dst[i] = hk_bf16_to_f32(hk_load16(p + 2 * i));
+    for (size_t i = 0; i < n; i++) dst[i] = hk_bf16_to_f32(hk_load_u16(p + 2 * i));
 }
 
 void hk_encode_bf16(const float *src, void *dst, size_t n)
 {
     uint8_t *p = dst;
-    for (size_t i = 0; i < n; i++) hk_store16(p + 2 * i, f32_to_bf16(src[i]));
+    for (size_t i = 0; i < n; i++) hk_store_u16(p + 2 * i, f32_to_bf16(src[i]));
 }
 
 /* Rounded to f32, which is what the device has. Beyond its range: infinity. */
@@ -77,7 +77,7 @@ void hk_decode_f64(const void *src, float *dst, size_t n)
 {
     const uint8_t *p = src;
     for (size_t i = 0; i < n; i++) {
-        uint64_t u = (uint64_t)hk_load32(p + 8 * i) | (uint64_t)hk_load32(p + 8 * i + 4) << 32;
+        uint64_t u = (uint64_t)hk_load_u32(p + 8 * i) | (uint64_t)hk_load_u32(p + 8 * i + 4) << 32;
         double d;
         memcpy(&d, &u, sizeof d);
         dst[i] = (float)d;
@@ -91,7 +91,7 @@ void hk_encode_f64(const float *src, void *dst, size_t n)
         double d = (double)src[i];
         uint64_t u;
         memcpy(&u, &d, sizeof u);
-        hk_store32(p + 8 * i, (uint32_t)u);
-        hk_store32(p + 8 * i + 4, (uint32_t)(u >> 32));
+        hk_store_u32(p + 8 * i, (uint32_t)u);
+        hk_store_u32(p + 8 * i + 4, (uint32_t)(u >> 32));
     }
 }

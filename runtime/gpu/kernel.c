@@ -20,15 +20,6 @@ struct cache_header {
 static const char cache_magic[8] = {'h', 'k', 'p', 'i', 'p', 'e', '0', '1'};
 static const size_t cache_max = (size_t)256 << 20;
 
-/* FNV-1a, 64 bits. */
-static uint64_t hash_bytes(uint64_t h, const void *data, size_t n)
-{
-    const unsigned char *p = data;
-    for (size_t i = 0; i < n; i++) h = (h ^ p[i]) * UINT64_C(0x100000001b3);
-    return h;
-}
-static const uint64_t hash_start = UINT64_C(0xcbf29ce484222325);
-
 static struct cache_header header_for(const struct gpu *g, const void *data, size_t length)
 {
     VkPhysicalDeviceProperties p;
@@ -38,7 +29,7 @@ static struct cache_header header_for(const struct gpu *g, const void *data, siz
     memcpy(h.magic, cache_magic, sizeof h.magic);
     memcpy(h.uuid, p.pipelineCacheUUID, sizeof h.uuid);
     h.length = length;
-    h.checksum = hash_bytes(hash_start, data, length);
+    h.checksum = hk_hash(HK_HASH_START, data, length);
     return h;
 }
 
@@ -82,7 +73,7 @@ static bool open_cache(struct gpu *g, struct hk_error *err)
         r = g->vk.vkCreatePipelineCache(g->device, &info, NULL, &g->cache);
     }
     g->cache_loaded = r == VK_SUCCESS && info.initialDataSize > 0;
-    if (g->cache_loaded) g->cache_checksum = hash_bytes(hash_start, info.pInitialData, length);
+    if (g->cache_loaded) g->cache_checksum = hk_hash(HK_HASH_START, info.pInitialData, length);
     free(file);
     return gpui_ok(g, r, "making a pipeline cache", err);
 }
@@ -264,8 +255,8 @@ struct gpu_kernel *gpu_kernel_get(struct gpu *g, const char *name, const uint32_
         return NULL;
     }
     size_t spec_size = n_spec * sizeof *spec;
-    uint64_t h = hash_bytes(hash_start, name, strlen(name));
-    if (n_spec) h = hash_bytes(h, spec, spec_size);
+    uint64_t h = hk_hash(HK_HASH_START, name, strlen(name));
+    if (n_spec) h = hk_hash(h, spec, spec_size);
     struct gpu_kernel **bucket = &g->kernels[h % GPUI_KERNEL_BUCKETS];
     for (struct gpu_kernel *k = *bucket; k; k = k->next)
         if (k->n_spec == n_spec && !strcmp(k->name, name) && (!n_spec || !memcmp(k->spec, spec, spec_size)))

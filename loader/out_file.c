@@ -1,7 +1,7 @@
 /* C11 but for one thing that only POSIX says: whether two names are one file. */
 #define _POSIX_C_SOURCE   200809L
 #define _FILE_OFFSET_BITS 64
-#include "loader/convert/out_file.h"
+#include "loader/out_file.h"
 #include "loader/file.h"
 
 #include <errno.h>
