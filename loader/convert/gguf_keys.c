@@ -115,23 +115,13 @@ float *hk_gguf_rope_freqs(struct hk_arena *a, const struct hk_hparams *hp, struc
 
 /* ---- hyperparameters ---- */
 
-struct key {
-    char text[96];
-};
-static struct key key_of(const struct hk_hparams *hp, const char *suffix)
-{
-    struct key k;
-    snprintf(k.text, sizeof k.text, "%s.%s", hp->arch, suffix);
-    return k;
-}
-
 static void put_rope(struct hk_gguf_writer *w, const struct hk_hparams *hp)
 {
-    hk_gguf_put_u32(w, key_of(hp, "rope.dimension_count").text, hp->rope_dim);
-    hk_gguf_put_f32(w, key_of(hp, "rope.freq_base").text, hp->rope_theta);
+    hk_gguf_put_u32(w, hk_gguf_key_of(hp, "rope.dimension_count").text, hp->rope_dim);
+    hk_gguf_put_f32(w, hk_gguf_key_of(hp, "rope.freq_base").text, hp->rope_theta);
     if (hp->rope_scaling == HK_ROPE_SCALING_LINEAR) {
-        hk_gguf_put_string(w, key_of(hp, "rope.scaling.type").text, "linear", 6);
-        hk_gguf_put_f32(w, key_of(hp, "rope.scaling.factor").text, hp->rope_factor);
+        hk_gguf_put_string(w, hk_gguf_key_of(hp, "rope.scaling.type").text, "linear", 6);
+        hk_gguf_put_f32(w, hk_gguf_key_of(hp, "rope.scaling.factor").text, hp->rope_factor);
     }
 }
 
@@ -152,19 +142,19 @@ bool hk_gguf_put_hparams(struct hk_gguf_writer *w, const struct hk_checkpoint *c
     hk_gguf_put_string(w, "general.name", c->name, strlen(c->name));
     hk_gguf_put_u32(w, "general.file_type", file_type);
     hk_gguf_put_u32(w, "general.quantization_version", 2);
-    hk_gguf_put_u32(w, key_of(hp, "block_count").text, hp->n_layer);
-    hk_gguf_put_u32(w, key_of(hp, "context_length").text, hp->n_ctx_train);
-    hk_gguf_put_u32(w, key_of(hp, "embedding_length").text, hp->n_embd);
-    hk_gguf_put_u32(w, key_of(hp, "feed_forward_length").text, hp->n_ff);
-    hk_gguf_put_u32(w, key_of(hp, "attention.head_count").text, hp->n_head);
-    hk_gguf_put_u32(w, key_of(hp, "attention.head_count_kv").text, hp->n_head_kv);
+    hk_gguf_put_u32(w, hk_gguf_key_of(hp, "block_count").text, hp->n_layer);
+    hk_gguf_put_u32(w, hk_gguf_key_of(hp, "context_length").text, hp->n_ctx_train);
+    hk_gguf_put_u32(w, hk_gguf_key_of(hp, "embedding_length").text, hp->n_embd);
+    hk_gguf_put_u32(w, hk_gguf_key_of(hp, "feed_forward_length").text, hp->n_ff);
+    hk_gguf_put_u32(w, hk_gguf_key_of(hp, "attention.head_count").text, hp->n_head);
+    hk_gguf_put_u32(w, hk_gguf_key_of(hp, "attention.head_count_kv").text, hp->n_head_kv);
     if ((uint64_t)hp->head_dim * hp->n_head != hp->n_embd) { /* else it is what readers take it for */
-        hk_gguf_put_u32(w, key_of(hp, "attention.key_length").text, hp->head_dim);
-        hk_gguf_put_u32(w, key_of(hp, "attention.value_length").text, hp->head_dim);
+        hk_gguf_put_u32(w, hk_gguf_key_of(hp, "attention.key_length").text, hp->head_dim);
+        hk_gguf_put_u32(w, hk_gguf_key_of(hp, "attention.value_length").text, hp->head_dim);
     }
-    hk_gguf_put_f32(w, key_of(hp, a->gguf_eps).text, hp->norm_eps);
-    if (a->gguf_vocab_size) hk_gguf_put_u32(w, key_of(hp, "vocab_size").text, hp->n_vocab);
+    hk_gguf_put_f32(w, hk_gguf_key_of(hp, a->gguf_eps).text, hp->norm_eps);
+    if (a->gguf_vocab_size) hk_gguf_put_u32(w, hk_gguf_key_of(hp, "vocab_size").text, hp->n_vocab);
     if (a->rope) put_rope(w, hp);
-    if (hp->n_labels) hk_gguf_put_u32(w, key_of(hp, "pooling_type").text, POOLING_RANK);
+    if (hp->n_labels) hk_gguf_put_u32(w, hk_gguf_key_of(hp, "pooling_type").text, POOLING_RANK);
     return true;
 }

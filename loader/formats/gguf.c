@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Bytes of a value; for strings and arrays the least that one takes. */
@@ -254,6 +255,13 @@ bool hk_gguf_parse(struct hk_checkpoint *c, const void *data, size_t size, const
 }
 
 /* ---- keys ---- */
+
+struct hk_gguf_key hk_gguf_key_of(const struct hk_hparams *hp, const char *suffix)
+{
+    struct hk_gguf_key k;
+    snprintf(k.text, sizeof k.text, "%s.%s", hp->arch, suffix);
+    return k;
+}
 
 const struct hk_gguf_kv *hk_gguf_find(const struct hk_gguf *g, const char *key)
 {

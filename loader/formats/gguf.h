@@ -65,6 +65,12 @@ bool hk_gguf_join_parts(struct hk_checkpoint *c, const struct hk_mapping *m, str
 /* Fills c's hyperparameters, vocabulary and template from the keys. */
 bool hk_gguf_interpret(struct hk_checkpoint *c, const struct hk_gguf *g, struct hk_error *err);
 
+/* The key "<architecture>.<suffix>"; both are short, so that it always fits. */
+struct hk_gguf_key {
+    char text[96];
+};
+struct hk_gguf_key hk_gguf_key_of(const struct hk_hparams *hp, const char *suffix);
+
 /* The pair with that key, or NULL. */
 const struct hk_gguf_kv *hk_gguf_find(const struct hk_gguf *g, const char *key);
 

@@ -44,27 +44,16 @@ static const struct hparam_key hparam_keys[] = {
     {"rope.scaling.original_context_length", offsetof(struct hk_hparams, rope_original_ctx), false},
 };
 
-/* "<architecture>.<suffix>": both are short, so that it always fits. */
-struct key {
-    char text[96];
-};
-static struct key key_of(const struct hk_hparams *hp, const char *suffix)
-{
-    struct key k;
-    snprintf(k.text, sizeof k.text, "%s.%s", hp->arch, suffix);
-    return k;
-}
-
 static bool read_rope(const struct hk_gguf *g, struct hk_hparams *hp)
 {
     struct hk_gguf_string kind = {"", 0};
     bool has_kind, has_factor = false, has_old = false;
     float factor = 1.0f;
     hp->rope_theta = 10000.0f;
-    if (!hk_gguf_f32(g, key_of(hp, "rope.freq_base").text, 1e-6f, 1e30f, &hp->rope_theta, NULL) ||
-        !hk_gguf_str(g, key_of(hp, "rope.scaling.type").text, &kind, &has_kind) ||
-        !hk_gguf_f32(g, key_of(hp, "rope.scale_linear").text, 0.0f, 1e9f, &factor, &has_old) ||
-        !hk_gguf_f32(g, key_of(hp, "rope.scaling.factor").text, 0.0f, 1e9f, &factor, &has_factor))
+    if (!hk_gguf_f32(g, hk_gguf_key_of(hp, "rope.freq_base").text, 1e-6f, 1e30f, &hp->rope_theta, NULL) ||
+        !hk_gguf_str(g, hk_gguf_key_of(hp, "rope.scaling.type").text, &kind, &has_kind) ||
+        !hk_gguf_f32(g, hk_gguf_key_of(hp, "rope.scale_linear").text, 0.0f, 1e9f, &factor, &has_old) ||
+        !hk_gguf_f32(g, hk_gguf_key_of(hp, "rope.scaling.factor").text, 0.0f, 1e9f, &factor, &has_factor))
         return false;
     /* a factor alone means linear scaling: that was the only kind when the key had no companion */
     bool linear = has_kind ? equals(kind, "linear") : has_factor || has_old;
@@ -85,7 +74,7 @@ static bool read_head(const struct hk_checkpoint *c, const struct hk_gguf *g, st
 {
     enum { POOLING_RANK = 4 }; /* llama.cpp's enum llama_pooling_type */
     const char *name = "cls.output.weight";
-    struct key key = key_of(hp, "pooling_type");
+    struct hk_gguf_key key = hk_gguf_key_of(hp, "pooling_type");
     uint32_t pooling = 0;
     if (!hk_gguf_u32(g, key.text, 0, UINT32_MAX, &pooling, NULL)) return false;
     bool head = hk_checkpoint_tensor(c, name) != NULL;
@@ -103,7 +92,7 @@ static bool read_hparams(const struct hk_checkpoint *c, const struct hk_gguf *g,
     for (size_t i = 0; i < sizeof hparam_keys / sizeof *hparam_keys; i++) {
         const struct hparam_key *k = &hparam_keys[i];
         bool found;
-        struct key key = key_of(hp, k->suffix);
+        struct hk_gguf_key key = hk_gguf_key_of(hp, k->suffix);
         uint32_t *field = (uint32_t *)(void *)((char *)hp + k->offset);
         if (!hk_gguf_u32(g, key.text, 0, UINT32_MAX, field, &found)) return false;
         if (!found && k->required)
@@ -111,10 +100,13 @@ static bool read_hparams(const struct hk_checkpoint *c, const struct hk_gguf *g,
     }
     uint32_t value_length = 0;
     bool has_rms, has_eps;
-    if (!hk_gguf_u32(g, key_of(hp, "attention.value_length").text, 0, UINT32_MAX, &value_length, NULL) ||
-        !hk_gguf_u32(g, key_of(hp, "expert_count").text, 0, UINT32_MAX, &hp->n_experts, NULL) ||
-        !hk_gguf_f32(g, key_of(hp, "attention.layer_norm_epsilon").text, 0, 1, &hp->norm_eps, &has_eps) ||
-        !hk_gguf_f32(g, key_of(hp, "attention.layer_norm_rms_epsilon").text, 0, 1, &hp->norm_eps, &has_rms))
+    if (!hk_gguf_u32(g, hk_gguf_key_of(hp, "attention.value_length").text, 0, UINT32_MAX, &value_length,
+                     NULL) ||
+        !hk_gguf_u32(g, hk_gguf_key_of(hp, "expert_count").text, 0, UINT32_MAX, &hp->n_experts, NULL) ||
+        !hk_gguf_f32(g, hk_gguf_key_of(hp, "attention.layer_norm_epsilon").text, 0, 1, &hp->norm_eps,
+                     &has_eps) ||
+        !hk_gguf_f32(g, hk_gguf_key_of(hp, "attention.layer_norm_rms_epsilon").text, 0, 1, &hp->norm_eps,
+                     &has_rms))
         return false;
     if (!has_rms && !has_eps)
         return hk_fail(g->err, HK_ERR_FORMAT,
@@ -147,7 +139,8 @@ static bool read_hparams(const struct hk_checkpoint *c, const struct hk_gguf *g,
     }
     const struct hk_ckpt_tensor *embd = hk_checkpoint_tensor(c, "token_embd.weight");
     hp->n_vocab = c->vocab.n_tokens;
-    if (hp->n_vocab == 0 && !hk_gguf_u32(g, key_of(hp, "vocab_size").text, 0, UINT32_MAX, &hp->n_vocab, NULL))
+    if (hp->n_vocab == 0 &&
+        !hk_gguf_u32(g, hk_gguf_key_of(hp, "vocab_size").text, 0, UINT32_MAX, &hp->n_vocab, NULL))
         return false;
     if (embd && embd->n_dims == 2 && embd->shape[0] <= UINT32_MAX) { /* may be padded beyond the tokens */
         if (embd->shape[0] < c->vocab.n_tokens)

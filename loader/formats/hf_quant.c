@@ -73,13 +73,6 @@ static struct hk_hf_entry *needed(const struct join *j, const struct hk_hf_entry
     return s;
 }
 
-static uint32_t dtype_bytes(const char *dtype)
-{
-    if (strcmp(dtype, "I64") == 0) return 8;
-    if (strcmp(dtype, "I32") == 0 || strcmp(dtype, "F32") == 0) return 4;
-    return strcmp(dtype, "F16") == 0 || strcmp(dtype, "BF16") == 0 ? 2 : 1;
-}
-
 static bool is_scale_type(const char *dtype)
 {
     return !strcmp(dtype, "F32") || !strcmp(dtype, "F16") || !strcmp(dtype, "BF16");
@@ -89,7 +82,7 @@ static bool is_scale_type(const char *dtype)
 static bool check_type(const struct join *j, const struct hk_hf_entry *e, const char *dtype)
 {
     const struct hk_st_tensor *t = e->tensor;
-    uint64_t bytes = dtype_bytes(t->dtype);
+    uint64_t bytes = hk_st_dtype_bytes(t->dtype);
     if (t->transposed || !(dtype ? strcmp(t->dtype, dtype) == 0 : is_scale_type(t->dtype)))
         return hk_fail(j->err, HK_ERR_UNSUPPORTED,
                        "%s: tensor %.200s is stored as %s%s: %s is supported here", e->file, t->name,

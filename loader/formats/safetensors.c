@@ -5,7 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_HEADER = 100000000 }; /* the format's own limit */
+uint32_t hk_st_dtype_bytes(const char *dtype)
+{
+    static const struct {
+        char name[12];
+        uint32_t bytes;
+    } dtypes[] = {{"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"F8_E8M0", 1},
+                  {"U16", 2},  {"I16", 2}, {"F16", 2}, {"BF16", 2},    {"U32", 4},     {"I32", 4},
+                  {"F32", 4},  {"U64", 8}, {"I64", 8}, {"F64", 8}};
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        if (strcmp(dtypes[i].name, dtype) == 0) return dtypes[i].bytes;
+    return 0;
+}
 
 static bool bad(const struct hk_json_at *at, const char *name, const char *what)
 {
@@ -69,7 +80,7 @@ static bool read_entries(const cJSON *header, const uint8_t *data, uint64_t size
     bool ok = list && extents;
     cJSON_ArrayForEach(item, header)
     {
-        if (!ok || strcmp(item->string, "__metadata__") == 0) continue;
+        if (!ok || strcmp(item->string, HK_ST_METADATA) == 0) continue;
         ok = read_entry(item, data, size, file, a, &list[used], &extents[used], err);
         used += ok;
     }
@@ -85,9 +96,9 @@ bool hk_safetensors_parse(struct hk_arena *a, const void *data, size_t size, con
 {
     struct hk_cursor cur = hk_cursor_make(data, size, file, err);
     uint64_t len = hk_cursor_u64(&cur, "the header's length");
-    if (!cur.failed && len > MAX_HEADER)
+    if (!cur.failed && len > HK_ST_MAX_HEADER)
         return hk_fail(err, HK_ERR_FORMAT, "%s: a header of %llu bytes: at most %d are accepted", file,
-                       (unsigned long long)len, MAX_HEADER);
+                       (unsigned long long)len, HK_ST_MAX_HEADER);
     const uint8_t *text = hk_cursor_bytes(&cur, len, "the header");
     if (!text) return false;
     cJSON *header = hk_json_parse((const char *)text, (size_t)len, file, err);

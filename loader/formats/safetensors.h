@@ -8,6 +8,13 @@
 
 #include "loader/formats/formats.h"
 
+enum { HK_ST_MAX_HEADER = 100000000 }; /* bytes: the format's own limit */
+#define HK_ST_METADATA "__metadata__"
+
+/* Bytes of a number of that dtype ("F32", "BF16", ...); 0: the format has none of that name, or Hekla does not
+ * know it. */
+uint32_t hk_st_dtype_bytes(const char *dtype);
+
 struct hk_st_tensor {
     const char *name;    /* as the file spells it */
     char dtype[16];      /* as the file spells it: may be one that Hekla does not know */
