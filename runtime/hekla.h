@@ -45,7 +45,7 @@ extern "C" {
 #define HK_VERSION "0.1.0"
 HK_API const char *hk_version(void);
 
-/* Long work calls this now and then; done of total bytes or tokens. Returning false cancels
+/* Long work calls this now and then, on the thread that called it; done of total bytes or tokens. Returning false cancels
  * (HK_ERR_CANCELLED). */
 typedef bool (*hk_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
 

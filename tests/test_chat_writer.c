@@ -431,6 +431,48 @@ static void plain_text_is_as_before(void **state)
     }
 }
 
+/* ---- loss masks ---- */
+
+/* Template and tokenizer say together which tokens are the assistant's: those are the answers, byte for byte. */
+static void the_assistants_tokens(void **state)
+{
+    (void)state;
+    const struct hk_chat_message m[] = {says("system", "S"), says("user", "Q"), says("assistant", "A b\n\nc"),
+                                        says("user", "A b"), says("assistant", "<|im_end|> d")};
+    for (size_t i = 0; i < N_FAMILIES; i++) {
+        struct rig g;
+        struct hk_chat_text t = {0};
+        struct hk_tokens ids = {0};
+        struct hk_bytes answers = {0};
+        rig_write(&g, families[i].template, true);
+        assert_true(hk_chat_writer_text(g.writer, m, 5, false, &t, NULL));
+        assert_true(hk_chat_writer_tokens(g.writer, m, 5, false, &ids, NULL));
+        struct hk_token_span *spans = calloc(ids.n, sizeof *spans);
+        assert_non_null(spans);
+        assert_true(hk_tokenizer_spans(g.tokenizer, t.text.data, t.text.len, ids.ids, ids.n, spans, NULL));
+        hk_test_put(&answers, "", 0);
+        for (size_t k = 0; k < t.n; k++) {
+            const struct hk_chat_place *p = &t.places[k];
+            assert_true(p->message < 5);
+            if (strcmp(m[p->message].role, "assistant") != 0) continue;
+            for (size_t j = 0; j < ids.n; j++) {
+                const char *bytes;
+                if (spans[j].start < p->start || spans[j].end > p->end || spans[j].start == spans[j].end)
+                    continue;
+                size_t len = hk_tokenizer_bytes(g.tokenizer, ids.ids[j], true, &bytes);
+                hk_test_put(&answers, bytes, len);
+                assert_false(ids.ids[j] >= BYTES && added[ids.ids[j] - BYTES].type == HK_TOKEN_CONTROL);
+            }
+        }
+        assert_string_equal(answers.data, "A b\n\nc<|im_end|> d");
+        hk_bytes_free(&answers);
+        hk_chat_text_free(&t);
+        hk_tokens_free(&ids);
+        free(spans);
+        rig_close(&g);
+    }
+}
+
 /* ---- system texts, refusals ---- */
 
 static void system_texts(void **state)
@@ -734,13 +776,21 @@ static void shared_templates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(families_are_written),      cmocka_unit_test(one_beginning),
-        cmocka_unit_test(typed_tokens_are_text),     cmocka_unit_test(templates_that_look),
-        cmocka_unit_test(plain_text_is_as_before),   cmocka_unit_test(system_texts),
-        cmocka_unit_test(useless_templates),         cmocka_unit_test(what_templates_are_told),
-        cmocka_unit_test(templates_for_tools),       cmocka_unit_test(stops),
-        cmocka_unit_test(answers_keep_their_tokens), cmocka_unit_test(changed_answers),
-        cmocka_unit_test(forgotten_turns),           cmocka_unit_test(a_candidate_stays_in_its_turn),
+        cmocka_unit_test(families_are_written),
+        cmocka_unit_test(one_beginning),
+        cmocka_unit_test(typed_tokens_are_text),
+        cmocka_unit_test(templates_that_look),
+        cmocka_unit_test(plain_text_is_as_before),
+        cmocka_unit_test(the_assistants_tokens),
+        cmocka_unit_test(system_texts),
+        cmocka_unit_test(useless_templates),
+        cmocka_unit_test(what_templates_are_told),
+        cmocka_unit_test(templates_for_tools),
+        cmocka_unit_test(stops),
+        cmocka_unit_test(answers_keep_their_tokens),
+        cmocka_unit_test(changed_answers),
+        cmocka_unit_test(forgotten_turns),
+        cmocka_unit_test(a_candidate_stays_in_its_turn),
         cmocka_unit_test(shared_templates),
     };
     return cmocka_run_group_tests_name("chat_writer", tests, NULL, NULL);

@@ -85,6 +85,8 @@ struct chat {
     struct best_of_judge judge;
     uint64_t seed;   /* with --best-of: of the next question's first sample */
     uint32_t length; /* of an answer, in tokens at most */
+    uint64_t
+        n_asked; /* answers so far: each draws random numbers of its own, also when it is asked for again */
     bool answered, leave;
     bool failed; /* a script's question was refused, and the conversation went on */
     bool output_failed;
@@ -121,6 +123,7 @@ static bool make_prompt(struct chat *c, struct hk_error *err)
 
 static bool answer(struct chat *c, struct hk_error *err)
 {
+    if (c->sampler) hk_sampler_set_stream(c->sampler, c->n_asked++);
     struct hk_complete_options o = {.prompt = c->prompt.ids,
                                     .n_prompt = (uint32_t)c->prompt.n,
                                     .n = c->length,

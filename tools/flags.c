@@ -11,6 +11,7 @@
 static const struct {
     const char *field, *flag;
 } FLAGS[] = {
+    {"hk_selftest", "`hekla selftest`"},
     FLAG(hk_checkpoint_options, tokenizer_path, "--tokenizer"),
     FLAG(hk_device_options, select, "--device"),
     FLAG(hk_model_options, quant, "--quant"),

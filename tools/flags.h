@@ -1,4 +1,4 @@
-/* Which flag of the command line a field of the library's options is. */
+/* Which flag of the command line a field of the library's options is, and which command a function. */
 #ifndef HEKLA_TOOLS_FLAGS_H
 #define HEKLA_TOOLS_FLAGS_H
 
@@ -6,7 +6,7 @@
 
 #include "runtime/hekla.h"
 
-/* An error's text with flags in the place of the fields that it names ("hk_model_options.quant": "--quant"),
+/* An error's text with flags and commands in the place of the fields and functions that it names ("hk_model_options.quant": "--quant"),
  * as one line on `f`, without a newline. */
 void flags_print(FILE *f, const char *text);
 

@@ -72,7 +72,8 @@ struct hk_decoder {
     const struct hk_tokenizer *tokenizer;
     uint64_t state[7]; /* the decoder's own */
 };
-/* The decoder for a text that starts here; after_bos: the first word's virtual space is dropped. */
+/* at_start: the text begins here, and the first word's virtual space is dropped; special: control tokens are
+ * printed too. The tokenizer must outlive the decoder. */
 HK_API void hk_decoder_init(struct hk_decoder *d, const struct hk_tokenizer *t, bool at_start, bool special);
 /* Appends what can be printed now. Bytes that can never become UTF-8 are passed on as they are. */
 HK_API bool hk_decoder_push(struct hk_decoder *d, uint32_t id, struct hk_bytes *out, struct hk_error *err);

@@ -92,7 +92,7 @@ static bool on_piece(void *user, const struct hk_piece *p)
         a->failed = true;
         return false;
     }
-    return p->len == 0 || a->on_text(a->user, p->text, p->len);
+    return p->len == 0 || !a->on_text || a->on_text(a->user, p->text, p->len);
 }
 
 static bool answer(struct hk_chat *c, struct answer *a, size_t *forgotten, struct hk_complete_result *r)

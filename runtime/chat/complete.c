@@ -131,7 +131,7 @@ static bool check_finite(const struct hk_sequence *s, uint32_t n_vocab, struct h
     }
     return hk_fail(err, HK_ERR_FORMAT,
                    "the model: its logits are no numbers: either its weights are broken, or this device is: "
-                   "compare hk_device_options.select reference, and `hekla selftest`");
+                   "compare hk_device_options.select \"reference\", and hk_selftest");
 }
 
 static uint32_t vocab_size(const struct hk_sequence *s)

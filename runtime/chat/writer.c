@@ -200,6 +200,8 @@ bool hk_chat_writer_text(const struct hk_chat_writer *w, const struct hk_chat_me
     if (!err) err = &own;
     bool ok = arrange(w, &m, &n, &list, &joined, err) &&
               (chat_text_render(&w->renderer, m, n, open, out, err) || refused(err));
+    /* places name the caller's messages: the joined question is the second of them */
+    for (size_t i = 0; list && ok && i < out->n; i++) out->places[i].message++;
     free(list);
     hk_bytes_free(&joined);
     return ok;
