@@ -9,14 +9,17 @@
  *   runner      computes sequences of a model, many in one step; their keys and values are in its pool
  *   sequence    tokens, and where they are in that pool
  *   sampler     logits -> token
+ *   chat        a conversation on a sequence of its own: questions -> answers as they come
  *
  * Everything returns false or NULL and fills *err (which may be NULL) on failure; nothing prints, nothing
  * exits. Objects are freed in the reverse order of their making; every free function accepts NULL. In every
  * structure of options zero is the default of every field: {0}, or NULL in its place.
  *
  * Threads: what is immutable (checkpoint, vocabulary, tokenizer, template) is shared freely. A device and all
- * that lives on it (models, runners, sequences) are used by one thread at a time. Different devices, and whatever else
- * is said of a type to be one thread's at a time, are independent of each other: there is no global state. */
+ * that lives on it (models, runners, sequences, chats) are used by one thread at a time. Different devices, and
+ * whatever else is said of a type to be one thread's at a time, are independent of each other; only listing and
+ * opening devices is for one thread of the process at a time. Structures whose fields are all visible are plain
+ * values: the caller's, and no more shared than other variables are. */
 #ifndef HEKLA_RUNTIME_HEKLA_H
 #define HEKLA_RUNTIME_HEKLA_H
 
@@ -62,8 +65,8 @@ struct hk_device_options {
 };
 
 /* Every Vulkan device, also those that cannot run Hekla, in the instance's order. *caps is freed by the caller
- * with free(). Errors name what is missing and what to install: no libvulkan, no driver (ICD), no device. Any
- * thread may ask. */
+ * with free(). Errors name what is missing and what to install: no libvulkan, no driver (ICD), no device.
+ * One thread at a time lists and opens devices: what loads Vulkan keeps its functions in one place. */
 HK_API bool hk_device_list(struct hk_device_caps **caps, uint32_t *n, struct hk_error *err);
 /* Which of these `select` means (hk_device_options). False and *err: none, several, or one that is not usable. */
 HK_API bool hk_device_choose(const struct hk_device_caps *caps, uint32_t n, const char *select,

@@ -20,8 +20,7 @@ mv "$dir/first" "$dir/prefix"
 prefix=$dir/prefix
 header=$(find "$prefix" -name hekla.h)
 lib=$(dirname "$(find "$prefix" -name hekla.pc)")/..
-for file in "$prefix/bin/hekla" "$lib/libhekla.so" "$lib/libhekla.a" "$prefix/share/hekla/chat.gguf" \
-    "$prefix/share/doc/hekla/LICENSE"; do
+for file in "$prefix/bin/hekla" "$lib/libhekla.so" "$lib/libhekla.a" "$prefix/share/doc/hekla/LICENSE"; do
     [ -e "$file" ] || fail "not installed: $file"
 done
 [ "$(find "$prefix" -name '*.h' | wc -l)" -eq 1 ] || fail "more than one header is installed"
@@ -60,6 +59,7 @@ static=$(pkg-config --static --libs hekla | sed 's/-lhekla//')
     $CC -std=c11 $strict $cflags "$src/names.c" "$lib/libhekla.a" $static -o "$dir/names" || fail "static link"
     $CC -std=c11 $strict $cflags "$src/names.c" $libs -Wl,-rpath,"$lib" -o "$dir/names-shared" || fail "shared link"
 }
+[ -e "$box/chat.gguf" ] || { echo "left out: what programs say: this build has no box"; exit $failed; }
 for program in names names-shared; do
     said=$("$dir/$program" "$box/chat.gguf") && [ "$said" = "$box/chat.gguf" ] || fail "$program: $said"
 done
