@@ -96,10 +96,6 @@ static bool find_arch(struct hk_model *m, struct hk_error *err)
 
 static bool check_limits(const struct hk_model *m, struct hk_error *err)
 {
-    if (m->hp.sliding_window)
-        return hk_fail(err, HK_ERR_UNSUPPORTED,
-                       "%s: a sliding window of %u positions: only models without one are supported",
-                       m->ckpt->path, m->hp.sliding_window);
     if (m->hp.head_dim <= HK_MAX_HEAD_DIM) return true;
     return hk_fail(err, HK_ERR_UNSUPPORTED, "%s: attention heads of %u dimensions: at most %u are supported",
                    m->ckpt->path, m->hp.head_dim, (unsigned)HK_MAX_HEAD_DIM);

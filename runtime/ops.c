@@ -116,7 +116,8 @@ void kv_copy(struct recorder *r, const struct hk_kv *kv, struct hk_tensor pairs)
 }
 
 void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor lse, struct hk_tensor q,
-               const struct hk_kv *kv, const struct hk_places *at, uint32_t n_head, float scale)
+               const struct hk_kv *kv, const struct hk_places *at, uint32_t n_head, float scale,
+               uint32_t window)
 {
     assert(kv->head_dim <= HK_MAX_HEAD_DIM);
     assert(same_shape(dst, q) && q.cols == n_head * kv->head_dim && n_head % kv->n_head_kv == 0);
@@ -130,7 +131,8 @@ void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor lse, s
                                                           .table = at->table,
                                                           .blocks = at->blocks,
                                                           .n_head = n_head,
-                                                          .scale = scale}});
+                                                          .scale = scale,
+                                                          .window = window}});
 }
 
 void activate(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, enum hk_activation f)

@@ -49,13 +49,14 @@ void kv_write(struct recorder *r, const struct hk_kv *kv, struct hk_tensor k, st
               struct hk_tensor row);
 /* Block to of the cache = block from, for each pair (from, to)        pairs (N, 2); others than blocks: nothing */
 void kv_copy(struct recorder *r, const struct hk_kv *kv, struct hk_tensor pairs);
-/* dst[t, h] = sum_p softmax_p(scale * q[t, h] . K[h', row(p)]) V[h', row(p)],  p <= pos[t],
+/* dst[t, h] = sum_p softmax_p(scale * q[t, h] . K[h', row(p)]) V[h', row(p)],  pos[t] - window < p <= pos[t],
  * h' = h / (n_head / n_head_kv)                       Vaswani et al. 2017; GQA: Ainslie et al. 2023
  * lse[t, h] = log sum_p exp(scale * q[t, h] . K[h', row(p)])
  * q, dst (T, n_head * head_dim); row(p), pos: at; lse (T, n_head), or absent: not wanted; an inactive token gets
- * zeros in both */
+ * zeros in both. window: how many positions a token sees, its own the last; 0: all before it */
 void attention(struct recorder *r, struct hk_tensor dst, struct hk_tensor lse, struct hk_tensor q,
-               const struct hk_kv *kv, const struct hk_places *at, uint32_t n_head, float scale);
+               const struct hk_kv *kv, const struct hk_places *at, uint32_t n_head, float scale,
+               uint32_t window);
 
 /* dst = f(x)                  x, dst (T, n); dst may be x */
 void activate(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, enum hk_activation f);

@@ -212,22 +212,24 @@ static bool do_kv_copy(const struct op_kv_copy *op)
 /* One head of one token; score has room for n_kv values. */
 static void attend(const struct op_attention *op, uint32_t t, uint32_t head, uint32_t n_kv, double *score)
 {
+    uint32_t first = op->window && op->window < n_kv ? n_kv - op->window : 0;
     const struct hk_kv *kv = &op->kv;
     uint32_t kv_head = head / (op->n_head / kv->n_head_kv);
     const float *q = row(&op->q, t) + (size_t)head * kv->head_dim;
     float *dst = row(&op->dst, t) + (size_t)head * kv->head_dim;
     double largest = -INFINITY, sum = 0;
-    for (uint32_t p = 0; p < n_kv; p++) {
+    for (uint32_t p = first; p < n_kv; p++) {
         score[p] = 0;
         for (uint32_t i = 0; i < kv->head_dim; i++)
             score[p] += (double)q[i] * kv_get(kv, true, kv_head, kv_row(op, t, p), i);
         score[p] *= (double)op->scale;
         largest = fmax(largest, score[p]);
     }
-    for (uint32_t p = 0; p < n_kv; p++) sum += score[p] = exp(score[p] - largest);
+    for (uint32_t p = first; p < n_kv; p++) sum += score[p] = exp(score[p] - largest);
     for (uint32_t i = 0; i < kv->head_dim; i++) {
         double out = 0;
-        for (uint32_t p = 0; p < n_kv; p++) out += score[p] * kv_get(kv, false, kv_head, kv_row(op, t, p), i);
+        for (uint32_t p = first; p < n_kv; p++)
+            out += score[p] * kv_get(kv, false, kv_head, kv_row(op, t, p), i);
         dst[i] = (float)(out / sum);
     }
     if (hk_tensor_given(&op->lse)) row(&op->lse, t)[head] = (float)(largest + log(sum));

@@ -265,7 +265,8 @@ static void do_attention(struct call *c, const struct op_attention *op)
                                   .head_dim = kv->head_dim,
                                   .head_words = kv->head_words,
                                   .n_rows = kv->n_rows,
-                                  .scale = op->scale};
+                                  .scale = op->scale,
+                                  .window = op->window};
     dispatch(c, "attention", NULL, &args, sizeof args);
 }
 

@@ -332,7 +332,7 @@ static void test_rope(struct pair *p, enum hk_rope_pairing pairing, uint32_t hea
 
 struct attention_case {
     bool f16;
-    uint32_t n_head, n_head_kv, head_dim, n_rows, n_tokens, n_past;
+    uint32_t n_head, n_head_kv, head_dim, n_rows, n_tokens, n_past, window;
 };
 
 static struct hk_kv alloc_kv(struct pair *p, int s, const struct attention_case *c)
@@ -386,7 +386,7 @@ static void run_attention(struct pair *p, const struct attention_case *c, const 
                 kv_write(r, &kv, hk_tensor_rows(k2, at->n - n_before), hk_tensor_rows(v2, at->n - n_before),
                          hk_tensor_cols(row.t[s], n_before, at->n - n_before));
             attention(r, dst.t[s], lse.t[s], q.t[s], &kv, &places, c->n_head,
-                      1.7f / sqrtf((float)c->head_dim));
+                      1.7f / sqrtf((float)c->head_dim), c->window);
         }
         error = worse(compare(p, &dst), compare(p, &lse));
     }
@@ -410,8 +410,9 @@ static void test_attention(struct pair *p, const struct attention_case *c)
 {
     struct attention_places at = {.n = c->n_past + c->n_tokens, .n_last = c->n_tokens};
     char detail[96];
-    snprintf(detail, sizeof detail, "%s, %u heads on %u of %u, %u tokens behind %u", c->f16 ? "f16" : "f32",
-             c->n_head, c->n_head_kv, c->head_dim, c->n_tokens, c->n_past);
+    int len = snprintf(detail, sizeof detail, "%s, %u heads on %u of %u, %u tokens behind %u",
+                       c->f16 ? "f16" : "f32", c->n_head, c->n_head_kv, c->head_dim, c->n_tokens, c->n_past);
+    if (c->window) snprintf(detail + len, sizeof detail - (size_t)len, ", a window of %u", c->window);
     at.n_blocks = c->n_rows / HK_BLOCK_ROWS;
     for (uint32_t i = 0; i < at.n_blocks; i++) at.blocks[i] = block_at(c, i);
     for (uint32_t i = 0; i < at.n; i++) at.row[i] = row_at(c, i);
@@ -546,10 +547,11 @@ static void all_weights(struct pair *p)
 static void all_attention(struct pair *p)
 {
     static const struct attention_case cases[] = {
-        {true, 4, 2, 8, 64, 1, 0},       {true, 4, 4, 64, 64, 3, 30},  {true, 2, 1, 80, 96, 1, 95},
-        {true, 6, 2, 128, 320, 2, 290},  {true, 2, 2, 12, 32, 32, 0},  {true, 1, 1, 256, 64, 2, 40},
-        {false, 4, 2, 8, 64, 5, 50},     {false, 3, 1, 6, 64, 4, 60},  {false, 2, 2, 64, 160, 1, 150},
-        {false, 2, 1, 128, 288, 2, 270}, {false, 1, 1, 256, 32, 1, 9},
+        {true, 4, 2, 8, 64, 1, 0},         {true, 4, 4, 64, 64, 3, 30},   {true, 2, 1, 80, 96, 1, 95},
+        {true, 6, 2, 128, 320, 2, 290},    {true, 2, 2, 12, 32, 32, 0},   {true, 1, 1, 256, 64, 2, 40},
+        {false, 4, 2, 8, 64, 5, 50},       {false, 3, 1, 6, 64, 4, 60},   {false, 2, 2, 64, 160, 1, 150},
+        {false, 2, 1, 128, 288, 2, 270},   {false, 1, 1, 256, 32, 1, 9},  {true, 4, 2, 64, 320, 2, 290, 37},
+        {false, 2, 2, 12, 96, 40, 30, 33}, {true, 2, 1, 8, 64, 5, 50, 1},
     };
     static const struct attention_case forks[] = {
         {true, 4, 2, 64, 480, 5, 300}, {false, 4, 1, 12, 160, 3, 33}, {false, 2, 2, 6, 96, 2, 1}};

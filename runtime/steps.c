@@ -19,7 +19,8 @@ struct step_input {
     uint32_t *host; /* input_words() numbers */
     uint64_t addr;
     uint32_t n_tokens, n_out, n_tables, n_copies;
-    uint64_t n_positions; /* that its tokens see */
+    uint64_t n_positions; /* that its tokens see, of `window` at most where that is not 0 */
+    uint32_t window;
 };
 
 struct recording {
@@ -212,6 +213,7 @@ struct step_input *steps_fill(struct steps *s)
     struct step_input *in = &s->slots[s->slot];
     in->n_tokens = in->n_out = in->n_tables = in->n_copies = 0;
     in->n_positions = 0;
+    in->window = s->model->hp.sliding_window;
     return in;
 }
 
@@ -242,7 +244,7 @@ static uint32_t add_place(struct step_input *in, uint32_t pos, uint32_t row, uin
     input(in, IN_POS)[i] = pos;
     input(in, IN_ROW)[i] = row;
     input(in, IN_TABLE)[i] = table;
-    in->n_positions += pos + 1ull;
+    in->n_positions += in->window && in->window <= pos ? in->window : pos + 1ull;
     return i;
 }
 

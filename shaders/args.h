@@ -81,6 +81,7 @@ HK_ADDR pos; HK_ADDR table; HK_ADDR blocks;     /* uint (n_tokens) each; uint (n
 HK_U32 q_ld; HK_U32 dst_ld; HK_U32 lse_ld;
 HK_U32 group;                                   /* query heads that share a key head */
 HK_U32 head_dim; HK_U32 head_words; HK_U32 n_rows; HK_F32T scale;
+HK_U32 window;                                  /* how many positions a token sees, 0: all up to its own */
 HK_ARGS_END
 
 /* activate.comp: dst = f(x) (* y, where given) */

@@ -1,4 +1,4 @@
-// dst[t, h] = softmax(scale * q . K) V over positions 0 .. pos[t], with the softmax kept up to date chunk by chunk
+// dst[t, h] = softmax(scale * q . K) V over the positions that the token sees, with the softmax kept up to date chunk by chunk
 // (Milakov & Gimelshein 2018; Dao et al. 2022). In a chunk a lane first has one position (scores), then one 16-byte
 // word of the values for every n_slices-th position. lse[t, h] = log sum exp(scale * q . K), where wanted. An inactive
 // token gets zeros. Groups: x = query heads, y = tokens.
@@ -100,7 +100,8 @@ void main()
 
     float running_max = -3.0e38, lane_sum = 0.0;
     vec4 acc_lo = vec4(0.0), acc_hi = vec4(0.0);
-    for (uint first = 0u; first < n_kv; first += LANES) {
+    uint begin = args.window != 0u && args.window < n_kv ? n_kv - args.window : 0u;
+    for (uint first = begin; first < n_kv; first += LANES) {
         uint n = min(LANES, n_kv - first);
         float s = -3.0e38;
         if (lane < n) {

@@ -78,6 +78,9 @@ CASES = {
                      matters=dict(activation_function="relu")),
     "gpt2-f16": dict(config=gpt2(layer_norm_epsilon=1e-3), dtype=torch.float16),
     "qwen2": dict(config=llama(Qwen2Config, rms_norm_eps=1e-6), dtype=torch.bfloat16),
+    "qwen2-window": dict(config=llama(Qwen2Config, use_sliding_window=True, sliding_window=24, max_window_layers=0,
+                                      num_hidden_layers=1, tie_word_embeddings=True),
+                         dtype=torch.bfloat16, matters=dict(sliding_window=1000)),
     "qwen3": dict(config=llama(Qwen3Config, head_dim=12, rms_norm_eps=1e-6, tie_word_embeddings=True), dtype=torch.bfloat16),
     # The padding token is none of the prompts': the score is taken at the last token that is not padding.
     "llama-reward": dict(config=llama(num_labels=1, pad_token_id=0)),

@@ -152,6 +152,8 @@ bool hk_gguf_put_hparams(struct hk_gguf_writer *w, const struct hk_checkpoint *c
         hk_gguf_put_u32(w, hk_gguf_key_of(hp, "attention.key_length").text, hp->head_dim);
         hk_gguf_put_u32(w, hk_gguf_key_of(hp, "attention.value_length").text, hp->head_dim);
     }
+    if (hp->sliding_window)
+        hk_gguf_put_u32(w, hk_gguf_key_of(hp, "attention.sliding_window").text, hp->sliding_window);
     hk_gguf_put_f32(w, hk_gguf_key_of(hp, a->gguf_eps).text, hp->norm_eps);
     if (a->gguf_vocab_size) hk_gguf_put_u32(w, hk_gguf_key_of(hp, "vocab_size").text, hp->n_vocab);
     if (a->rope) put_rope(w, hp);

@@ -112,6 +112,14 @@ static bool read_hparams(const struct hk_checkpoint *c, const struct hk_gguf *g,
         return hk_fail(g->err, HK_ERR_FORMAT,
                        "%s: key %s.attention.layer_norm_rms_epsilon (or layer_norm_epsilon) is missing",
                        g->file, hp->arch);
+    if (arch && !hk_gguf_u32(g, hk_gguf_key_of(hp, "attention.sliding_window").text, 0, UINT32_MAX,
+                             &hp->sliding_window, NULL))
+        return false;
+    if (arch && hk_gguf_find(g, hk_gguf_key_of(hp, "attention.sliding_window_pattern").text))
+        return hk_fail(
+            g->err, HK_ERR_UNSUPPORTED,
+            "%s: key %s.attention.sliding_window_pattern: only a window of all layers is supported", g->file,
+            hp->arch);
     if (hp->n_experts > 0)
         return hk_fail(g->err, HK_ERR_UNSUPPORTED,
                        "%s: has %u experts: mixtures of experts are not supported yet", g->file,

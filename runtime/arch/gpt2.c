@@ -79,7 +79,8 @@ static void gpt2_layer(struct recorder *r, const struct hk_model *m, const struc
     layernorm(r, b[H], s->x, w->attn_norm, w->attn_norm_b, p->norm_eps);
     matmul(r, b[QKV], &w->wqkv, w->bqkv, b[H]);
     kv_write(r, &s->kv[i], b[K], b[V], s->places.row);
-    attention(r, b[A], (struct hk_tensor){0}, b[Q], &s->kv[i], &s->places, p->n_head, scale);
+    attention(r, b[A], (struct hk_tensor){0}, b[Q], &s->kv[i], &s->places, p->n_head, scale,
+              p->sliding_window);
     matmul_add(r, s->x, &w->wo, w->bo, b[A]);
 
     layernorm(r, b[H], s->x, w->ffn_norm, w->ffn_norm_b, p->norm_eps);

@@ -84,7 +84,8 @@ static void llama_layer(struct recorder *r, const struct hk_model *m, const stru
     if (hk_tensor_given(&w->k_norm)) rmsnorm(r, b[K], b[K], w->k_norm, p->norm_eps);
     rope(r, b[QK], s->rope, s->places.pos, p->head_dim, p->rope_pairing);
     kv_write(r, &s->kv[i], b[K], b[V], s->places.row);
-    attention(r, b[A], (struct hk_tensor){0}, b[Q], &s->kv[i], &s->places, p->n_head, scale);
+    attention(r, b[A], (struct hk_tensor){0}, b[Q], &s->kv[i], &s->places, p->n_head, scale,
+              p->sliding_window);
     matmul_add(r, s->x, &w->wo, w->bo, b[A]);
 
     rmsnorm(r, b[H], s->x, w->ffn_norm, p->norm_eps);
