@@ -9,7 +9,7 @@ static const char *const goldens[] = {
     "gpt2",           "gpt2-f16",     "gpt2-odd",          "llama-bf16",        "llama-biases",
     "llama-gqa",      "llama-head6",  "llama-rope-linear", "llama-rope-llama3", "llama-f16-sharded",
     "llama-head-dim", "llama-odd",    "llama-tied",        "llama-tokenizer",   "qwen2",
-    "qwen3",          "qwen2-window",
+    "qwen3",          "qwen2-window", "mistral",
 };
 enum { N_GOLDENS = sizeof goldens / sizeof *goldens };
 

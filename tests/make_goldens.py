@@ -26,7 +26,7 @@ import sys
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers import GPT2Config, LlamaConfig, Qwen2Config, Qwen3Config
+from transformers import GPT2Config, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
 VOCAB = 131  # a prime: no block or tile divides it
 
@@ -82,6 +82,8 @@ CASES = {
                                       num_hidden_layers=1, tie_word_embeddings=True),
                          dtype=torch.bfloat16, matters=dict(sliding_window=1000)),
     "qwen3": dict(config=llama(Qwen3Config, head_dim=12, rms_norm_eps=1e-6, tie_word_embeddings=True), dtype=torch.bfloat16),
+    # The window is shorter than the prompts, and than the block of positions that a kernel takes at a time.
+    "mistral": dict(config=llama(MistralConfig, sliding_window=9), dtype=torch.bfloat16, matters=dict(sliding_window=None)),
     # The padding token is none of the prompts': the score is taken at the last token that is not padding.
     "llama-reward": dict(config=llama(num_labels=1, pad_token_id=0)),
     "gpt2-reward": dict(config=gpt2(num_labels=1, pad_token_id=0, n_layer=1)),

@@ -49,6 +49,7 @@ static void same_logits(void **state)
         {"llama-tokenizer", 0},
         {"qwen2", 0},
         {"qwen3", 0},
+        {"mistral", 0},
         {"qwen2-window", 0},
         {"quant-nvfp4", 0},
         {"quant-f8-block", 5e-3}, /* GGUF has no FP8: F16 */

@@ -297,6 +297,9 @@ static void sliding_windows_are_read(void **state)
         const char *says; /* or NULL */
     } CASES[] = {
         {"llama", "\"sliding_window\":16", 0, NULL}, /* means nothing there */
+        {"mistral", "\"sliding_window\":16", 16, NULL},
+        {"mistral", "\"sliding_window\":null", 0, NULL},
+        {"mistral", "\"rms_norm_eps\":1e-5", 4096, NULL},
         {"qwen2", "\"sliding_window\":16,\"max_window_layers\":0", 0, NULL},
         {"qwen2", "\"use_sliding_window\":false,\"sliding_window\":16,\"max_window_layers\":1", 0, NULL},
         {"qwen2", "\"use_sliding_window\":true,\"sliding_window\":16,\"max_window_layers\":4", 0, NULL},

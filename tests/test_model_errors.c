@@ -134,7 +134,7 @@ static void a_config_that_lies(void **state)
          "\"original_max_position_embeddings\":32}",
          "low_freq_factor"},
         {"rope_parameters", "{\"rope_theta\":0}", "rope_theta"},
-        {"model_type", "\"mistral\"", "llama, gpt2"},
+        {"model_type", "\"mamba\"", "llama, gpt2"},
         {"quantization_config", "{\"quant_method\":\"gptq\"}", "gptq"},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)

@@ -8,7 +8,8 @@
     X(llama)                                                                                                 \
     X(gpt2)                                                                                                  \
     X(qwen2)                                                                                                 \
-    X(qwen3)
+    X(qwen3)                                                                                                 \
+    X(mistral)
 
 #define HK_DECLARE_ARCH(name) extern const struct hk_arch hk_arch_##name;
 HK_ARCHS(HK_DECLARE_ARCH)
