@@ -34,3 +34,12 @@ bool hk_given(uvec2 address)
 {
     return (address.x | address.y) != 0u;
 }
+
+// The number at `address`, or `otherwise` where there is none. A driver may make both sides of a choice (lavapipe 26
+// does, of a load that all lanes share), so the load must be of memory in either case: `valid` is any that is.
+float hk_number(uvec2 address, float otherwise, uvec2 valid)
+{
+    bool given = hk_given(address);
+    float number = in_float(given ? address : valid).v[0];
+    return given ? number : otherwise;
+}

@@ -48,7 +48,7 @@ void hk_end(uint r)
 
 void main()
 {
-    matrix_scale = hk_given(args.scale) ? in_float(args.scale).v[0] : 1.0;
+    matrix_scale = hk_number(args.scale, 1.0, args.w0);
     for (uint t = gl_WorkGroupID.x; t < args.n_tokens; t += gl_NumWorkGroups.x) {
         dst_row = hk_at(args.dst, t, args.dst_ld * 4u);
         uint id = in_uint(args.ids).v[t];

@@ -3,7 +3,7 @@ float store_scale;
 
 void hk_store_begin()
 {
-    store_scale = hk_given(args.scale) ? in_float(args.scale).v[0] : 1.0;
+    store_scale = hk_number(args.scale, 1.0, args.w0);
 }
 
 void hk_store(uint row, uint token, float value)
