@@ -20,7 +20,8 @@ struct binding {
     const struct hk_weight *w;      /* the matrix it is a part of, or NULL: a vector */
     uint32_t rows, cols, first_row; /* its rows, which are first_row.. of w or of the vector */
     float scale;                    /* what multiplies the rows of a matrix, when it is loaded */
-    size_t home;                    /* weights.h: of use while loading */
+    uint64_t tensor_row; /* the first of the tensor's rows that it has: of several experts in one tensor */
+    size_t home;         /* weights.h: of use while loading */
 };
 
 struct hk_model {

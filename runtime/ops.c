@@ -50,6 +50,7 @@ void layernorm(struct recorder *r, struct hk_tensor dst, struct hk_tensor x, str
 static void record_matmul(struct recorder *r, struct hk_tensor dst, const struct hk_weight *w,
                           struct hk_tensor bias, struct hk_tensor x, bool accumulate)
 {
+    assert(!w->n_experts); /* hk_weight_expert */
     assert(dst.rows == x.rows && dst.cols == w->rows && x.cols == w->cols);
     assert(x.ld % HK_ROW_ALIGN == 0 && x.addr % 16 == 0);
     assert(!hk_tensor_given(&bias) || is_vector(bias, w->rows));

@@ -51,7 +51,21 @@ struct hk_weight {
     struct hk_tensor order; /* (1, cols) of uint32: which input each column multiplies; absent: its own */
     uint64_t addr;
     uint64_t scale; /* address of a float: what is packed, times this, are the weights; 0: 1 */
+    /* Experts: n_experts matrices of this shape, `stride` bytes from one to the next, and a scale each, one after the
+     * other. 0: one matrix. Ops take one of them: hk_weight_expert. */
+    uint32_t n_experts;
+    uint64_t stride;
 };
+
+/* The matrix of expert e < w->n_experts: a view. */
+static inline struct hk_weight hk_weight_expert(const struct hk_weight *w, uint32_t e)
+{
+    struct hk_weight one = *w;
+    one.addr += w->stride * e;
+    if (w->scale) one.scale += sizeof(float) * e;
+    one.n_experts = 0;
+    return one;
+}
 
 /* Matrices that read the same input, their outputs one after the other: q, k and v; gate and up. Where types
  * and rows allow, one matrix on the device (and one dispatch); else several. bias (1, rows) or absent. */

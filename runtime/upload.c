@@ -86,9 +86,16 @@ static struct hk_weight_layout piece_layout(const struct piece *q)
     return l;
 }
 
+/* The matrix that it is rows of: of an expert, that one's. */
+static struct hk_weight matrix_of(const struct binding *b)
+{
+    return b->w->n_experts ? hk_weight_expert(b->w, b->numbers.expert) : *b->w;
+}
+
 static void *place_on_host(const struct load *x, const struct binding *b)
 {
-    return x->p->homes[b->home].host;
+    char *host = x->p->homes[b->home].host;
+    return host && b->w ? host + (matrix_of(b).addr - b->w->addr) : host;
 }
 
 /* Bytes that a piece takes when it is packed and not yet in its place. */
@@ -160,7 +167,7 @@ static bool plan_pieces(struct load *x, struct hk_error *err)
                            "tensor %s: %u values in blocks of %u: a whole number of blocks is needed",
                            b->tensor->name, b->cols, block);
         n += (size_t)hk_div_up(b->rows, rows_of_a_piece(b));
-        x->total += b->tensor->size;
+        x->total += b->rows * (uint64_t)route_of(b).from_row;
     }
     struct placed *list = sort_bindings(x->p, err);
     x->pieces = list ? hk_calloc(n, sizeof *x->pieces, err) : NULL;
@@ -243,10 +250,11 @@ static bool make_item(void *user, uint64_t item, uint32_t slot, struct hk_error 
     for (size_t i = x->first_piece[item]; i < x->first_piece[item + 1]; i++) {
         const struct piece *q = &x->pieces[i];
         const struct hk_ckpt_tensor *t = q->b->tensor;
-        uint64_t first = (uint64_t)q->first * q->b->cols, n = (uint64_t)q->n_rows * q->b->cols;
+        uint64_t first = (q->b->tensor_row + q->first) * q->b->cols, n = (uint64_t)q->n_rows * q->b->cols;
         if (has_pages(x, q)) hk_pages_ask(x->p->m->ckpt, t, first, n);
         if (t->quantized) hk_ckpt_weights(t, first, n, s->made);
-        const char *src = t->quantized ? s->made : (const char *)t->data + route_of(q->b).from_row * q->first;
+        size_t at = route_of(q->b).from_row * (size_t)(q->b->tensor_row + q->first);
+        const char *src = t->quantized ? s->made : (const char *)t->data + at;
         (q->b->w ? make_matrix : make_vector)(x, q, s, src);
     }
     return true;
@@ -266,8 +274,8 @@ static bool upload_piece(const struct load *x, const struct piece *q, const stru
         return backend->table->upload(backend, addr, src, sizeof(float) * b->cols, err);
     }
     struct hk_weight_layout l = piece_layout(q);
-    return backend->table->weight_upload(backend, b->w, (b->first_row + q->first) / HK_TILE_ROWS, &l, src,
-                                         err);
+    struct hk_weight w = matrix_of(b);
+    return backend->table->weight_upload(backend, &w, (b->first_row + q->first) / HK_TILE_ROWS, &l, src, err);
 }
 
 static bool take_item(void *user, uint64_t item, uint32_t slot, struct hk_error *err)

@@ -8,13 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool check_shape(const struct hk_ckpt_tensor *t, uint32_t rows, uint32_t cols, struct hk_error *err)
+/* n_experts: 0, or what a dimension before the others must be. */
+static bool check_shape(const struct hk_ckpt_tensor *t, uint32_t n_experts, uint32_t rows, uint32_t cols,
+                        struct hk_error *err)
 {
     uint64_t have_rows = t->n_dims >= 2 ? t->shape[0] : 1,
              have_cols = t->n_dims >= 2 ? t->shape[1] : t->shape[0];
-    if (t->n_dims <= 2 && have_rows == rows && have_cols == cols) return true;
+    if (!n_experts && t->n_dims <= 2 && have_rows == rows && have_cols == cols) return true;
+    if (n_experts && t->n_dims == 3 && t->shape[0] == n_experts && t->shape[1] == rows && t->shape[2] == cols)
+        return true;
     char want[48];
-    if (rows == 1)
+    if (n_experts)
+        snprintf(want, sizeof want, "(%u, %u, %u)", n_experts, rows, cols);
+    else if (rows == 1)
         snprintf(want, sizeof want, "(%u)", cols);
     else
         snprintf(want, sizeof want, "(%u, %u)", rows, cols);
@@ -62,23 +68,23 @@ static size_t home_of(const struct weight_plan *p, const uint64_t *field)
     return p->fields[i].home;
 }
 
-/* `name.scale` beside `name.weight`: one number for the whole matrix, 1 where there is none. NVFP4 files have
+/* `name.scale` beside `name.weight`: one number for each of its n matrices, 1 where there is none. NVFP4 files have
  * it, after ModelOpt's second scale. */
-static bool find_scale(const struct weight_plan *p, const struct hk_ckpt_tensor *t, float *scale,
+static bool find_scale(const struct weight_plan *p, const struct hk_ckpt_tensor *t, float *scale, uint32_t n,
                        struct hk_error *err)
 {
     static const char weight[] = ".weight";
     size_t len = strlen(t->name), stem = len - (sizeof weight - 1);
     char name[128];
-    *scale = 1.0f;
+    for (uint32_t i = 0; i < n; i++) scale[i] = 1.0f;
     if (len < sizeof weight || strcmp(t->name + stem, weight) != 0 || len >= sizeof name) return true;
     snprintf(name, sizeof name, "%.*s.scale", (int)stem, t->name);
     const struct hk_ckpt_tensor *s = hk_checkpoint_tensor(p->m->ckpt, name);
     if (!s) return true;
-    if (s->type == HK_F32 && s->size == sizeof *scale) {
-        hk_weight_type_info(HK_F32)->decode(s->data, scale, 1);
-        if (isfinite(*scale)) return true;
-    }
+    bool ok = s->type == HK_F32 && s->size == sizeof *scale * (uint64_t)n;
+    if (ok) hk_weight_type_info(HK_F32)->decode(s->data, scale, n);
+    for (uint32_t i = 0; ok && i < n; i++) ok = isfinite(scale[i]);
+    if (ok) return true;
     return hk_fail(err, HK_ERR_UNSUPPORTED,
                    "tensor %s: is to be multiplied by %s, which is not one finite number in F32", t->name,
                    name);
@@ -95,14 +101,16 @@ static bool shape_weight(struct hk_weight *w, const struct binding *b, enum hk_w
 }
 
 /* A place for the scale beside the weight, where it is not 1: recordings have its address. */
-static bool bind_scale(struct weight_plan *p, const struct binding *b, struct hk_weight *w,
+static bool bind_scale(struct weight_plan *p, const float *scale, uint32_t n, struct hk_weight *w,
                        struct hk_error *err)
 {
-    if (b->scale == 1.0f) return true;
-    float *content = hk_arena_alloc(&p->arena, 1, sizeof *content, err);
+    uint32_t i = 0;
+    while (i < n && scale[i] == 1.0f) i++;
+    if (i == n) return true;
+    float *content = hk_arena_alloc(&p->arena, n, sizeof *content, err);
     if (!content) return false;
-    *content = b->scale;
-    size_t home = add_home(p, sizeof *content, false);
+    memcpy(content, scale, sizeof *content * n);
+    size_t home = add_home(p, sizeof *content * (uint64_t)n, false);
     p->homes[home].content = content;
     add_field(p, &w->scale, home, NULL);
     return true;
@@ -155,8 +163,8 @@ static bool bind_matrix(struct weight_plan *p, struct binding b, struct hk_weigh
         }
     enum hk_weight_type type = device_type(p, &b);
     if (type != HK_F32) p->m->f32_only = false;
-    if (!find_scale(p, b.tensor, &b.scale, err) || !shape_weight(w, &b, type, b.rows, err) ||
-        !bind_scale(p, &b, w, err))
+    if (!find_scale(p, b.tensor, &b.scale, 1, err) || !shape_weight(w, &b, type, b.rows, err) ||
+        !bind_scale(p, &b.scale, 1, w, err))
         return false;
     b.home = add_home(p, device_bytes(p, w), false);
     b.w = w;
@@ -172,7 +180,7 @@ static bool bind_matrix(struct weight_plan *p, struct binding b, struct hk_weigh
 static bool bind_part(struct weight_plan *p, struct binding b, struct hk_stack *stack, struct hk_error *err)
 {
     enum hk_weight_type type = device_type(p, &b);
-    if (!find_scale(p, b.tensor, &b.scale, err)) return false;
+    if (!find_scale(p, b.tensor, &b.scale, 1, err)) return false;
     stack->rows += b.rows;
     struct hk_weight *last = stack->n ? &stack->part[stack->n - 1] : NULL;
     const struct binding *before = newest(p, last);
@@ -221,6 +229,55 @@ static void bind_part_bias(struct weight_plan *p, struct binding b, struct hk_st
     add_binding(p, &b);
 }
 
+/* The tensor of one expert. */
+static bool find_expert(const struct weight_plan *p, struct binding *b, struct hk_error *err)
+{
+    char name[HK_MAX_TENSOR_NAME];
+    hk_name_expand(name, b->row->each, b->numbers, ".weight");
+    b->tensor = hk_checkpoint_tensor(p->m->ckpt, name);
+    if (b->tensor) return check_shape(b->tensor, 0, b->rows, b->cols, err);
+    return hk_fail(err, HK_ERR_FORMAT, "tensor %s is missing: %s needs it", name, p->m->arch->name);
+}
+
+/* Matrices one an expert, from one tensor (n_experts, rows, cols) or from one each. */
+static bool bind_experts(struct weight_plan *p, struct binding b, struct hk_weight *w, struct hk_error *err)
+{
+    uint32_t n = p->m->hp.n_experts;
+    char name[HK_MAX_TENSOR_NAME];
+    hk_name_expand(name, b.row->name, b.numbers, ".weight");
+    const struct hk_ckpt_tensor *all = hk_checkpoint_tensor(p->m->ckpt, name);
+    if (!n || n > p->m->ckpt->n_tensors + (all ? all->shape[0] : 0))
+        return hk_fail(err, HK_ERR_FORMAT, "tensor %s: %u experts: as many as the file has are needed", name,
+                       n);
+    float *scale = hk_arena_alloc(&p->arena, n, sizeof *scale, err);
+    if (!scale || (all && (!check_shape(all, n, b.rows, b.cols, err) || !find_scale(p, all, scale, n, err))))
+        return false;
+    b.w = w;
+    b.home = add_home(p, 0, false);
+    for (uint32_t e = 0; e < n; e++) {
+        b.numbers.expert = e;
+        b.tensor = all;
+        b.tensor_row = all ? (uint64_t)e * b.rows : 0;
+        if (!all && (!find_expert(p, &b, err) || !find_scale(p, b.tensor, &scale[e], 1, err))) return false;
+        enum hk_weight_type type = device_type(p, &b);
+        if (e == 0 && !shape_weight(w, &b, type, b.rows, err)) return false;
+        if (type != w->layout.type || b.tensor->order)
+            return hk_fail(err, HK_ERR_UNSUPPORTED,
+                           "tensor %s: experts of several types, or of columns in an order of their own, are "
+                           "not supported",
+                           b.tensor->name);
+        b.scale = scale[e];
+        add_binding(p, &b);
+    }
+    if (w->layout.type != HK_F32) p->m->f32_only = false;
+    w->n_experts = n;
+    w->stride = hk_align_up(device_bytes(p, w), 256);
+    if (!hk_mul_u64(w->stride, n, &p->homes[b.home].bytes))
+        return hk_fail(err, HK_ERR_MEMORY, "tensor %s: its size does not fit in 64 bits", name);
+    add_field(p, &w->addr, b.home, w);
+    return bind_scale(p, scale, n, w, err);
+}
+
 /* b's tensor; NULL where the checkpoint does not have it and need not. */
 static bool find_tensor(const struct weight_plan *p, struct binding *b, struct hk_error *err)
 {
@@ -266,9 +323,10 @@ static bool bind_row(struct weight_plan *p, const struct hk_arch_tensor *row, ui
     struct binding b = {.row = row, .numbers = {layer, UINT32_MAX}, .bias = bias, .scale = 1.0f};
     b.rows = vector ? 1 : hk_dim(&p->m->hp, row->rows);
     b.cols = hk_dim(&p->m->hp, bias && row->rows != DIM_ONE ? row->rows : row->cols);
+    if (row->flags & HK_EXPERTS) return bind_experts(p, b, (void *)(base + field->offset), err);
     if (!find_tensor(p, &b, err)) return false;
     if (!b.tensor) return true;
-    if (!check_shape(b.tensor, b.rows, b.cols, err)) return false;
+    if (!check_shape(b.tensor, 0, b.rows, b.cols, err)) return false;
     void *target = base + (bias && field->kind != FIELD_STACK ? field->bias : field->offset);
     if (!vector)
         return (field->kind == FIELD_STACK ? bind_part(p, b, target, err) : bind_matrix(p, b, target, err));
@@ -315,14 +373,16 @@ struct weight_plan *weights_bind(struct hk_model *m, enum hk_weight_type quant, 
     /* Every row makes at most one of each, and two more of two for an order of columns and a scale; a model names at most
      * as many rows as the checkpoint has tensors, and a few that are tied or absent, so the layers of a lying
      * configuration are not counted. */
-    size_t most = count_rows(m->arch) + (size_t)m->ckpt->n_tensors;
+    size_t most = count_rows(m->arch) + (size_t)m->ckpt->n_tensors, n_bindings = most;
+    for (uint32_t i = 0; i < m->ckpt->n_tensors; i++) /* a tensor of experts is bound once for each */
+        if (m->ckpt->tensors[i].n_dims == 3) n_bindings += (size_t)m->ckpt->tensors[i].shape[0];
     struct weight_plan *p = hk_calloc(1, sizeof *p, err);
     if (!p) return NULL;
     p->m = m;
     p->quant = quant;
     p->homes = hk_calloc(most, 3 * sizeof *p->homes, err);
     p->fields = hk_calloc(most, 3 * sizeof *p->fields, err);
-    p->bindings = m->bindings = hk_calloc(most, sizeof *p->bindings, err);
+    p->bindings = m->bindings = hk_calloc(n_bindings, sizeof *p->bindings, err);
     if (p->homes && p->fields && p->bindings && bind_all(p, err)) return p;
     weights_plan_free(p);
     return NULL;
