@@ -103,7 +103,7 @@ printf 'Hello\n' | "$HEKLA" $on -q -n 12 >"$dir/greedy"
 printf 'Hello\n' | "$HEKLA" chat $on -q -n 12 --temp 0 -m box | cmp -s - "$dir/greedy" || fail "chat: the box's answers are not greedy"
 printf 'Hello\n/retry\n' | "$HEKLA" chat $on -q -n 12 --seed 4 --temp 9 --top-k 0 --top-p 1 --min-p 0 -m box >"$dir/out" 2>/dev/null
 [ "$(grep -c '' "$dir/out")" -ge 2 ] && [ "$(sort -u "$dir/out" | grep -c '')" -ge 2 ] || fail "chat: /retry gives the same answer: $(cat "$dir/out")"
-printf 'Hello\nWhat is Hekla?\n' | "$HEKLA" chat $on -q -n 12 --best-of 3 --seed 1 $hot \
+printf 'Hello\nWhat is Hekla?\n' | "$HEKLA" chat $on -q -n 12 --best-of 8 --seed 1 $hot \
     --save-preferences "$dir/talk" >"$dir/out" 2>"$dir/err" || fail "chat --best-of"
 cat "$dir/err"
 [ -s "$dir/out" ] || fail "chat --best-of: no answer"
