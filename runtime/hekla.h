@@ -48,8 +48,8 @@ extern "C" {
 #define HK_VERSION "0.1.0"
 HK_API const char *hk_version(void);
 
-/* Long work calls this now and then, on the thread that called it; done of total bytes or tokens. Returning false cancels
- * (HK_ERR_CANCELLED). */
+/* Long work calls this now and then, on the thread that called it; done of total bytes or tokens. Returning
+ * false cancels (HK_ERR_CANCELLED). */
 typedef bool (*hk_progress_fn)(void *user, const char *what, uint64_t done, uint64_t total);
 
 /* ---- device ----------------------------------------------------------------------------------------------- */
@@ -140,9 +140,8 @@ struct hk_runner_options {
     uint32_t n_ctx;       /* positions that a sequence may have; 0: the model's own, at most 4096 */
     uint32_t n_batch;     /* tokens of one step, of all its sequences together; 0: what suits the device */
     uint32_t n_sequences; /* sequences that one step may have; 0: 1. More may live: they take turns */
-    uint32_t
-        n_extra; /* positions whose keys and values the pool has room for besides n_ctx, rounded up to whole
-                             blocks of 32: for other sequences than one */
+    uint32_t n_extra; /* positions that the pool has room for besides n_ctx, in whole blocks of 32: for other
+                         sequences than one */
     enum hk_kv_type kv;
     enum hk_outputs outputs;
     hk_progress_fn progress; /* while hk_sequence_sync computes a long prompt; returning false cancels it */
@@ -176,7 +175,8 @@ HK_API bool hk_runner_step(struct hk_runner *r, bool *more, struct hk_error *err
 /* Steps until no sequence has anything to compute. */
 HK_API bool hk_runner_run(struct hk_runner *r, struct hk_error *err);
 
-/* A sequence: tokens, and their keys and values in the runner's pool. Used by one thread at a time, with its runner. */
+/* A sequence: tokens, and their keys and values in the runner's pool. Used by one thread at a time, with its
+ * runner. */
 struct hk_sequence;
 HK_API struct hk_sequence *hk_sequence_new(struct hk_runner *r, struct hk_error *err);
 /* Another sequence with the same tokens and output. Nothing is copied or computed: the two share their keys and
@@ -185,9 +185,10 @@ HK_API struct hk_sequence *hk_sequence_fork(struct hk_sequence *s, struct hk_err
 /* Drops it, in the middle of a request too. NULL is accepted. */
 HK_API void hk_sequence_free(struct hk_sequence *s);
 
-/* Requests that the sequence be tokens[0 .. n), n >= 1, with the output behind the last: keeps the prefix that it has
- * in common with them, and leaves the rest to hk_runner_step. HK_ERR_INPUT, and nothing changed, for an empty prompt, one
- * longer than the context (both numbers are said) or an id outside the vocabulary. */
+/* Requests that the sequence be tokens[0 .. n), n >= 1, with the output behind the last: keeps the prefix
+ * that it has in common with them, and leaves the rest to hk_runner_step. HK_ERR_INPUT, and nothing changed,
+ * for an empty prompt, one longer than the context (both numbers are said) or an id outside the
+ * vocabulary. */
 HK_API bool hk_sequence_request(struct hk_sequence *s, const uint32_t *tokens, uint32_t n,
                                 struct hk_error *err);
 /* Requests n >= 1 tokens more. The sequence keeps its place among the others. Errors as above. */
@@ -298,13 +299,14 @@ HK_API bool hk_selftest(struct hk_device *d, hk_selftest_fn fn, void *user, stru
 struct hk_bench_options {
     uint32_t n_prompt, n_decode; /* tokens; 0: 128 and 32 */
     uint32_t depth;              /* tokens already in the context when decoding is timed; 0: n_prompt */
+    uint32_t n_sequences;        /* decoded together, forks of one prompt; 0: 1 */
     uint32_t repeats;            /* 0: 3 */
     enum hk_kv_type kv;
     hk_progress_fn progress;
     void *user;
 };
 struct hk_bench_result {
-    uint32_t n_prompt, n_decode, repeats;
+    uint32_t n_prompt, n_decode, n_sequences, repeats;
     double prefill_tps[3], decode_tps[3]; /* minimum, median, maximum over the repeats: tokens per second */
     double decode_gbps;                   /* weight bytes read per second at the median, 1e9 */
     double read_gbps; /* what a plain read kernel reaches on this device, 1e9 bytes per second */

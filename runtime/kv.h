@@ -44,21 +44,21 @@ static inline uint32_t kv_row(const struct kv_table *t, uint32_t p)
     return t->block[p / KV_BLOCK_ROWS] * KV_BLOCK_ROWS + p % KV_BLOCK_ROWS;
 }
 
-/* Appends blocks that hold tokens[t->n_rows .. ), as far as whole blocks of tokens[0 .. n) are there, and counts their
- * rows in. Does nothing unless n_rows ends a block. */
+/* Appends blocks that hold tokens[t->n_rows .. ), as far as whole blocks of tokens[0 .. n) are there, and
+ * counts their rows in. Does nothing unless n_rows ends a block. */
 void kv_find(struct kv_pool *p, struct kv_table *t, const uint32_t *tokens, uint32_t n);
 
 /* How many blocks kv_reserve would take. */
 uint32_t kv_needed(const struct kv_pool *p, const struct kv_table *t, uint32_t n_rows);
 
-/* Makes positions t->n_rows .. n_rows - 1 writable. A block that others hold too, which n_rows ends in, is exchanged
- * for a new one: *copy says which rows the device must copy first (from is KV_NONE: none). False, and nothing changed, where
- * the pool has too few blocks left. */
+/* Makes positions t->n_rows .. n_rows - 1 writable. A block that others hold too, which n_rows ends in, is
+ * exchanged for a new one: *copy says which rows the device must copy first (from is KV_NONE: none). False,
+ * and nothing changed, where the pool has too few blocks left. */
 bool kv_reserve(struct kv_pool *p, struct kv_table *t, uint32_t n_rows, struct kv_copy *copy);
 
-/* Says that positions up to n_rows are in the cache now, as computed from tokens[0 .. n_rows). Blocks that became
- * full can be found from here on; one that another sequence has filled with the same tokens meanwhile takes the place of this
- * table's, whose block is given back. */
+/* Says that positions up to n_rows are in the cache now, as computed from tokens[0 .. n_rows). Blocks that
+ * became full can be found from here on; one that another sequence has filled with the same tokens meanwhile
+ * takes the place of this table's, whose block is given back. */
 void kv_commit(struct kv_pool *p, struct kv_table *t, const uint32_t *tokens, uint32_t n_rows);
 
 /* Forgets positions from n_rows on, and gives back what is not needed for the others. */

@@ -104,8 +104,8 @@ const struct hk_hparams *hk_model_hparams(const struct hk_model *m);
 /* cos and sin of every position: out (n_ctx, rope_dim), as ops.h's rope takes it. */
 void hk_rope_table(const struct hk_model *m, uint32_t n_ctx, float *out);
 
-/* Adds what a runner of these options (NULL: the defaults) takes on the device to the plan; false where that does not fit
- * in 64 bits. The model need only be bound, not loaded. */
+/* Adds what a runner of these options (NULL: the defaults) takes on the device to the plan; false where that
+ * does not fit in 64 bits. The model need only be bound, not loaded. */
 struct hk_plan;
 bool hk_runner_plan(const struct hk_model *m, const struct hk_runner_options *opt, struct hk_plan *plan);
 

@@ -32,7 +32,7 @@
        KV(UPDATE, kv) TENSOR(IN, pairs))                                                                               \
     OP(ATTENTION, attention,                                                                                           \
        TENSOR(OUT, dst) TENSOR(OUT, lse) TENSOR(IN, q) KV(IN, kv) TENSOR(IN, pos) TENSOR(IN, table)                    \
-       TENSOR(IN, blocks) VALUE(uint32_t, n_head) VALUE(float, scale) VALUE(uint32_t, window))                                                 \
+       TENSOR(IN, blocks) VALUE(uint32_t, n_head) VALUE(float, scale) VALUE(uint32_t, window))                        \
     OP(ACTIVATE, activate,                                                                                             \
        TENSOR(OUT, dst) TENSOR(IN, x) TENSOR(IN, up) VALUE(enum hk_activation, f))                                     \
     OP(SELECT_ROWS, select_rows,                                                                                       \

@@ -1,8 +1,10 @@
-/* Which sequences a step computes, and what of them: admission, fairness, and who gives way when the pool is full.
+/* Which sequences a step computes, and what of them: admission, fairness, and who gives way when the pool is
+ * full.
  *
- * Sequences stand in the order of their requests. Every step goes through them from the oldest: single tokens are never
- * left out, prompts share what is left of the step's tokens. Whoever needs a block that is not to be had takes it
- * from a sequence that has nothing to compute, else from the youngest. So the oldest always goes on, and all get their turn. */
+ * Sequences stand in the order of their requests. Every step goes through them from the oldest: single tokens
+ * are never left out, prompts share what is left of the step's tokens. Whoever needs a block that is not to
+ * be had takes it from a sequence that has nothing to compute, else from the youngest. So the oldest always
+ * goes on, and all get their turn. */
 #include "runtime/backend.h"
 #include "runtime/model.h"
 #include "runtime/sequence.h"
@@ -245,8 +247,8 @@ static uint32_t n_to_compute(const struct hk_sequence *s)
     return s->kv.n_rows < s->n_tokens ? s->n_tokens - s->kv.n_rows : 1;
 }
 
-/* How many of them in this step, of which `left` tokens are left: all but a token for each of the others behind s that
- * goes on by one, shared with the other prompts. */
+/* How many of them in this step, of which `left` tokens are left: all but a token for each of the others
+ * behind s that goes on by one, shared with the other prompts. */
 static uint32_t share(const struct hk_sequence *s, uint32_t left)
 {
     uint32_t want = n_to_compute(s), single = 0, prompts = 1;
@@ -368,8 +370,8 @@ static bool submit_greedy(struct greedy *g, struct hk_error *err)
     return true;
 }
 
-/* The first token comes from the prompt's logits; step i feeds token i and finds token i + 1. The last one is not fed, so
- * that it needs no place in the context. */
+/* The first token comes from the prompt's logits; step i feeds token i and finds token i + 1. The last one is
+ * not fed, so that it needs no place in the context. */
 static bool run_greedy(struct greedy *g, hk_token_fn emit, void *user, uint32_t *n_out, struct hk_error *err)
 {
     struct hk_sequence *s = g->s;

@@ -10,7 +10,8 @@ struct backend_table;
 /* (rows, cols) activations, their rows padded as kernels want them; no memory yet. */
 struct hk_tensor scratch_shape(uint32_t rows, uint64_t cols);
 
-/* Adds the bytes that t takes in an arena to *total: false when 64 bits do not hold them. And gives it that memory. */
+/* Adds the bytes that t takes in an arena to *total: false when 64 bits do not hold them. And gives it that
+ * memory. */
 bool scratch_add_bytes(const struct hk_tensor *t, uint64_t *total);
 bool scratch_alloc_tensor(const struct backend_table *be, struct arena *a, struct hk_tensor *t,
                           struct hk_error *err);

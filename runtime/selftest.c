@@ -422,8 +422,8 @@ static void test_attention(struct pair *p, const struct attention_case *c)
     run_attention(p, c, &at, at.n, detail);
 }
 
-/* n_tokens forks behind n_past tokens that they share, the last block of which each has for itself, as a copy: fork b has
- * written b + 1 tokens there. The newest of each attends, and one that is inactive. */
+/* n_tokens forks behind n_past tokens that they share, the last block of which each has for itself, as a
+ * copy: fork b has written b + 1 tokens there. The newest of each attends, and one that is inactive. */
 static void test_forks(struct pair *p, const struct attention_case *c)
 {
     struct attention_places at = {.n = c->n_past, .n_last = c->n_tokens + 1};

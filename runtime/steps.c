@@ -10,8 +10,9 @@ enum { N_RECORDINGS = 24 }; /* kept, least recently used dropped */
 
 _Static_assert(2 * sizeof(uint32_t) == sizeof(struct kv_copy), "copies are an array of pairs");
 
-/* What a step takes from the host, written between submissions and copied to the device at the step's beginning: arrays
- * of one number a token, one after the other, then pairs of blocks to copy, then the tables. */
+/* What a step takes from the host, written between submissions and copied to the device at the step's
+ * beginning: arrays of one number a token, one after the other, then pairs of blocks to copy, then the
+ * tables. */
 enum input { IN_TOKENS, IN_POS, IN_ROW, IN_TABLE, IN_OUT, N_INPUTS };
 
 struct step_input {
@@ -275,9 +276,9 @@ uint32_t step_token(const struct step_input *in, uint32_t i)
 
 /* ---- recording ---- */
 
-/* How many tokens a recording has room for that does n of them: a recording for each size would be made anew all the
- * time, one for every power of two would compute up to twice what it must. Small steps are exact, larger ones at most an
- * eighth too large. */
+/* How many tokens a recording has room for that does n of them: a recording for each size would be made anew
+ * all the time, one for every power of two would compute up to twice what it must. Small steps are exact,
+ * larger ones at most an eighth too large. */
 static uint32_t bucket(uint32_t n, uint32_t most)
 {
     uint32_t step = 1;

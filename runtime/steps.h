@@ -26,7 +26,8 @@ enum step_kind {
 struct step_input;
 
 struct steps;
-/* Adds what steps of these limits take to the plan. False: it does not fit in 64 bits. The model need only be bound. */
+/* Adds what steps of these limits take to the plan. False: it does not fit in 64 bits. The model need only be
+ * bound. */
 bool steps_plan(const struct hk_model *m, const struct step_limits *l, struct hk_plan *plan);
 struct steps *steps_new(struct hk_model *m, const struct step_limits *l, struct hk_error *err);
 void steps_free(struct steps *s); /* waits for the device; NULL is accepted */

@@ -370,9 +370,9 @@ static size_t count_rows(const struct hk_arch *a)
 
 struct weight_plan *weights_bind(struct hk_model *m, enum hk_weight_type quant, struct hk_error *err)
 {
-    /* Every row makes at most one of each, and two more of two for an order of columns and a scale; a model names at most
-     * as many rows as the checkpoint has tensors, and a few that are tied or absent, so the layers of a lying
-     * configuration are not counted. */
+    /* Every row makes at most one of each, and two more of two for an order of columns and a scale; a model
+     * names at most as many rows as the checkpoint has tensors, and a few that are tied or absent, so the
+     * layers of a lying configuration are not counted. */
     size_t most = count_rows(m->arch) + (size_t)m->ckpt->n_tensors, n_bindings = most;
     for (uint32_t i = 0; i < m->ckpt->n_tensors; i++) /* a tensor of experts is bound once for each */
         if (m->ckpt->tensors[i].n_dims == 3) n_bindings += (size_t)m->ckpt->tensors[i].shape[0];

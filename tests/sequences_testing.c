@@ -106,7 +106,8 @@ static void close_pair(struct pair *p)
 
 enum { N_LINES = 10 };
 
-/* Prompts of different lengths, several with one beginning, some steps behind each other; then single tokens of all. */
+/* Prompts of different lengths, several with one beginning, some steps behind each other; then single tokens
+ * of all. */
 static void check_mixed(const char *name, uint32_t n_batch, uint32_t n_sequences)
 {
     static const uint32_t LENGTHS[N_LINES] = {1, 5, 31, 32, 33, 40, 64, 70, 100, 3};

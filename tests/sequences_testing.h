@@ -4,7 +4,8 @@
 
 #include "tests/rig.h"
 
-/* As rig_main; and what only one of the two runs. limit: by how much a logit may differ from that of the sequence alone. */
+/* As rig_main; and what only one of the two runs. limit: by how much a logit may differ from that of the
+ * sequence alone. */
 int hk_test_sequences_main(const char *select, double limit, const struct CMUnitTest *more, size_t n_more);
 
 /* Operations in random order on sequences of one runner, `each` of them between two comparisons with fresh sequences;

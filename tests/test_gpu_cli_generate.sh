@@ -76,6 +76,8 @@ grep -q '^perplexity [0-9.]* +- [0-9.]*, ' "$dir/out" || fail "perplexity: $(cat
 printf 'Once upon\n/undo\n/system\n\n' | "$HEKLA" chat -m "$stories/stories260K.gguf" -n 5 --temp 0 -q \
     >"$dir/out" 2>"$dir/err" || fail "chat from a pipe"
 [ "$(head -1 "$dir/out")" = " a time, there was" ] || fail "chat: $(head -1 "$dir/out")"
+run bench --shape llama-2m --prompt 8 --decode 4 --repeats 1 --batch 3 --json -
+grep -q '"batch":[[:space:]]*3' "$dir/out" || fail "bench --batch: $(cat "$dir/out")"
 "$HEKLA" bench --shape llama-15m --depth 16777000 >"$dir/out" 2>"$dir/err" && fail "a context of 110 GB fits"
 cat "$dir/err"
 grep -q 'needs .* MiB.*has .* MiB' "$dir/err" || fail "a context beyond memory: need and budget are not said"

@@ -67,11 +67,11 @@ bool best_of_check(struct best_of_options *o, const char *command, const char *m
 
 /* ---- writing ---- */
 
-struct branch {
+struct fork {
     struct hk_sequence *sequence;
     struct hk_sampler *sampler;
     struct hk_decoder decoder;
-    uint32_t *all; /* the prompt's tokens and this branch's, for the repetition penalty */
+    uint32_t *all; /* the prompt's tokens and this fork's, for the repetition penalty */
     bool live;
 };
 
@@ -79,14 +79,14 @@ struct writing {
     struct engine *e;
     const struct best_of_request *q;
     struct best_of *out;
-    struct branch *branches;
+    struct fork *forks;
     uint32_t limit; /* tokens that a sample can have */
 };
 
-static bool open_branch(struct writing *w, uint32_t b, struct hk_error *err)
+static bool open_fork(struct writing *w, uint32_t b, struct hk_error *err)
 {
     const struct best_of_request *q = w->q;
-    struct branch *x = &w->branches[b];
+    struct fork *x = &w->forks[b];
     struct best_of_sample *s = &w->out->samples[b];
     struct sampling_options own = *q->sampling;
     uint64_t size = (uint64_t)q->n_prompt + w->limit; /* no larger than two contexts */
@@ -117,13 +117,13 @@ static bool is_stop(const struct best_of_request *q, uint32_t token)
 static void end(struct writing *w, uint32_t b, enum hk_end why)
 {
     w->out->samples[b].end = why;
-    w->branches[b].live = false;
+    w->forks[b].live = false;
 }
 
-/* One token more for branch b, which its sequence asks for unless the branch ends with it. */
+/* One token more for fork b, which its sequence asks for unless the fork ends with it. */
 static bool choose(struct writing *w, uint32_t b, const float *logits, struct hk_error *err)
 {
-    struct branch *x = &w->branches[b];
+    struct fork *x = &w->forks[b];
     struct best_of_sample *s = &w->out->samples[b];
     uint32_t n_all = w->q->n_prompt + (uint32_t)s->tokens.n;
     uint32_t token = hk_sampler_next(x->sampler, logits, x->all, n_all);
@@ -141,15 +141,15 @@ static bool choose(struct writing *w, uint32_t b, const float *logits, struct hk
     return true;
 }
 
-/* Chooses for every live branch. *n_live: those that go on. */
+/* Chooses for every live fork. *n_live: those that go on. */
 static bool choose_all(struct writing *w, uint32_t *n_live, struct hk_error *err)
 {
     *n_live = 0;
     for (uint32_t b = 0; b < w->q->n_samples; b++) {
-        struct branch *x = &w->branches[b];
+        struct fork *x = &w->forks[b];
         if (!x->live) continue;
         const float *logits = hk_sequence_logits(x->sequence);
-        if (!logits) return hk_fail(err, HK_ERR_DEVICE, "branch %u: no logits", (unsigned)b);
+        if (!logits) return hk_fail(err, HK_ERR_DEVICE, "answer %u: no logits", (unsigned)b);
         if (!choose(w, b, logits, err)) return false;
         *n_live += x->live;
     }
@@ -159,7 +159,7 @@ static bool choose_all(struct writing *w, uint32_t *n_live, struct hk_error *err
 static void interrupt(struct writing *w)
 {
     for (uint32_t b = 0; b < w->q->n_samples; b++) {
-        if (w->branches[b].live) end(w, b, HK_END_INTERRUPTED);
+        if (w->forks[b].live) end(w, b, HK_END_INTERRUPTED);
     }
 }
 
@@ -192,7 +192,7 @@ static bool run(struct writing *w, struct hk_error *err)
     /* what fits in the context, and one more token, which nothing has to be computed behind */
     w->limit = q->n < n_ctx - q->n_prompt + 1 ? q->n : n_ctx - q->n_prompt + 1;
     for (uint32_t b = 0; b < q->n_samples; b++) {
-        if (!open_branch(w, b, err)) return false;
+        if (!open_fork(w, b, err)) return false;
     }
     double start = term_seconds();
     bool ok = write_all(w, err);
@@ -200,8 +200,7 @@ static bool run(struct writing *w, struct hk_error *err)
     progress_clear(&e->progress);
     for (uint32_t b = 0; ok && b < q->n_samples; b++) {
         struct best_of_sample *s = &w->out->samples[b];
-        ok = hk_decoder_finish(&w->branches[b].decoder, &s->text, err) &&
-             hk_bytes_append(&s->text, "", 0, err);
+        ok = hk_decoder_finish(&w->forks[b].decoder, &s->text, err) && hk_bytes_append(&s->text, "", 0, err);
     }
     return ok;
 }
@@ -212,13 +211,13 @@ static bool write_samples(struct engine *e, const struct best_of_request *q, str
     struct writing w = {.e = e, .q = q, .out = out};
     *out = (struct best_of){.n = q->n_samples};
     bool ok = (out->samples = hk_calloc(q->n_samples, sizeof *out->samples, err)) &&
-              (w.branches = hk_calloc(q->n_samples, sizeof *w.branches, err)) && run(&w, err);
-    for (uint32_t b = 0; w.branches && b < q->n_samples; b++) {
-        hk_sequence_free(w.branches[b].sequence);
-        hk_sampler_free(w.branches[b].sampler);
-        free(w.branches[b].all);
+              (w.forks = hk_calloc(q->n_samples, sizeof *w.forks, err)) && run(&w, err);
+    for (uint32_t b = 0; w.forks && b < q->n_samples; b++) {
+        hk_sequence_free(w.forks[b].sequence);
+        hk_sampler_free(w.forks[b].sampler);
+        free(w.forks[b].all);
     }
-    free(w.branches);
+    free(w.forks);
     return ok;
 }
 
@@ -302,19 +301,19 @@ bool best_of_run(struct engine *e, struct best_of_judge *j, const struct best_of
 bool best_of_warm_up(struct engine *e, struct best_of_judge *j, uint32_t n, struct hk_error *err)
 {
     uint32_t tokens[BEST_OF_MAX] = {0}, n_ctx = hk_runner_ctx(j->scorer.e.runner);
-    struct hk_sequence *branch[BEST_OF_MAX] = {0};
+    struct hk_sequence *fork[BEST_OF_MAX] = {0};
     float score;
     if (!completion_warm_up(e, err)) return false;
     progress_say(&e->progress, "compiling for this device: some seconds at its first run");
     bool ok = hk_sequence_sync(e->sequence, tokens, 1, err);
     for (uint32_t b = 0; ok && b < n; b++) {
-        branch[b] = hk_sequence_fork(e->sequence, err);
-        ok = branch[b] && hk_sequence_append(branch[b], tokens, 1, err);
+        fork[b] = hk_sequence_fork(e->sequence, err);
+        ok = fork[b] && hk_sequence_append(fork[b], tokens, 1, err);
     }
     ok = ok && hk_runner_run(e->runner, err) &&
          hk_sequence_score(j->scorer.e.sequence, tokens, n_ctx < BEST_OF_MAX ? n_ctx : BEST_OF_MAX, &score,
                            err);
-    for (uint32_t b = 0; b < n; b++) hk_sequence_free(branch[b]);
+    for (uint32_t b = 0; b < n; b++) hk_sequence_free(fork[b]);
     progress_clear(&e->progress);
     return ok;
 }

@@ -25,10 +25,11 @@ bool best_of_check(struct best_of_options *o, const char *command, const char *m
 
 /* One sample. */
 struct best_of_sample {
-    uint32_t index;          /* which branch */
+    uint32_t index;          /* which fork */
     struct hk_tokens tokens; /* without the stop token */
     struct hk_bytes text;
-    /* sum over tokens and stop token of the natural logarithms of their probabilities, before any sampling option */
+    /* sum over tokens and stop token of the natural logarithms of their probabilities, before any sampling
+     * option */
     double logprob;
     enum hk_end end;
     uint32_t stop_token; /* where end is HK_END_STOP, else HK_NO_TOKEN */
@@ -69,15 +70,15 @@ bool best_of_open(struct best_of_judge *j, const struct best_of_options *o,
 /* False and *err when the preferences could not be written to the end. */
 bool best_of_close(struct best_of_judge *j, struct hk_error *err);
 
-/* As completion_warm_up, with n branches and a score. */
+/* As completion_warm_up, with n forks and a score. */
 bool best_of_warm_up(struct engine *e, struct best_of_judge *j, uint32_t n, struct hk_error *err);
 
 /* Writes the samples, scores them as answers of c's last turn, keeps the preference, and sorts: finished
  * samples before interrupted ones, then by score, then by index. The engine's sequence is synced to the
- * prompt and forked, and all forks step together until each has met a stop token, its length, or the context's end.
- * Ctrl-C ends the branches that are not finished (HK_END_INTERRUPTED), keeps what they wrote, and is then
- * forgotten; during the prompt, and again during the scoring, it is HK_ERR_CANCELLED. Free with best_of_free,
- * also after false. */
+ * prompt and forked, and all forks step together until each has met a stop token, its length, or the
+ * context's end. Ctrl-C ends the forks that are not finished (HK_END_INTERRUPTED), keeps what they wrote,
+ * and is then forgotten; during the prompt, and again during the scoring, it is HK_ERR_CANCELLED. Free with
+ * best_of_free, also after false. */
 bool best_of_run(struct engine *e, struct best_of_judge *j, const struct best_of_request *q,
                  struct hk_conversation *c, struct best_of *out, struct hk_error *err);
 void best_of_free(struct best_of *b);

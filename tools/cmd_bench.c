@@ -13,7 +13,7 @@ struct bench {
     struct device_options device;
     const char *shape, *json;
     enum hk_weight_type type;
-    uint32_t n_prompt, n_decode, depth, repeats;
+    uint32_t n_prompt, n_decode, depth, n_sequences, repeats;
 };
 
 static bool parse_type(const char *value, void *field, struct hk_error *err)
@@ -62,6 +62,14 @@ static const struct opt opts[] = {
      .max = 16777216,
      .metavar = "N",
      .help = "tokens in the context when decoding is timed. Default: the prompt's"},
+    {.name = "batch",
+     .kind = OPT_U32,
+     .field = offsetof(struct bench, n_sequences),
+     .min = 1,
+     .max = 256,
+     .metavar = "N",
+     .help =
+         "sequences that are decoded together, a token of each in one step: the figure is of all. Default 1"},
     {.name = "repeats",
      .kind = OPT_U32,
      .field = offsetof(struct bench, repeats),
@@ -129,7 +137,9 @@ static void print_table(const struct bench *o, struct engine *e, const struct hk
     printf("model    %s, %s, %s parameters, %s on the device, kv %s\n", model_name(o),
            main_type(o, e->checkpoint), format_count(s->n_params, params),
            format_bytes(s->weight_bytes, bytes), kv_type_name(o->model.kv));
-    printf("runs     %u\n\n", (unsigned)r->repeats);
+    printf("runs     %u\n", (unsigned)r->repeats);
+    if (r->n_sequences > 1) printf("batch    %u sequences decoded together\n", (unsigned)r->n_sequences);
+    putchar('\n');
     printf("%-10s %8s %14s %8s %12s %12s\n", "test", "tokens", "median tok/s", "+-", "min", "max");
     printf("%-10s %8u %14.2f %7.1f%% %12.2f %12.2f\n", "prefill", (unsigned)r->n_prompt, r->prefill_tps[1],
            spread(r->prefill_tps), r->prefill_tps[0], r->prefill_tps[2]);
@@ -183,6 +193,7 @@ static bool print_json(const struct bench *o, struct engine *e, const struct hk_
               cJSON_AddNumberToObject(root, "step_weight_bytes", (double)s->step_weight_bytes) &&
               cJSON_AddNumberToObject(root, "load_seconds", s->load_seconds) &&
               cJSON_AddNumberToObject(root, "repeats", r->repeats) &&
+              cJSON_AddNumberToObject(root, "batch", r->n_sequences) &&
               cJSON_AddNumberToObject(root, "depth", o->depth ? o->depth : r->n_prompt) &&
               json_rates(root, "prefill_tokens_per_second", r->n_prompt, r->prefill_tps) &&
               json_rates(root, "decode_tokens_per_second", r->n_decode, r->decode_tps) &&
@@ -216,6 +227,7 @@ static bool bench(struct bench *o, struct engine *e, struct hk_error *err)
     struct hk_bench_options b = {.n_prompt = o->n_prompt,
                                  .n_decode = o->n_decode,
                                  .depth = o->depth,
+                                 .n_sequences = o->n_sequences,
                                  .repeats = o->repeats,
                                  .kv = o->model.kv,
                                  .progress = progress_step,

@@ -6,8 +6,8 @@
 
 #include "runtime/hekla.h"
 
-/* An error's text with flags and commands in the place of the fields and functions that it names ("hk_model_options.quant": "--quant"),
- * as one line on `f`, without a newline. */
+/* An error's text with flags and commands in the place of the fields and functions that it names
+ * ("hk_model_options.quant": "--quant"), as one line on `f`, without a newline. */
 void flags_print(FILE *f, const char *text);
 
 #endif

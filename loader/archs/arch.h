@@ -1,6 +1,6 @@
-/* What an architecture is, in one place: its tensors with their shapes, what GGUF and Hugging Face call them, and what
- * their files say of it. Readers, the GGUF writer, the synthetic checkpoints, the runtime's binding and its memory
- * plan read descriptions; none has a branch for a model. How it is computed: runtime/arch/.
+/* What an architecture is, in one place: its tensors with their shapes, what GGUF and Hugging Face call them,
+ * and what their files say of it. Readers, the GGUF writer, the synthetic checkpoints, the runtime's binding
+ * and its memory plan read descriptions; none has a branch for a model. How it is computed: runtime/arch/.
  *
  * A description is a file here and a row in archs.h. Everything in it is constant: any thread may read it. */
 #ifndef HEKLA_LOADER_ARCH_H
@@ -131,9 +131,9 @@ bool hk_arch_hf_name(const struct hk_arch *a, const struct hk_arch_tensor *t, st
 
 /* ---- rotary embedding ---- */
 
-/* Where row `row` of a matrix of heads lies when the pairing of its rotation changes from one to the other: of the first
- * rope_dim rows of a head, i and i + rope_dim / 2 of halves are 2i and 2i + 1 of neighbours. Both ways:
- * hk_rope_row(hp, hk_rope_row(hp, r, a, b), b, a) == r. */
+/* Where row `row` of a matrix of heads lies when the pairing of its rotation changes from one to the other:
+ * of the first rope_dim rows of a head, i and i + rope_dim / 2 of halves are 2i and 2i + 1 of neighbours.
+ * Both ways: hk_rope_row(hp, hk_rope_row(hp, r, a, b), b, a) == r. */
 uint64_t hk_rope_row(const struct hk_hparams *hp, uint64_t row, enum hk_rope_pairing from,
                      enum hk_rope_pairing to);
 

@@ -126,7 +126,8 @@ static bool read_rope(const struct hk_json_at *at, struct hk_hparams *hp)
                        &hp->rope_original_ctx);
 }
 
-/* How many of the layers have a sliding window: as "layer_types" lists them, else those from "max_window_layers" on. */
+/* How many of the layers have a sliding window: as "layer_types" lists them, else those from
+ * "max_window_layers" on. */
 static bool count_window_layers(const struct hk_json_at *at, uint32_t n_layer, uint32_t *n)
 {
     const cJSON *types = hk_json_get(at->obj, "layer_types"), *type;

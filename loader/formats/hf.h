@@ -1,6 +1,7 @@
 /* Hugging Face folders: config.json, *.safetensors, tokenizer.json and the small files beside them.
  *
- * hf.c reads the folder; archs/hf_arch.c says what config.json and tensor names mean, by archs/arch.h's descriptions. */
+ * hf.c reads the folder; archs/hf_arch.c says what config.json and tensor names mean, by archs/arch.h's
+ * descriptions. */
 #ifndef HEKLA_LOADER_HF_H
 #define HEKLA_LOADER_HF_H
 

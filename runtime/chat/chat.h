@@ -31,9 +31,9 @@ HK_API void hk_chat_close(struct hk_chat *c);
  * is the answer then. */
 typedef bool (*hk_text_fn)(void *user, const char *text, size_t len);
 
-/* Asks text[0..len) and hands the answer on as it comes (on_text may be NULL: the conversation has it then). When the context is full the oldest turns are forgotten;
- * *forgotten (may be NULL) is how many this time. r (may be NULL): how the answer ended, and what it took. On
- * failure the question is taken back. */
+/* Asks text[0..len) and hands the answer on as it comes (on_text may be NULL: the conversation has it then).
+ * When the context is full the oldest turns are forgotten; *forgotten (may be NULL) is how many this time. r
+ * (may be NULL): how the answer ended, and what it took. On failure the question is taken back. */
 HK_API bool hk_chat_say(struct hk_chat *c, const char *text, size_t len, hk_text_fn on_text, void *user,
                         size_t *forgotten, struct hk_complete_result *r, struct hk_error *err);
 
