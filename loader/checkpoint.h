@@ -157,6 +157,14 @@ struct hk_checkpoint {
         *gguf; /* its keys as the file has them (formats/gguf.h), or NULL: it is no GGUF file */
 };
 
+/* Sorts the directory by name; false and *err when a name occurs twice. */
+bool hk_checkpoint_sort_tensors(struct hk_checkpoint *c, const char *file, struct hk_error *err);
+
+/* Bytes of a tensor of that shape (outermost first, innermost whole blocks). False and *err, which names file
+ * and tensor, when a dimension is 0, a row is no whole number of blocks, or the product does not fit. */
+bool hk_tensor_bytes(const char *file, const char *name, enum hk_weight_type type, uint32_t n_dims,
+                     const uint64_t *shape, uint64_t *bytes, struct hk_error *err);
+
 /* NULL when there is none of that name. */
 const struct hk_ckpt_tensor *hk_checkpoint_tensor(const struct hk_checkpoint *c, const char *name);
 

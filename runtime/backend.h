@@ -7,7 +7,6 @@
 #include "runtime/gpu/gpu.h"
 #include "runtime/hekla.h" /* hk_progress_fn */
 #include "runtime/op.h"
-#include "runtime/ops.h"
 
 struct backend;  /* a device */
 struct arena;    /* its memory of one lifetime */

@@ -5,6 +5,7 @@
 #include "loader/archs/archs.h"
 #include "runtime/arch/archs.h"
 #include "runtime/backend.h"
+#include "runtime/ops.h"
 #include "runtime/os.h"
 #include "runtime/plan.h"
 #include "runtime/upload.h"

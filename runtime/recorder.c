@@ -1,5 +1,6 @@
 /* What the recorders of all backends share: ops are held back in a list, and handed over layer by layer. */
 #include "runtime/backend.h"
+#include "runtime/ops.h"
 
 #include <stdlib.h>
 

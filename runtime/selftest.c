@@ -1,5 +1,6 @@
 /* Every op on this device against the reference: the same op, the same random operands, on two backends. */
 #include "runtime/backend.h"
+#include "runtime/ops.h"
 #include "runtime/hekla.h"
 #include "runtime/synthetic.h"
 #include "runtime/upload.h"

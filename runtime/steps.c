@@ -1,5 +1,6 @@
 #include "runtime/steps.h"
 #include "runtime/backend.h"
+#include "runtime/ops.h"
 #include "runtime/scratch.h"
 
 #include <assert.h>

@@ -4,6 +4,7 @@
 #include "tests/rig.h"
 
 #include "runtime/backend.h"
+#include "runtime/ops.h"
 #include "runtime/synthetic.h"
 #include "runtime/upload.h"
 

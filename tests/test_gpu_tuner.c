@@ -1,6 +1,7 @@
 /* The tuner on a real device: what it chooses computes what the reference computes; it is kept and found
  * again; a damaged cache is measured anew. */
 #include "runtime/backend.h"
+#include "runtime/ops.h"
 #include "tests/loader_testing.h"
 #include "runtime/synthetic.h"
 #include "runtime/upload.h"

@@ -1,5 +1,6 @@
 /* The list of ops (runtime/op.h) and the recorder that holds them back. Needs no device. */
 #include "runtime/backend.h"
+#include "runtime/ops.h"
 
 #include <setjmp.h>
 #include <stdio.h>

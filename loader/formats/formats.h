@@ -1,4 +1,4 @@
-/* What the readers of the checkpoint formats share, and the row that each adds to checkpoint.c's table.
+/* What the readers of the checkpoint formats share, and the row that each adds to list.c's table.
  * Internal to loader/: users of a checkpoint include checkpoint.h. */
 #ifndef HEKLA_LOADER_FORMATS_H
 #define HEKLA_LOADER_FORMATS_H
@@ -11,16 +11,14 @@ struct hk_checkpoint *hk_checkpoint_new(const char *path, struct hk_error *err);
 
 /* Opens a file that stays open as long as the checkpoint. NULL and *err when it cannot be read. */
 const struct hk_mapping *hk_checkpoint_map(struct hk_checkpoint *c, const char *path, struct hk_error *err);
+/* Takes m over: c closes it. NULL where m is NULL, or without memory (then m is closed). */
+const struct hk_mapping *hk_checkpoint_keep(struct hk_checkpoint *c, struct hk_mapping *m,
+                                            struct hk_error *err);
 
 /* Fills c from the mapped file, or for folders from c->path (then m is NULL). */
 typedef bool hk_format_open(struct hk_checkpoint *c, const struct hk_mapping *m,
                             const struct hk_checkpoint_options *opt, struct hk_error *err);
 hk_format_open hk_gguf_open, hk_hf_open, hk_llama2c_open;
-
-/* Bytes of a tensor of that shape (outermost first, innermost whole blocks). False and *err, which names file
- * and tensor, when a dimension is 0, a row is no whole number of blocks, or the product does not fit. */
-bool hk_tensor_bytes(const char *file, const char *name, enum hk_weight_type type, uint32_t n_dims,
-                     const uint64_t *shape, uint64_t *bytes, struct hk_error *err);
 
 /* A tensor's place in a file's data section, for the check that no two overlap. */
 struct hk_extent {
@@ -29,9 +27,6 @@ struct hk_extent {
 };
 /* Sorts the extents; false and *err when two share a byte. */
 bool hk_check_extents(const char *file, struct hk_extent *extents, size_t n, struct hk_error *err);
-
-/* Sorts the directory by name; false and *err when a name occurs twice. */
-bool hk_checkpoint_sort_tensors(struct hk_checkpoint *c, const char *file, struct hk_error *err);
 
 /* Checks that every number is in a sane range and that they agree with each other (checkpoint.h promises it). */
 bool hk_hparams_check(const struct hk_hparams *hp, const char *file, struct hk_error *err);
