@@ -139,7 +139,7 @@ enum hk_outputs {
 struct hk_runner_options {
     uint32_t n_ctx;       /* positions that a sequence may have; 0: the model's own, at most 4096 */
     uint32_t n_batch;     /* tokens of one step, of all its sequences together; 0: what suits the device */
-    uint32_t n_sequences; /* sequences that one step may have; 0: 1. More may live: they take turns */
+    uint32_t n_sequences; /* sequences that one step may have; 0: 1. More may live, and wait for their turn */
     uint32_t n_extra; /* positions that the pool has room for besides n_ctx, in whole blocks of 32: for other
                          sequences than one */
     enum hk_kv_type kv;

@@ -347,6 +347,15 @@ struct greedy {
     const struct step_input *into[STEPS_IN_FLIGHT]; /* where step i puts its token */
 };
 
+/* While one sequence decodes greedily nobody else is computed: all others can give way to it. */
+static bool make_room_alone(struct hk_runner *r, struct hk_sequence *s, uint32_t n_rows, struct kv_copy *copy)
+{
+    if (make_room(r, s, n_rows, copy)) return true;
+    for (struct hk_sequence *v = r->oldest; v; v = v->younger)
+        if (v != s) sequence_evict(v);
+    return kv_reserve(r->pool, &s->kv, n_rows, copy);
+}
+
 /* Submits the step that feeds position begin + submitted. */
 static bool submit_greedy(struct greedy *g, struct hk_error *err)
 {
@@ -355,7 +364,7 @@ static bool submit_greedy(struct greedy *g, struct hk_error *err)
     uint32_t i = g->submitted, pos = g->begin + i;
     struct step_input *in = steps_fill(r->steps);
     struct kv_copy copy;
-    if (!make_room(r, s, pos + 1, &copy))
+    if (!make_room_alone(r, s, pos + 1, &copy))
         return hk_fail(err, HK_ERR_MEMORY, "position %u: the pool of %u positions has no room", pos,
                        hk_runner_pool(r, NULL));
     step_add_copy(in, &copy);

@@ -189,6 +189,31 @@ static void greedy_beside_others(void **state)
     close_pair(&p);
 }
 
+/* A pool that is full of somebody else's request, older than the one that decodes. */
+static void greedy_in_a_full_pool(void **state)
+{
+    (void)state;
+    struct hk_runner_options o = {.n_ctx = 96, .n_batch = 40, .n_sequences = 2, .kv = HK_KV_F32};
+    struct pair p = open_pair("llama-gqa", &o);
+    struct hk_error err = {0};
+    struct line other = {.s = new_sequence(&p.together), .n = 70},
+                line = {.s = new_sequence(&p.together), .n = 5};
+    uint32_t want[96] = {0}, got[96] = {0}, n = 0;
+    for (uint32_t i = 0; i < other.n; i++) other.tokens[i] = token_of(4, i);
+    for (uint32_t i = 0; i < line.n; i++) line.tokens[i] = token_of(5, i);
+    request(&other); /* 32 tokens of it, and all of the second, in one step */
+    request(&line);
+    if (!hk_runner_step(p.together.runner, NULL, &err)) fail_msg("%s", err.text);
+    assert_true(hk_sequence_pending(other.s) && !hk_sequence_pending(line.s));
+    if (!hk_sequence_greedy(line.s, 75, keep, got, &n, &err)) fail_msg("%s", err.text);
+    rig_sync(&p.alone, line.tokens, line.n);
+    assert_true(hk_sequence_greedy(p.alone.sequence, 75, keep, want, &n, &err));
+    assert_memory_equal(got, want, sizeof got);
+    run(&p.together);
+    expect_line(&other, &p.alone, "after giving way");
+    close_pair(&p);
+}
+
 /* ---- shared prefixes ---- */
 
 static void prefixes_are_computed_once(void **state)
@@ -555,8 +580,9 @@ int hk_test_sequences_main(const char *select, double differ, const struct CMUni
         cmocka_unit_test(progress_cancels),
         cmocka_unit_test(limits_are_held),
         cmocka_unit_test(targets_are_kept),
+        cmocka_unit_test(greedy_in_a_full_pool),
     };
-    size_t n = 9;
+    size_t n = 10;
     limit = differ;
     for (size_t i = 0; i < n_more && n < 16; i++) tests[n++] = more[i];
     return rig_main(select, tests, n);
