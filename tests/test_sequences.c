@@ -4,7 +4,7 @@
 static void random_schedule(void **state)
 {
     (void)state;
-    hk_test_random_schedule(10000, 3);
+    hk_test_random_schedule(10000, 6);
 }
 
 int main(void)
