@@ -41,15 +41,11 @@ const struct hk_arch_config hk_llama_config = {
 
 const struct hk_arch hk_arch_llama = {
     .name = "llama",
-    .forward = "llama",
+    HK_LIKE_LLAMA,
     .tensors = tensors,
-    .rope = true,
     .gguf_pairing = HK_ROPE_INTERLEAVED,
-    .gguf_activation = HK_ACT_SILU,
-    .gguf_eps = "attention.layer_norm_rms_epsilon",
     .gguf_vocab_size = true,
     .model_type = "llama",
     .model_class = "LlamaForCausalLM",
     .reward_class = "LlamaForSequenceClassification",
-    .config = &hk_llama_config,
 };

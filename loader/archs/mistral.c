@@ -3,16 +3,12 @@
 
 const struct hk_arch hk_arch_mistral = {
     .name = "llama",
-    .forward = "llama",
+    HK_LIKE_LLAMA,
     .base = &hk_arch_llama,
-    .rope = true,
     .gguf_pairing = HK_ROPE_INTERLEAVED,
-    .gguf_activation = HK_ACT_SILU,
-    .gguf_eps = "attention.layer_norm_rms_epsilon",
     .gguf_vocab_size = true,
     .model_type = "mistral",
     .model_class = "MistralForCausalLM",
     .reward_class = "MistralForSequenceClassification",
-    .config = &hk_llama_config,
     .window = HK_WINDOW_KEY,
 };

@@ -10,16 +10,12 @@ static const struct hk_arch_tensor tensors[] = {
 
 const struct hk_arch hk_arch_qwen2 = {
     .name = "qwen2",
-    .forward = "llama",
+    HK_LIKE_LLAMA,
     .base = &hk_arch_llama,
     .tensors = tensors,
-    .rope = true,
     .gguf_pairing = HK_ROPE_HALVES,
-    .gguf_activation = HK_ACT_SILU,
-    .gguf_eps = "attention.layer_norm_rms_epsilon",
     .model_type = "qwen2",
     .model_class = "Qwen2ForCausalLM",
     .reward_class = "Qwen2ForSequenceClassification",
-    .config = &hk_llama_config,
     .window = HK_WINDOW_SWITCHED,
 };

@@ -9,17 +9,13 @@ static const struct hk_arch_tensor tensors[] = {
 
 const struct hk_arch hk_arch_qwen3 = {
     .name = "qwen3",
-    .forward = "llama",
+    HK_LIKE_LLAMA,
     .base = &hk_arch_llama,
     .tensors = tensors,
-    .rope = true,
     .gguf_pairing = HK_ROPE_HALVES,
-    .gguf_activation = HK_ACT_SILU,
-    .gguf_eps = "attention.layer_norm_rms_epsilon",
     .model_type = "qwen3",
     .model_class = "Qwen3ForCausalLM",
     .reward_class = "Qwen3ForSequenceClassification",
-    .config = &hk_llama_config,
     .head_dim_default = 128,
     .window = HK_WINDOW_SWITCHED,
 };
